@@ -1,0 +1,30 @@
+"""prepare a data set: `snnbench data prepare cifar10` says where it comes from, verifies and unpacks your archives
+
+  snnbench data prepare <name> [root=<folder>] [archives=<folder>]
+
+Nothing is ever downloaded. root: where the data shall lie (default: data, or $SNNBENCH_DATA); archives: where your
+downloaded files are (default: root).
+"""
+
+from __future__ import annotations
+
+import os
+
+from snnbench.cli.arguments import key_values
+from snnbench.config.catalogue import options
+from snnbench.config.compose import nearest
+from snnbench.config.errors import ConfigError
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) < 2 or arguments[0] != "prepare":
+        raise ConfigError(f"write `snnbench data prepare <name>` with one of {', '.join(options('data'))}")
+    name = arguments[1]
+    if name not in options("data"):
+        raise ConfigError(f"'{name}' is no data set: {nearest(name, options('data'))} (`snnbench list data` shows all)")
+    given = key_values(arguments[2:], {"root": "folder", "archives": "folder"})
+    root = given.get("root", os.environ.get("SNNBENCH_DATA", "data"))
+    from snnbench.data.prepare import prepare
+
+    prepare(name, root, given.get("archives"))
+    return 0

@@ -1,0 +1,45 @@
+"""rebuild every results table from the records: `snnbench tables`
+
+  snnbench tables [records=<folder>] [reported=<folder>] [out=<folder>]
+
+E.g. snnbench tables records=runs/demo out=runs/demo/tables
+Defaults: results/records, results/reported, results/tables. Numbers come from records and published rows alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnbench.cli.arguments import key_values
+from snnbench.config.errors import ConfigError
+from snnbench.config.paths import results_dir
+
+KEEP_HELP = """keep a run's record: `snnbench keep run=runs/<name>/<hash>-s<seed>` copies run.json to results/records
+
+  snnbench keep run=<run folder> [out=<folder>]
+"""
+
+
+def main(arguments: list[str]) -> int:
+    from snnbench.tables.build import build_all
+
+    given = key_values(arguments, {"records": "folder", "reported": "folder", "out": "folder"})
+    results = results_dir()
+    written = build_all(
+        given.get("records", results / "records"),
+        given.get("reported", results / "reported"),
+        given.get("out", results / "tables"),
+    )
+    for path in written:
+        print(path)
+    return 0
+
+
+def keep_main(arguments: list[str]) -> int:
+    from snnbench.records import keep
+
+    given = key_values(arguments, {"run": "run folder", "out": "folder"})
+    if "run" not in given:
+        raise ConfigError("keep needs run=<run folder>, the folder that holds run.json")
+    print(keep(Path(given["run"]), Path(given.get("out", results_dir() / "records"))))
+    return 0

@@ -1,0 +1,40 @@
+"""The axes of a configuration: config group, the package its components live in, and what the code injects.
+
+An injected argument is passed by the program when it builds the component; it never stands in YAML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Axis:
+    package: str
+    injected: frozenset[str]
+    help: str
+
+
+def _axis(package: str, help: str, *injected: str) -> Axis:
+    return Axis(package, frozenset(injected), help)
+
+
+AXES: dict[str, Axis] = {
+    "data": _axis("snnbench.data", "data set", "batch_size", "eval_batch_size", "time_steps", "seed", "augment"),
+    "augment": _axis("snnbench.data", "training augmentation of a sample and mixing of a batch"),
+    "encoder": _axis("snnbench.encoders", "how a sample becomes a sequence of T inputs", "time_steps"),
+    "model": _axis("snnbench.models", "architecture", "parts", "in_shape", "num_classes"),
+    "neuron": _axis("snnbench.neurons", "spiking neuron", "site", "surrogate"),
+    "surrogate": _axis("snnbench.surrogates", "derivative that stands in for the Heaviside's"),
+    "norm": _axis("snnbench.norms", "normalisation between synapse and neuron", "site"),
+    "synapse": _axis("snnbench.synapses", "flavour of convolutions and linear layers"),
+    "objective": _axis("snnbench.objectives", "loss on the logits of all steps"),
+    "rule": _axis("snnbench.rules", "learning rule: how gradients are made"),
+    "optimizer": _axis("snnbench.train.optim", "optimiser", "model"),
+    "schedule": _axis("snnbench.train.schedules", "learning-rate schedule", "epochs"),
+}
+
+BUNDLES: dict[str, str] = {
+    "method": "named bundle of the axes above, as a paper proposed it",
+    "experiment": "complete recipe that reproduces one published row",
+}

@@ -1,0 +1,150 @@
+"""Overrides from the shell -> one resolved, checked configuration (a plain dict) and the choices that made it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from snnbench.config.axes import AXES, BUNDLES
+from snnbench.config.catalogue import options
+from snnbench.config.check import check
+from snnbench.config.errors import ConfigError
+from snnbench.config.paths import configs_dir
+
+GROUPS = (*AXES, *BUNDLES)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """config: resolved, plain dict; choices: {group: chosen YAML or None}; overrides: as given."""
+
+    config: dict
+    choices: dict[str, str | None]
+    overrides: tuple[str, ...]
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Hydra's grammar. Raises ConfigError where a text is not an override (`key=value`)."""
+    for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            raise ConfigError(f"'{text}' is not an override: write key=value, e.g. neuron=plif or train.epochs=20")
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed += parser.parse_overrides([text])
+        except HydraException as error:
+            raise ConfigError(
+                f"'{text}' cannot be read ({_first_line(error)}); put quotes round special characters"
+            ) from None
+    return parsed
+
+
+def compose(overrides: list[str]) -> Composed:
+    """Compose, resolve and check.
+
+    Raises:
+        ConfigError: one sentence for whatever is wrong, before anything was built or written.
+    """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise ConfigError(f"'{override.input_line}' names several values: add -m to run one job for each")
+        _check_group(override)
+    raw = _compose(overrides)
+    choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
+    config = _resolve(raw)
+    check(config, choices)
+    return Composed(config, choices, tuple(overrides))
+
+
+def recipe_of(experiment: str) -> dict:
+    """The configuration of an experiment as published, without anybody's overrides."""
+    return compose([f"experiment={experiment}"]).config
+
+
+def _check_group(override: Override) -> None:
+    key = override.key_or_group
+    if key in AXES and (override.value() is None or override.is_delete()):
+        raise ConfigError(f"'{override.input_line}': every axis needs a component; `snnbench list {key}` shows them")
+    if key in GROUPS and isinstance(override.value(), str) and override.value() not in options(key):
+        raise ConfigError(
+            f"{key}={override.value()} does not exist; {nearest(override.value(), options(key))} "
+            f"(`snnbench list {key}` shows all)"
+        )
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    with initialize_config_dir(str(configs_dir()), version_base="1.3"):
+        try:
+            return hydra_compose("train", overrides=overrides, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            bad = _culprit(error, overrides)
+            if bad is None:
+                raise ConfigError(f"the configuration cannot be composed: {_first_line(error)}") from None
+            key = bad.lstrip("+~").split("=")[0]
+            groups = [o for o in overrides if o.split("=")[0] in GROUPS and o != bad]
+            reason = _first_line(error)
+        try:
+            known = hydra_compose("train", overrides=groups)
+        except (HydraException, OmegaConfBaseException):
+            raise ConfigError(f"the configuration cannot be composed: {reason}") from None
+    raise ConfigError(_override_error(bad, key, known, reason))
+
+
+def _culprit(error: Exception, overrides: list[str]) -> str | None:
+    """The override that Hydra complains of: the one whose key its message names."""
+    for override in overrides:
+        key = re.escape(override.lstrip("+~").split("=")[0])
+        if re.search(rf"(?<![\w.]){key}(?![\w.])", str(error)):
+            return override
+    return None
+
+
+def _override_error(bad: str, key: str, known: DictConfig, reason: str) -> str:
+    if key in _keys(known):
+        return f"'{bad}' does not fit {key}: {reason}"
+    return f"'{bad}': there is no key {key}; {nearest(key, _keys(known))}"
+
+
+def nearest(wrong: str, candidates: list[str]) -> str:
+    """A clause for messages: "the nearest is X" (the same last word elsewhere, else the closest spelling)."""
+    leaf = wrong.split(".")[-1]
+    close = [c for c in candidates if "." in wrong and c.split(".")[-1] == leaf]
+    close = close or difflib.get_close_matches(wrong, candidates, n=1, cutoff=0.3)
+    return f"the nearest is {close[0]}" if close else f"valid are {', '.join(candidates[:12])}"
+
+
+def _keys(node: DictConfig, prefix: str = "") -> list[str]:
+    found = []
+    for key in node:
+        name = f"{prefix}{key}"
+        found.append(name)
+        value = node._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_none() and not value._is_interpolation():
+            found += _keys(value, f"{name}.")
+    return found
+
+
+def _resolve(raw: DictConfig) -> dict:
+    OmegaConf.set_struct(raw, False)
+    raw = raw.copy()
+    raw.pop("hydra")
+    try:
+        return OmegaConf.to_container(raw, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "?"
+        raise ConfigError(f"{key} cannot be resolved: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].strip().rstrip(".")

@@ -1,0 +1,67 @@
+"""The parts of a configuration that are not components: run, training, measurement, logging.
+
+Read as text by `snnbench.config.signature`, so annotations are literal here too. Defaults live in `configs/train.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+
+@dataclass
+class Run:
+    """Top level. T: time steps; reproduces: id of a published row in results/reported, or null."""
+
+    name: str | None
+    T: Annotated[int, ">= 1"]
+    seed: Annotated[int, ">= 0"]
+    reproduces: str | None
+
+
+@dataclass
+class Paths:
+    data: str
+    runs: str
+
+
+@dataclass
+class Train:
+    """batch_size is global: it is split over the devices, and the learning rate is never rescaled."""
+
+    epochs: Annotated[int, ">= 1"]
+    batch_size: Annotated[int, ">= 1"]
+    eval_batch_size: Annotated[int, ">= 1"]
+    precision: Literal["auto", "fp32", "bf16"]
+    grad_clip: Annotated[float, "> 0"] | None
+    ema: Annotated[float, "in (0, 1)"] | None
+    devices: Annotated[int, ">= 1"]
+    accelerator: Literal["auto", "cpu", "cuda"]
+    deterministic: bool
+    ckpt_path: str | None
+    limit_train_batches: Annotated[int, ">= 1"] | None
+    limit_test_batches: Annotated[int, ">= 1"] | None
+
+
+@dataclass
+class Measure:
+    """Operation counts on the test set: how many samples (null: all), and pJ an operation (45 nm)."""
+
+    operations: bool
+    samples: Annotated[int, ">= 1"] | None
+    mac_pj: Annotated[float, ">= 0"]
+    ac_pj: Annotated[float, ">= 0"]
+
+
+@dataclass
+class Log:
+    """metrics.csv and run.json are always written; these mirror them."""
+
+    wandb: bool
+    wandb_project: str
+    tensorboard: bool
+    progress: Literal["auto", "bar", "lines"]
+    every_n_steps: Annotated[int, ">= 1"]
+
+
+SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "measure": "Measure", "log": "Log"}

@@ -1,0 +1,168 @@
+"""What a component accepts and is, read from its source without importing it.
+
+The constructor's signature is the schema of its YAML: names, types and, in `Annotated[float, "> 1"]`, the range. Class
+literals `traits`, `rejects` and `requires` say what it is and what it cannot be combined with. Reading the syntax tree
+keeps `snnbench list` and every config check free of torch, and means that a config naming any other callable (say
+`os.system`) finds nothing here and is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from snnbench.config.errors import ConfigError
+from snnbench.config.paths import PACKAGE
+
+PLUGINS_VARIABLE = "SNNBENCH_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    annotation: ast.expr | None
+    required: bool
+
+
+@dataclass(frozen=True)
+class Component:
+    target: str
+    parameters: dict[str, Parameter]
+    traits: frozenset[str] = frozenset()
+    rejects: dict[str, str] = field(default_factory=dict)
+    requires: dict[str, str] = field(default_factory=dict)
+
+
+def allowed_packages() -> tuple[str, ...]:
+    """Top-level packages whose classes a config may name: ours, and those the user lists in SNNBENCH_PLUGINS."""
+    extra = os.environ.get(PLUGINS_VARIABLE, "")
+    return ("snnbench", *(name.strip() for name in extra.split(",") if name.strip()))
+
+
+def component(target: object) -> Component:
+    """Read the component that `_target_` names.
+
+    Raises:
+        ConfigError: the target is outside the allowed packages, or no class or function of that name is defined there.
+    """
+    if not isinstance(target, str) or target.split(".")[0] not in allowed_packages():
+        raise ConfigError(
+            f"_target_={target} is outside {', '.join(allowed_packages())}: a config may only name their classes; "
+            f"add your package's name to the environment variable {PLUGINS_VARIABLE} to allow it"
+        )
+    module, _, name = target.rpartition(".")
+    return _component(module, name)
+
+
+@cache
+def _component(module: str, name: str) -> Component:
+    target = f"{module}.{name}"
+    path = _module_path(module)
+    node = _definitions(path).get(name) if path else None
+    if node is None:
+        raise ConfigError(f"_target_={target} names nothing: no class or function {name} is defined in {module}")
+    if isinstance(node, ast.FunctionDef):
+        return Component(target, _arguments(node, skip=0))
+    parents = [_component(*base) for base in _bases(node, module)]
+    own = _init_parameters(node)
+    inherited = next((p.parameters for p in parents if p.parameters), {})
+    return Component(
+        target,
+        own if own is not None else inherited,
+        frozenset(_literal(node, "traits", ())).union(*(p.traits for p in parents)),
+        _merged("rejects", node, parents),
+        _merged("requires", node, parents),
+    )
+
+
+def _module_path(module: str) -> Path | None:
+    top, *rest = module.split(".")
+    if top == "snnbench":
+        root = PACKAGE
+    else:
+        spec = importlib.util.find_spec(top)  # a top-level name: finds, does not import
+        if spec is None:
+            return None
+        root = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+    if root.is_file():
+        return None if rest else root
+    path = root.joinpath(*rest)
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _definitions(path: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+    return {node.name: node for node in _tree(path).body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def _bases(node: ast.ClassDef, module: str) -> list[tuple[str, str]]:
+    """(module, class) of the base classes that are ours; others (nn.Module, ...) say nothing about configs."""
+    path = _module_path(module)
+    imported = {
+        alias.asname or alias.name: (statement.module, alias.name)
+        for statement in _tree(path).body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }
+    found = []
+    for base in node.bases:
+        base = base.value if isinstance(base, ast.Subscript) else base
+        if not isinstance(base, ast.Name):
+            continue
+        where = (module, base.id) if base.id in _definitions(path) else imported.get(base.id)
+        if where and where[0].split(".")[0] in allowed_packages():
+            found.append(where)
+    return found
+
+
+def _init_parameters(node: ast.ClassDef) -> dict[str, Parameter] | None:
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return _arguments(statement, skip=1)
+    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return {
+            s.target.id: Parameter(s.target.id, s.annotation, s.value is None)
+            for s in node.body
+            if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+        }
+    return None
+
+
+def _arguments(node: ast.FunctionDef, skip: int) -> dict[str, Parameter]:
+    spec = node.args
+    positional = [*spec.posonlyargs, *spec.args]
+    without_default = len(positional) - len(spec.defaults)
+    found = {a.arg: Parameter(a.arg, a.annotation, i < without_default) for i, a in enumerate(positional) if i >= skip}
+    found |= {a.arg: Parameter(a.arg, a.annotation, d is None) for a, d in zip(spec.kwonlyargs, spec.kw_defaults)}
+    return found
+
+
+def _literal(node: ast.ClassDef, name: str, default):
+    for statement in node.body:
+        targets = (
+            statement.targets
+            if isinstance(statement, ast.Assign)
+            else ([statement.target] if isinstance(statement, ast.AnnAssign) and statement.value else [])
+        )
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return ast.literal_eval(statement.value)
+    return default
+
+
+def _merged(name: str, node: ast.ClassDef, parents: list[Component]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for parent in parents:
+        merged |= getattr(parent, name)
+    return merged | _literal(node, name, {})

@@ -1,0 +1,60 @@
+"""Hand-downloaded archives: find, verify by MD5, unpack under a temporary name, rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import uuid
+import zipfile
+from pathlib import Path
+
+from snnbench.config.errors import ConfigError
+from snnbench.data.sources import Archive
+
+
+def find_archive(archive: Archive, folders: list[Path]) -> Path | None:
+    """The first folder's file of that name."""
+    return next((folder / archive.file for folder in folders if (folder / archive.file).is_file()), None)
+
+
+def verify(path: Path, expected: str) -> None:
+    """Raises ConfigError when the file is empty or its MD5 is not the published one."""
+    if path.stat().st_size == 0:
+        raise ConfigError(f"'{path}' is empty (0 bytes): the download failed; download it again in a browser.")
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != expected:
+        raise ConfigError(
+            f"'{path}' has MD5 {found}, expected {expected}: it is incomplete or another file; download it again."
+        )
+
+
+def unpack(path: Path, target: Path) -> None:
+    """Unpack a .zip, .tar or .tar.gz into `target`, which appears only when everything is out.
+
+    One folder at the top of the archive is taken off, whatever its name.
+
+    Raises:
+        ConfigError: the archive cannot be read or holds nothing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    draft.mkdir()
+    try:
+        try:
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(draft)
+            else:
+                with tarfile.open(path) as archive:
+                    archive.extractall(draft, filter="data")
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise ConfigError(f"'{path}' cannot be unpacked ({error}): download it again.") from error
+        inside = [entry for entry in draft.iterdir() if entry.name != "__MACOSX"]
+        if not inside:
+            raise ConfigError(f"'{path}' is an archive without files: download it again.")
+        os.rename(inside[0] if len(inside) == 1 and inside[0].is_dir() else draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

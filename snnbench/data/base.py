@@ -1,0 +1,184 @@
+"""The contract of a data set: a LightningDataModule with seeded order, named splits and hashes for the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from snnbench.config.errors import ConfigError
+from snnbench.data.dataset import SampledDataset, Source, Transform, as_fetched
+from snnbench.data.sampling import EvalBatches, SeededSampler, process_group
+from snnbench.data.splits import index_hash, stratified_holdout
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a data set found on the disk: two (source, indices) pairs and the hash of the content."""
+
+    train: Source
+    train_indices: np.ndarray
+    test: Source
+    test_indices: np.ndarray
+    content: str
+
+
+class BenchData(lightning.LightningDataModule):
+    """Base of every data set. A subclass writes out its signature and gives `load`, `train_transforms`,
+    `test_transforms`, and may add to `describe`.
+
+    Yields x `[N, C, H, W]` (images) or `[N, T, C, H, W]` (event frames), float32, and int64 targets `[N]`.
+
+    Args:
+        root: folder that holds all data sets. shape: [C, H, W] that the model sees. num_classes: K.
+        val_fraction: part of the training set held out, stratified and seeded; 0 = papers' protocol (best test epoch).
+        num_workers: processes that load and augment. drop_last: leave out the last, incomplete training batch.
+        batch_size: GLOBAL training batch. eval_batch_size: the same for evaluation. time_steps: T.
+        seed: of order, augmentation and split. augment: an ImageAugment or EventAugment.
+    """
+
+    traits: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 0,
+        drop_last: bool = False,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__()
+        if len(shape) != 3 or min(shape) < 1:
+            raise ConfigError(f"data.shape={list(shape)} must be [channels, height, width], three positive numbers.")
+        self.root, self.shape, self.num_classes = root, tuple(shape), num_classes
+        self.val_fraction, self.num_workers, self.drop_last = val_fraction, num_workers, drop_last
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.time_steps, self.seed, self.augment = time_steps, seed, augment
+        self._loaded: Loaded | None = None
+        self._train_indices = self._val_indices = np.empty(0, dtype=np.int64)
+
+    # what a subclass gives
+    def load(self) -> Loaded:
+        """Find the data; raises ConfigError (with the `snnbench data prepare` command) when it is missing."""
+        raise NotImplementedError
+
+    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
+        """(per sample, per batch) for training."""
+        raise NotImplementedError
+
+    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
+        """(per sample, per batch) for test and validation; no randomness."""
+        raise NotImplementedError
+
+    def require_shape(self, actual: tuple[int, int, int]) -> None:
+        """Refuse a configured shape that the stored samples do not have."""
+        if self.shape != actual:
+            raise ConfigError(f"data.shape={list(self.shape)} must be {list(actual)}: this data set is not resized.")
+
+    # what everybody uses
+    def setup(self, stage: str | None = None) -> None:
+        """Load once and split. Safe to call again."""
+        if self._loaded is not None:
+            return
+        loaded = self.load()
+        labels = np.concatenate([loaded.train.labels[loaded.train_indices], loaded.test.labels[loaded.test_indices]])
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            raise ConfigError(
+                f"data.num_classes={self.num_classes} but the labels found in '{self.root}' run from "
+                f"{labels.min()} to {labels.max()}: set num_classes={labels.max() + 1}."
+            )
+        self._train_indices, self._val_indices = stratified_holdout(
+            loaded.train.labels, loaded.train_indices, self.val_fraction, self.seed
+        )
+        self._loaded = loaded
+
+    @property
+    def loaded(self) -> Loaded:
+        self.setup()
+        return self._loaded
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled by (seed, epoch); call `loader.sampler.set_epoch(epoch)` when Lightning does not."""
+        rank, world = process_group()
+        data = SampledDataset(self.loaded.train, self._train_indices, *self.train_transforms())
+        sampler = SeededSampler(len(data), self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world)
+        return self._loader(data, sampler=sampler, batch_size=self.batch_size // world, drop_last=False)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
+        loaders = [self.test_dataloader()]
+        if len(self._val_indices):
+            loaders.append(self._eval_loader(self.loaded.train, self._val_indices))
+        return loaders
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_loader(self.loaded.test, self.loaded.test_indices)
+
+    @property
+    def train_size(self) -> int:
+        self.setup()
+        return len(self._train_indices)
+
+    @property
+    def val_size(self) -> int:
+        self.setup()
+        return len(self._val_indices)
+
+    @property
+    def test_size(self) -> int:
+        return len(self.loaded.test_indices)
+
+    @property
+    def data_hash(self) -> str:
+        return self.loaded.content
+
+    @property
+    def split_hash(self) -> str:
+        self.setup()
+        return index_hash(train=self._train_indices, val=self._val_indices, test=self.loaded.test_indices)
+
+    def describe(self) -> dict:
+        """What the run record says about the data; subclasses add framing and the split's name."""
+        return {
+            "name": type(self).__name__,
+            "shape": list(self.shape),
+            "num_classes": self.num_classes,
+            "train_size": self.train_size,
+            "val_size": self.val_size,
+            "test_size": self.test_size,
+            "val_fraction": self.val_fraction,
+            "split": "official",
+            "time_steps": self.time_steps,
+            "data_hash": self.data_hash,
+            "split_hash": self.split_hash,
+        }
+
+    def _eval_loader(self, source: Source, indices: np.ndarray) -> DataLoader:
+        rank, world = process_group()
+        data = SampledDataset(source, indices, *self.test_transforms())
+        return self._loader(data, batch_sampler=EvalBatches(len(data), self.eval_batch_size, rank=rank, world=world))
+
+    def _loader(self, data: SampledDataset, **batching) -> DataLoader:
+        # stacking small images is cheaper than sending them between processes
+        cheap = data.sample_transform is None and "images" in self.traits
+        workers = 0 if cheap else self.num_workers
+        return DataLoader(
+            data,
+            **batching,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=as_fetched,
+            generator=torch.Generator().manual_seed(self.seed),  # else each epoch draws from the global generator
+        )

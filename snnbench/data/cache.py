@@ -1,0 +1,161 @@
+"""Arrays on disk under a hash of what made them.
+
+A cache is a folder `<name>-<hash of the key>` with `.npy` files and a `manifest.json`. It is written under a temporary
+name, the manifest last, and renamed, so a folder of that name is whole. Another key is another folder: changing T never
+meets old frames. A folder without manifest, or made from other source files, is rebuilt; one whose files do not match
+the manifest is refused, because then the disk, not this program, changed them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from snnbench.config.errors import ConfigError
+
+MANIFEST = "manifest.json"
+BLOCK, BLOCKS = 65536, 64  # what is read of a file to see that it is the one that was written
+
+Arrays = dict[str, np.ndarray]
+
+
+class ArrayCache:
+    """Named arrays made once from `key`.
+
+    Args:
+        folder: where caches of this data set lie. name: readable prefix.
+        key: everything that decides the content (versions, T, sizes); JSON values.
+        sources: digest of the source files, or None when they are not there (the cache then stands for itself).
+    """
+
+    def __init__(self, folder: str | Path, name: str, key: dict, sources: str | None = None):
+        text = json.dumps(key, sort_keys=True)
+        self.key, self.sources = json.loads(text), sources
+        self.path = Path(folder) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def open(self) -> tuple[Arrays, dict] | None:
+        """(memory-mapped arrays, manifest), or None when there is none that may be used.
+
+        Raises:
+            ConfigError: a file's size or content is not what the manifest says.
+        """
+        manifest = self._manifest()
+        if manifest is None or (self.sources is not None and manifest["sources"] != self.sources):
+            return None
+        arrays = {}
+        for name, entry in manifest["arrays"].items():
+            path = self.path / f"{name}.npy"
+            if not path.is_file() or path.stat().st_size != entry["bytes"] or spot_hash(path) != entry["spots"]:
+                raise ConfigError(
+                    f"The cache '{self.path}' is damaged ('{path.name}' is not what was written): "
+                    "delete this folder, it is made again from the recordings."
+                )
+            arrays[name] = np.load(path, mmap_mode="r")
+        return arrays, manifest
+
+    def open_or_build(self, build: Callable[[Path], dict]) -> tuple[Arrays, dict]:
+        """Open the cache, or let `build(folder)` save its `.npy` files there and return notes for the manifest.
+
+        Two processes may ask at once: the second waits for the first (file lock) or, on file systems without locks,
+        does the same work and keeps whichever came first.
+        """
+        found = self.open()
+        if found is not None:
+            return found
+        self._writable()
+        with self._lock():
+            found = self.open()
+            if found is not None:
+                return found
+            draft = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+            draft.mkdir()
+            try:
+                notes = build(draft)
+                self._seal(draft, notes)
+                self._publish(draft)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        return self.open()
+
+    def _manifest(self) -> dict | None:
+        try:
+            manifest = json.loads((self.path / MANIFEST).read_text())
+        except (OSError, ValueError):
+            return None
+        return manifest if manifest.get("key") == self.key else None
+
+    def _writable(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot write the cache folder '{self.path.parent}' ({error.strerror}): set paths.data to a folder "
+                "that you may write to."
+            ) from error
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with open(self.path.with_name(f".{self.path.name}.lock"), "w") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+                for left_over in self.path.parent.glob(f".{self.path.name}.*.tmp"):  # of a killed process
+                    shutil.rmtree(left_over, ignore_errors=True)
+            except (ImportError, OSError):
+                pass
+            yield
+
+    def _seal(self, draft: Path, notes: dict) -> None:
+        entries, content = {}, hashlib.sha256()
+        for path in sorted(draft.glob("*.npy")):
+            whole = file_hash(path)
+            content.update(f"{path.name}:{whole};".encode())
+            entries[path.stem] = {"bytes": path.stat().st_size, "sha256": whole, "spots": spot_hash(path)}
+        manifest = {"key": self.key, "sources": self.sources, "content": content.hexdigest()[:16]}
+        with open(draft / MANIFEST, "w") as file:
+            json.dump(manifest | {"arrays": entries} | notes, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _publish(self, draft: Path) -> None:
+        if self.path.exists() and self._manifest() is not None and self.open() is not None:
+            return  # another process was first
+        if self.path.exists():  # half-written or stale
+            aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+            os.rename(self.path, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        os.rename(draft, self.path)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of the whole file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def spot_hash(path: Path) -> str:
+    """sha256 of up to 64 blocks of 64 KiB, spread evenly over the file: 4 MiB of a file of any size."""
+    size, digest = path.stat().st_size, hashlib.sha256()
+    starts = np.unique(np.linspace(0, max(size - BLOCK, 0), BLOCKS).astype(np.int64))
+    with open(path, "rb") as file:
+        for start in starts:
+            file.seek(int(start))
+            digest.update(file.read(BLOCK))
+    return digest.hexdigest()
+
+
+def listing_hash(folder: Path, paths: list[Path]) -> str:
+    """Digest of the names and sizes of source files; opens none of them."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(folder)}:{path.stat().st_size};".encode())
+    return digest.hexdigest()[:16]

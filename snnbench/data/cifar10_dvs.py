@@ -1,0 +1,135 @@
+"""CIFAR10-DVS (Li et al. 2017): 10 x 1,000 recordings of CIFAR-10 pictures moved before a DVS128, original AEDAT 2.0.
+
+There is no official split, and accuracies of different splits must not share a column. By the number in a file's name:
+`first900` trains on the first 900 of each class (SpikingJelly's split_to_train_test_set(0.9), there sorted as text),
+`tebn100` tests on 0-99 (TEBN; known to give clearly higher accuracy), `random` is a seeded stratified 9:1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from snnbench.config.errors import ConfigError
+from snnbench.data import sources
+from snnbench.data.aedat2 import read_aedat2
+from snnbench.data.cache import listing_hash
+from snnbench.data.event_data import EventData, Recordings
+from snnbench.data.events import check_events, make_events
+from snnbench.data.splits import stratified_holdout
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def number_in(path: Path) -> int:
+    """The last integer of a file's name: 12 in cifar10_cat_12.aedat."""
+    found = re.findall(r"\d+", path.stem)
+    if not found:
+        raise ConfigError(f"'{path}' has no number in its name, so it belongs to no split: remove or rename it.")
+    return int(found[-1])
+
+
+def read_aedat4(path: Path) -> np.ndarray:
+    """Events of tonic's re-release, through tonic and its optional reader."""
+    try:
+        import aedat  # noqa: F401
+        from tonic.io import read_aedat4 as read
+    except ImportError as error:
+        raise ConfigError(
+            f"'{path}' is AEDAT 4, which needs the package `aedat` (pip install aedat): install it, or use the "
+            "original AEDAT 2.0 release that `snnbench data prepare cifar10_dvs` names."
+        ) from error
+    events = read(str(path))
+    t, x, y, p = (events[name] for name in events.dtype.names)
+    return make_events(x, y, t, p)
+
+
+class CIFAR10DVS(EventData):
+    """x `[N, T, 2, H, W]`; `split` as in the module's text.
+
+    Args (beside EventData's): split_seed: of split=random.
+    """
+
+    traits = ("events",)
+    sensor = (128, 128)
+    folder = sources.CIFAR10_DVS.folder
+    per_class: ClassVar[int] = 1000
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        split: Literal["first900", "tebn100", "random"] = "first900",
+        split_seed: Annotated[int, ">= 0"] = 0,
+        frames_by: Literal["number", "time"] = "number",
+        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
+        normalise: Literal["none", "max"] = "none",
+        count_dtype: Literal["uint8", "int16"] = "uint8",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = True,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
+            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
+            augment=augment,
+        )  # fmt: skip
+        self.split, self.split_seed = split, split_seed
+
+    def files(self) -> list[list[Path]]:
+        """Recordings of each class, sorted by number. Empty when the folder has none."""
+        base, found = Path(self.root) / self.folder, []
+        for name in CLASSES:
+            here = [path for path in (base / name).glob("*.aedat*") if path.suffix in (".aedat", ".aedat4")]
+            found.append(sorted(here, key=number_in))
+        return found if any(found) else []
+
+    def find(self) -> Recordings | None:
+        classes = self.files()
+        if not classes:
+            return None
+        for name, paths in zip(CLASSES, classes):
+            numbers = [number_in(path) for path in paths]
+            if numbers != list(range(self.per_class)):
+                raise ConfigError(
+                    f"'{Path(self.root) / self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
+                    f"{self.per_class - 1}: delete the folder and run `snnbench data prepare cifar10_dvs` again."
+                )
+        paths = [path for group in classes for path in group]
+        labels = np.repeat(np.arange(len(CLASSES)), self.per_class)
+        numbers = np.tile(np.arange(self.per_class), len(CLASSES))
+        return Recordings(labels, numbers, listing_hash(Path(self.root) / self.folder, paths))
+
+    def read(self) -> Iterator[np.ndarray]:
+        for group in self.files():
+            for path in group:
+                events = read_aedat4(path) if path.suffix == ".aedat4" else read_aedat2(path)
+                yield check_events(events, self.sensor, path)
+
+    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        everything, tenth = np.arange(len(labels)), self.per_class // 10
+        if self.split == "random":
+            return stratified_holdout(labels, everything, 0.1, self.split_seed)
+        test = tags >= self.per_class - tenth if self.split == "first900" else tags < tenth
+        return everything[~test], everything[test]
+
+    def missing(self) -> ConfigError:
+        place = Path(self.root) / self.folder
+        return sources.CIFAR10_DVS.missing(self.root, "has no class folder with .aedat files" if place.is_dir() else "")
+
+    def describe(self) -> dict:
+        name = f"random 9:1, seed {self.split_seed}" if self.split == "random" else self.split
+        return super().describe() | {"split": name}

@@ -1,0 +1,78 @@
+"""scikit-learn's scanned handwritten digits (Alpaydin & Kaynak 1998, UCI): 1,797 images of 8x8, the embedded default.
+
+scikit-learn's copy has no split for training and test: here five fixed stratified folds, one of them the test set.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from snnbench.data.base import BenchData, Loaded
+from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.splits import content_hash
+
+WHITE = 16  # pixels are 0..16: counts of ink in 4x4 blocks of a 32x32 bitmap
+
+
+def load_digit_arrays() -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 `[1797, 1, 8, 8]` of 0..16 and labels int64 `[1797]`."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images.astype(np.uint8)[:, None], digits.target.astype(np.int64)
+
+
+def digit_fold(labels: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """(train, test) indices of one of the five fixed stratified folds."""
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels)
+    return list(folds)[fold]
+
+
+class Digits(BenchData):
+    """8x8 digits in memory: x `[N, 1, 8, 8]` in [0, 1]. `fold` of five is the test set (about 360 images)."""
+
+    traits = ("images",)
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        fold: Annotated[int, "in [0, 4]"] = 0,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 0,
+        drop_last: bool = False,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+        )  # fmt: skip
+        self.require_shape((1, 8, 8))
+        self.fold = fold
+
+    def load(self) -> Loaded:
+        images, labels = load_digit_arrays()
+        train, test = digit_fold(labels, self.fold)
+        source = ArraySource(images, labels)
+        return Loaded(source, train, source, test, content_hash(images, labels))
+
+    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
+        normalise = Normalise(WHITE)
+        per_sample = None if self.augment is None else self.augment.for_training(self.shape, normalise)
+        return (None, normalise) if per_sample is None else (per_sample, None)
+
+    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
+        return None, Normalise(WHITE)
+
+    def describe(self) -> dict:
+        return super().describe() | {"split": f"fold {self.fold} of 5"}

@@ -1,0 +1,158 @@
+"""DVS128 Gesture (Amir et al. 2017): 11 hand and arm gestures of 29 people before a DVS128; split by person.
+
+Two releases are read, and the record says which: `original` (AEDAT 3.1, long recordings cut by the times in
+*_labels.csv: 1,176 and 288 gestures, as SpikingJelly and snnTorch cut them) and `tonic` (cut by tonic's authors, times
+in milliseconds: 1,077 and 264).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from snnbench.config.errors import ConfigError
+from snnbench.data import sources
+from snnbench.data.aedat31 import read_aedat31
+from snnbench.data.cache import listing_hash
+from snnbench.data.event_data import EventData, Recordings
+from snnbench.data.events import check_events, make_events
+
+ORIGINAL, TONIC = "DvsGesture", ("ibmGestureTrain", "ibmGestureTest")
+LISTS = ("trials_to_train.txt", "trials_to_test.txt")
+
+
+def natural(path: Path) -> list:
+    """Sort key that puts 2 before 10 and user09 after user1."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Rows (class from 0, first us, last us) of a *_labels.csv, int64 `[n, 3]`."""
+    try:
+        rows = np.loadtxt(path, dtype=np.int64, delimiter=",", skiprows=1, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"'{path}' cannot be read as class,startTime,endTime: unpack DvsGesture.tar.gz again."
+        ) from error
+    return rows[:, :3] - np.array([1, 0, 0])
+
+
+class DVSGesture(EventData):
+    """x `[N, T, 2, H, W]`; people 1-23 train, 24-29 test.
+
+    Args (beside EventData's): release: auto takes the original one if its folder is there.
+    """
+
+    traits = ("events",)
+    sensor = (128, 128)
+    folder = sources.DVS_GESTURE.folder
+    expected: ClassVar[dict[str, tuple[int, int]]] = {"original": (1176, 288), "tonic": (1077, 264)}
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        release: Literal["auto", "original", "tonic"] = "auto",
+        frames_by: Literal["number", "time"] = "number",
+        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
+        normalise: Literal["none", "max"] = "none",
+        count_dtype: Literal["uint8", "int16"] = "uint8",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = True,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
+            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
+            augment=augment,
+        )  # fmt: skip
+        self.base = Path(root) / self.folder
+        self.release = release
+        if release == "auto":
+            only_tonic = (self.base / TONIC[0]).is_dir() and not (self.base / ORIGINAL).is_dir()
+            self.release = "tonic" if only_tonic else "original"
+
+    def key(self) -> dict:
+        return {"release": self.release}
+
+    def find(self) -> Recordings | None:
+        folders = [ORIGINAL] if self.release == "original" else TONIC
+        if not all((self.base / name).is_dir() for name in folders):
+            return None
+        if self.release == "original":
+            trials = self._trials()
+            rows = [(label, part) for path, part in trials for label in self._cuts(path)[:, 0]]
+            paths = [path for path, _ in trials]
+        else:
+            files = self._arrays()
+            rows = [(int(path.stem), part) for path, part in files]
+            paths = [path for path, _ in files]
+        labels, tags = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+        count = int((tags == 0).sum()), int((tags == 1).sum())
+        if count != self.expected[self.release]:
+            raise ConfigError(
+                f"'{self.base}' has {count[0]} training and {count[1]} test gestures ({self.release} release), not "
+                f"{self.expected[self.release][0]} and {self.expected[self.release][1]}: unpack the archive again."
+            )
+        return Recordings(labels, tags, listing_hash(self.base, paths))
+
+    def read(self) -> Iterator[np.ndarray]:
+        if self.release == "tonic":
+            for path, _ in self._arrays():
+                raw = np.load(path)  # columns x, y, p, t in ms
+                events = make_events(raw[:, 0], raw[:, 1], np.round(raw[:, 3] * 1000), raw[:, 2] > 0)
+                yield check_events(events, self.sensor, path)
+            return
+        for path, _ in self._trials():
+            events = check_events(read_aedat31(path), self.sensor, path)
+            for _, first, last in self._cuts(path):
+                yield check_events(events[(events["t"] >= first) & (events["t"] < last)], self.sensor, path)
+
+    def _trials(self) -> list[tuple[Path, int]]:
+        """(recording, 0 train or 1 test) in the order of the release's two lists."""
+        found = []
+        for part, name in enumerate(LISTS):
+            listing = self.base / ORIGINAL / name
+            if not listing.is_file():
+                raise ConfigError(f"'{listing}' is missing: DvsGesture.tar.gz was not unpacked fully; unpack it again.")
+            for line in listing.read_text().split():
+                path = self.base / ORIGINAL / line
+                if not path.is_file():
+                    raise ConfigError(f"'{path}' is listed in {name} but missing: unpack DvsGesture.tar.gz again.")
+                found.append((path, part))
+        return found
+
+    def _cuts(self, path: Path) -> np.ndarray:
+        return read_labels(path.with_name(f"{path.stem}_labels.csv"))
+
+    def _arrays(self) -> list[tuple[Path, int]]:
+        """(file, 0 train or 1 test) of tonic's release, sorted by class, then person, light and part."""
+        return [
+            (path, part)
+            for part, name in enumerate(TONIC)
+            for path in sorted((self.base / name).glob("*/*.npy"), key=lambda p: (int(p.stem), natural(p)))
+        ]
+
+    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        everything = np.arange(len(labels))
+        return everything[tags == 0], everything[tags == 1]
+
+    def missing(self) -> ConfigError:
+        what = f"has no folder '{ORIGINAL if self.release == 'original' else TONIC[0]}'" if self.base.is_dir() else ""
+        return sources.DVS_GESTURE.missing(self.root, what)
+
+    def describe(self) -> dict:
+        return super().describe() | {"split": "official (by person)", "release": self.release}

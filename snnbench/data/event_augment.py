@@ -1,0 +1,86 @@
+"""Augmentation of event frames `[T, C, H, W]`: one draw for a sample, shared by all its time steps.
+
+TET (Deng et al. 2022): flip 0.5 and roll by up to 5 pixels; NDA (Li et al. 2022): roll, cutout and others.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage
+from snnbench.data.dataset import Normalise
+from snnbench.data.mixing import BatchMix
+
+
+class EventAugment:
+    """A training pipeline on event frames; the same geometric change for all T and both polarities.
+
+    Args:
+        crop_padding: zero padding before a random crop back to size (OTTT); 0 = off.
+        flip: probability of a horizontal flip. roll: largest circular shift in pixels along each axis; 0 = off.
+        cutout: largest side of a square hole, drawn from 1..cutout (NDA); 0 = off. cutout_prob: how often.
+        mixup .. mix_until_epoch: see BatchMix; both alphas 0 = `mix` is None.
+    """
+
+    def __init__(
+        self,
+        crop_padding: Annotated[int, ">= 0"] = 0,
+        flip: Annotated[float, "in [0, 1]"] = 0.0,
+        roll: Annotated[int, ">= 0"] = 0,
+        cutout: Annotated[int, ">= 0"] = 0,
+        cutout_prob: Annotated[float, "in [0, 1]"] = 1.0,
+        mixup: Annotated[float, ">= 0"] = 0.0,
+        cutmix: Annotated[float, ">= 0"] = 0.0,
+        mix_prob: Annotated[float, "in [0, 1]"] = 1.0,
+        mix_switch_prob: Annotated[float, "in [0, 1]"] = 0.5,
+        mix_per: Literal["batch", "sample"] = "batch",
+        mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
+        mix_until_epoch: int | None = None,
+    ):
+        self.crop_padding, self.flip, self.roll = crop_padding, flip, roll
+        self.cutout, self.cutout_prob = cutout, cutout_prob
+        self.mix = (
+            BatchMix(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
+            if mixup > 0 or cutmix > 0
+            else None
+        )
+
+    def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
+        """The pipeline `[T, C, H, W]` -> float32 of the same shape; None when nothing is random."""
+        stages: list[Stage] = []
+        if self.flip:
+            stages.append(Flip(self.flip))
+        if self.roll:
+            stages.append(Roll(self.roll))
+        if self.crop_padding:
+            stages.append(PaddedCrop(self.crop_padding))
+        if self.cutout:
+            stages.append(SometimesCutout(self.cutout, self.cutout_prob))
+        return v2.Compose([*stages, normalise]) if stages else None
+
+
+class Roll:
+    """Shift circularly by uniform integers in [-reach, reach] along height and width."""
+
+    def __init__(self, reach: int):
+        self.reach = reach
+
+    def __call__(self, x: Tensor) -> Tensor:
+        shifts = (torch.randint(2 * self.reach + 1, (2,)) - self.reach).tolist()
+        return x.roll(shifts, dims=(-2, -1))
+
+
+class SometimesCutout:
+    """With probability `prob`, a square hole whose side is uniform in 1..largest."""
+
+    def __init__(self, largest: int, prob: float):
+        self.largest, self.prob = largest, prob
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if torch.rand(()).item() >= self.prob:
+            return x
+        return Cutout(1 + int(torch.randint(self.largest, ())))(x)

@@ -1,0 +1,145 @@
+"""Base of event data sets: recordings become one memory-mapped array of frames `[N, T, 2, H, W]`, once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from snnbench.config.errors import ConfigError
+from snnbench.data.base import BenchData, Loaded
+from snnbench.data.cache import ArrayCache
+from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.frames import Framing
+
+VERSION = 1  # of the readers and of framing: raise it when their output changes
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The recordings that were found, in their fixed order, without opening one.
+
+    labels: int64 `[N]`. tags: int64 `[N]`, what the split needs to know: the number in the name, or 0 train 1 test.
+    listing: digest of the source files' names and sizes.
+    """
+
+    labels: np.ndarray
+    tags: np.ndarray
+    listing: str
+
+
+class EventData(BenchData):
+    """Frames by event number or by time, cached. A subclass gives `sensor`, `folder`, `find`, `read`, `split_indices`.
+
+    Args (beside BenchData's): see Framing for frames_by, resize, normalise, count_dtype.
+        mean, std: by polarity, applied to the frames; None = off.
+    """
+
+    traits = ("events",)
+    sensor: tuple[int, int]
+    folder: str
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        frames_by: Literal["number", "time"] = "number",
+        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
+        normalise: Literal["none", "max"] = "none",
+        count_dtype: Literal["uint8", "int16"] = "uint8",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = True,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+        )  # fmt: skip
+        if shape[0] != 2:
+            raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")
+        self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
+        self.normalise = Normalise(1, mean, std)
+        self.notes: dict = {}
+
+    # what a subclass gives
+    def key(self) -> dict:
+        """What beside the framing decides the frames (release, simulator's settings)."""
+        return {}
+
+    def find(self) -> Recordings | None:
+        """List the recordings; None when the source files are not there (a finished cache is enough)."""
+        raise NotImplementedError
+
+    def read(self) -> Iterator[np.ndarray]:
+        """Yield the events of each recording in the order of `find`."""
+        raise NotImplementedError
+
+    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(train, test) indices."""
+        raise NotImplementedError
+
+    def missing(self) -> ConfigError:
+        """The sentence for recordings that are not there."""
+        raise NotImplementedError
+
+    # what everybody uses
+    def load(self) -> Loaded:
+        found = self.find()
+        key = {"version": VERSION, "data": type(self).__name__, **self.framing.describe(), **self.key()}
+        cache = ArrayCache(Path(self.root) / self.folder, "frames", key, found and found.listing)
+        if found is None:
+            opened = cache.open()
+            if opened is None:
+                raise self.missing()
+        else:
+            opened = cache.open_or_build(lambda draft: self._convert(found, draft))
+        arrays, self.notes = opened
+        labels, tags = np.array(arrays["labels"]), np.array(arrays["tags"])
+        source = ArraySource(arrays["frames"], labels)
+        train, test = self.split_indices(labels, tags)
+        return Loaded(source, train, source, test, self.notes["content"])
+
+    def _convert(self, found: Recordings, draft: Path) -> dict:
+        count, cut = len(found.labels), 0
+        shape = (count, self.time_steps, *self.shape)
+        frames = np.lib.format.open_memmap(draft / "frames.npy", mode="w+", dtype=self.framing.dtype, shape=shape)
+        done = 0
+        for index, events in enumerate(self.read()):
+            if len(events) == 0:
+                raise ConfigError(f"Recording {index} of {type(self).__name__} has no events: unpack the data again.")
+            frames[index], cut_here = self.framing(events)
+            cut, done = cut + cut_here, index + 1
+            if done % 1000 == 0 or (done == count and count >= 1000):
+                print(f"{type(self).__name__}: {done} of {count} recordings to frames (once)", file=sys.stderr)
+        if done != count:
+            raise ConfigError(f"{type(self).__name__}: {count} recordings listed but {done} read; unpack them again.")
+        frames.flush()
+        np.save(draft / "labels.npy", found.labels)
+        np.save(draft / "tags.npy", found.tags)
+        return {"saturated_counts": cut}
+
+    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
+        per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
+        return (None, self.normalise) if per_sample is None else (per_sample, None)
+
+    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
+        return None, self.normalise
+
+    def describe(self) -> dict:
+        return super().describe() | {
+            "framing": self.framing.describe(),
+            "saturated_counts": self.notes["saturated_counts"],
+        }

@@ -1,0 +1,122 @@
+"""ImageNet (ILSVRC 2012) from folders root/imagenet/{train,val}/WNID/*.JPEG; the validation set is the test set.
+
+Test: shorter side to `resize`, centre crop (256 and 224 in SEW-ResNet's and most recipes; 224 and 224 in Spikformer's).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, v2
+
+from snnbench.config.errors import ConfigError
+from snnbench.data import sources
+from snnbench.data.base import BenchData, Loaded
+from snnbench.data.dataset import FileSource, Normalise, Transform
+from snnbench.data.splits import content_hash
+
+IMAGES = (".jpeg", ".jpg", ".png")
+
+
+def decode_rgb(path: str) -> Tensor:
+    """uint8 `[3, H, W]`; grey and CMYK pictures (there are some) become RGB."""
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def list_images(folder: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:
+    """Paths sorted by (class, name) and labels; no picture is opened."""
+    paths, labels = [], []
+    for label, name in enumerate(classes):
+        files = sorted(f for f in os.listdir(folder / name) if f.lower().endswith(IMAGES))
+        if not files:
+            raise ConfigError(f"'{folder / name}' holds no JPEG: the folder was not unpacked fully; unpack it again.")
+        paths += [os.path.join(folder, name, f) for f in files]
+        labels += [label] * len(files)
+    return paths, np.asarray(labels, dtype=np.int64)
+
+
+class ImageNet(BenchData):
+    """x `[N, 3, crop, crop]`; `shape` gives the crop. Pictures are decoded in the workers.
+
+    Args (beside BenchData's):
+        mean, std: of [0, 1] values. resize: shorter side before the centre crop at test time.
+        interpolation: of that resize.
+    """
+
+    traits = ("images",)
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        mean: list[float],
+        std: list[float],
+        resize: Annotated[int, ">= 1"] = 256,
+        interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 16,
+        drop_last: bool = True,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+        )  # fmt: skip
+        if resize < max(shape[1:]):
+            raise ConfigError(f"data.resize={resize} is smaller than the crop {list(shape[1:])}: raise it to the crop.")
+        self.resize, self.interpolation = resize, InterpolationMode(interpolation)
+        self.normalise = Normalise(255, mean, std)
+
+    def load(self) -> Loaded:
+        folder = Path(self.root) / sources.IMAGENET.folder
+        parts = {}
+        for part in ("train", "val"):
+            if not (folder / part).is_dir():
+                raise sources.IMAGENET.missing(self.root, f"has no folder '{part}'" if folder.is_dir() else "")
+            parts[part] = sorted(entry.name for entry in os.scandir(folder / part) if entry.is_dir())
+        if parts["train"] != parts["val"]:
+            odd = sorted(set(parts["train"]) ^ set(parts["val"]))[0]
+            raise ConfigError(f"'{folder}' has different classes in train and val (first: {odd}): unpack both again.")
+        if len(parts["train"]) != self.num_classes:
+            raise ConfigError(
+                f"data.num_classes={self.num_classes} but '{folder / 'train'}' has {len(parts['train'])} class "
+                "folders: complete the folder or set data.num_classes."
+            )
+        train_paths, train_labels = list_images(folder / "train", parts["train"])
+        test_paths, test_labels = list_images(folder / "val", parts["val"])
+        names = [os.path.relpath(path, folder) for path in train_paths + test_paths]
+        train, test = (
+            FileSource(train_paths, train_labels, decode_rgb),
+            FileSource(test_paths, test_labels, decode_rgb),
+        )
+        everything = np.arange(len(train_labels)), np.arange(len(test_labels))
+        return Loaded(train, everything[0], test, everything[1], content_hash("\n".join(names)))
+
+    def _centre(self) -> list[Transform]:
+        return [v2.Resize(self.resize, self.interpolation, antialias=True), v2.CenterCrop(self.shape[1:])]
+
+    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
+        augmented = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
+        if augmented is not None and self.augment.resized_crop_scale is not None:
+            return augmented, None
+        # without a resized crop all pictures must still come to one size
+        return v2.Compose([*self._centre(), augmented or self.normalise]), None
+
+    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
+        return v2.Compose([*self._centre(), self.normalise]), None
+
+    def describe(self) -> dict:
+        return super().describe() | {"split": "official (validation set as test set)", "test_resize": self.resize}

@@ -1,0 +1,93 @@
+"""N-MNIST (Orchard et al. 2015): MNIST digits on a screen seen by an ATIS camera that moves in three saccades."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from snnbench.config.errors import ConfigError
+from snnbench.data import sources
+from snnbench.data.cache import listing_hash
+from snnbench.data.event_data import EventData, Recordings
+from snnbench.data.events import check_events, read_nmnist
+
+PARTS = ("Train", "Test")
+
+
+class NMNIST(EventData):
+    """x `[N, T, 2, H, W]`; official split, files sorted by (class, number).
+
+    Args (beside EventData's): complete: refuse a folder that has not all 60,000 and 10,000 recordings.
+    """
+
+    traits = ("events",)
+    sensor = (34, 34)
+    folder = sources.NMNIST.folder
+    expected: ClassVar[tuple[int, int]] = (60_000, 10_000)
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        complete: bool = True,
+        frames_by: Literal["number", "time"] = "number",
+        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
+        normalise: Literal["none", "max"] = "none",
+        count_dtype: Literal["uint8", "int16"] = "uint8",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = True,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
+            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
+            augment=augment,
+        )  # fmt: skip
+        self.complete = complete
+
+    def files(self) -> list[tuple[Path, int, int]]:
+        """(file, class, 0 train or 1 test)."""
+        base = Path(self.root) / self.folder
+        return [
+            (path, digit, part)
+            for part, name in enumerate(PARTS)
+            for digit in range(10)
+            for path in sorted((base / name / str(digit)).glob("*.bin"), key=lambda p: int(p.stem))
+        ]
+
+    def find(self) -> Recordings | None:
+        files = self.files()
+        if not files:
+            return None
+        labels, tags = np.array([(digit, part) for _, digit, part in files], dtype=np.int64).T
+        count = int((tags == 0).sum()), int((tags == 1).sum())
+        if (self.complete and count != self.expected) or 0 in count:
+            raise ConfigError(
+                f"'{Path(self.root) / self.folder}' has {count[0]} training and {count[1]} test recordings, expected "
+                f"{self.expected[0]} and {self.expected[1]}: unpack it again, or set data.complete=false."
+            )
+        return Recordings(labels, tags, listing_hash(Path(self.root) / self.folder, [path for path, _, _ in files]))
+
+    def read(self) -> Iterator[np.ndarray]:
+        for path, _, _ in self.files():
+            yield check_events(read_nmnist(path), self.sensor, path)
+
+    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        everything = np.arange(len(labels))
+        return everything[tags == 0], everything[tags == 1]
+
+    def missing(self) -> ConfigError:
+        place = Path(self.root) / self.folder
+        return sources.NMNIST.missing(self.root, "has no Train/<digit>/*.bin" if place.is_dir() else "")

@@ -1,0 +1,202 @@
+"""Where each data set comes from: URL, file, MD5, folder. Facts only; imports nothing heavy.
+
+MD5s and addresses are the publishers' as torchvision 0.29, tonic 1.7 and SpikingJelly 2.0 list them (read there); those
+of CIFAR-10 were checked against the real files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from snnbench.config.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download by hand. `into`: folder under the data root that its content goes to."""
+
+    file: str
+    md5: str
+    url: str
+    into: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set on the web and its place under the data root."""
+
+    name: str
+    title: str
+    folder: str  # what the loader looks for, relative to paths.data
+    archives: tuple[Archive, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()  # (file, MD5) inside the folder, checked when they are read
+    note: str = ""
+    alternative: tuple[Archive, ...] = ()  # another release that is also accepted
+
+    def missing(self, root: str | Path, what: str = "") -> ConfigError:
+        """The one sentence for data that is not there."""
+        place = Path(root) / self.folder
+        return ConfigError(
+            f"{self.title} was not found: '{place}' {what or 'does not exist'}; "
+            f"run `snnbench data prepare {self.name}` to see what to download and where to put it, "
+            "or set paths.data to the folder that holds it."
+        )
+
+
+FIGSHARE = "https://ndownloader.figshare.com/files/"
+TORONTO = "https://www.cs.toronto.edu/~kriz/"
+MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
+IBM = "https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8/folder/50167556794"
+
+CIFAR10 = Source(
+    "cifar10",
+    "CIFAR-10",
+    "cifar-10-batches-py",
+    (
+        Archive(
+            "cifar-10-python.tar.gz",
+            "c58f30108f718f92721af3b95e74349a",
+            TORONTO + "cifar-10-python.tar.gz",
+            "cifar-10-batches-py",
+        ),
+    ),
+    (
+        ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+        ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+        ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+        ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+        ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+        ("test_batch", "40351d587109b95175f43aff81a1287e"),
+    ),
+)
+CIFAR100 = Source(
+    "cifar100",
+    "CIFAR-100",
+    "cifar-100-python",
+    (
+        Archive(
+            "cifar-100-python.tar.gz",
+            "eb9058c3a382ffc7106e4002c42a8d85",
+            TORONTO + "cifar-100-python.tar.gz",
+            "cifar-100-python",
+        ),
+    ),
+    (("train", "16019d7e3df5f24257cddd939b257f8d"), ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc")),
+)
+IMAGENET = Source(
+    "imagenet",
+    "ImageNet (ILSVRC 2012)",
+    "imagenet",
+    (
+        Archive(
+            "ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", "https://image-net.org", "imagenet/train"
+        ),
+        Archive("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", "https://image-net.org", "imagenet/val"),
+        Archive(
+            "ILSVRC2012_devkit_t12.tar.gz",
+            "fa75699e90414af021442c21a62c3abf",
+            "https://image-net.org",
+            "imagenet/devkit",
+        ),
+    ),
+    note="After logging in at image-net.org. An existing folder with train/WNID/*.JPEG and val/WNID/*.JPEG can be "
+    "linked instead: ln -s /path/to/imagenet <paths.data>/imagenet.",
+)
+CIFAR10_DVS = Source(
+    "cifar10_dvs",
+    "CIFAR10-DVS",
+    "CIFAR10DVS",
+    tuple(
+        Archive(f"{name}.zip", md5, FIGSHARE + number, f"CIFAR10DVS/{name}")
+        for name, number, md5 in (
+            ("airplane", "7712788", "0afd5c4bf9ae06af762a77b180354fdd"),
+            ("automobile", "7712791", "8438dfeba3bc970c94962d995b1b9bdd"),
+            ("bird", "7712794", "a9c207c91c55b9dc2002dc21c684d785"),
+            ("cat", "7712812", "52c63c677c2b15fa5146a8daf4d56687"),
+            ("deer", "7712815", "b6bf21f6c04d21ba4e23fc3e36c8a4a3"),
+            ("dog", "7712818", "f379ebdf6703d16e0a690782e62639c3"),
+            ("frog", "7712842", "cad6ed91214b1c7388a5f6ee56d08803"),
+            ("horse", "7712851", "e7cbbf77bec584ffbf913f00e682782a"),
+            ("ship", "7712836", "41c7bd7d6b251be82557c6cce9a7d5c9"),
+            ("truck", "7712839", "89f3922fd147d9aeff89e76a2b0b70a7"),
+        )
+    ),
+    note="Original AEDAT 2.0 release, 10 classes of 1,000 recordings. There is no official split: data.split names the "
+    "community's. tonic's CIFAR10DVS.zip (.aedat4) needs the PyPI package `aedat`; figshare refuses some clients, "
+    "a browser works.",
+)
+DVS_GESTURE = Source(
+    "dvs_gesture",
+    "DVS128 Gesture",
+    "DVSGesture",
+    (Archive("DvsGesture.tar.gz", "8a5c71fb11e24e5ca5b11866ca6c00a1", IBM, "DVSGesture/DvsGesture"),),
+    note="The original AEDAT 3.1 release (1,176 training and 288 test gestures, cut by the labels' times as "
+    "SpikingJelly and snnTorch do), to be fetched in a browser; or tonic's preprocessed archives (1,077 and 264, "
+    "ms precision). Accuracies on the two are not the same protocol; the run record says which was read.",
+    alternative=(
+        Archive(
+            "ibmGestureTrain.tar.gz",
+            "3a8f0d4120a166bac7591f77409cb105",
+            "https://figshare.com/ndownloader/files/38022171",
+            "DVSGesture/ibmGestureTrain",
+        ),
+        Archive(
+            "ibmGestureTest.tar.gz",
+            "56070e45dadaa85fff82e0fbfbc06de5",
+            "https://figshare.com/ndownloader/files/38020584",
+            "DVSGesture/ibmGestureTest",
+        ),
+    ),
+)
+NMNIST = Source(
+    "nmnist",
+    "N-MNIST",
+    "NMNIST",
+    (
+        Archive(
+            "train.zip", "20959b8e626244a1b502305a9e6e2031",
+            MENDELEY + "39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded", "NMNIST/Train",
+        ),
+        Archive(
+            "test.zip", "69ca8762b2fe404d9b9bad1103e97832",
+            MENDELEY + "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded", "NMNIST/Test",
+        ),
+    ),
+)  # fmt: skip
+DIGITS = Source("digits", "digits", "", note="Comes with scikit-learn: nothing to download, nothing to prepare.")
+DIGITS_DVS = Source(
+    "digits_dvs",
+    "digits_dvs",
+    "digits_dvs",
+    note="Made from scikit-learn's digits by a simulated event camera: nothing to download, a cache is written once.",
+)
+
+SOURCES = {s.name: s for s in (DIGITS, DIGITS_DVS, CIFAR10, CIFAR100, IMAGENET, DVS_GESTURE, CIFAR10_DVS, NMNIST)}
+
+
+def find_source(name: str) -> Source:
+    """The source of that name; ConfigError lists the known ones."""
+    if name not in SOURCES:
+        raise ConfigError(f"There is no data set '{name}' to prepare: choose one of {', '.join(SOURCES)}.")
+    return SOURCES[name]
+
+
+def describe_source(name: str, root: str = "<paths.data>") -> str:
+    """URL, file, MD5 and target folder as text for a terminal."""
+    source = find_source(name)
+    return "\n".join(_lines(source, Path(root)))
+
+
+def _lines(source: Source, root: Path) -> Iterator[str]:
+    yield source.title
+    if source.note:
+        yield f"  {source.note}"
+    for heading, archives in (("Download", source.archives), ("Or download", source.alternative)):
+        if archives:
+            yield f"  {heading} by hand into {root / source.folder if source.folder else root} (or {root}):"
+        for archive in archives:
+            yield f"    {archive.file:<30} MD5 {archive.md5}  {archive.url}"
+    if source.archives:
+        yield f"  Then run: snnbench data prepare {source.name}   (verifies, unpacks to {root / source.folder})"

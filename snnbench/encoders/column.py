@@ -1,0 +1,27 @@
+"""Column-sequential images: one column a time step (sequential CIFAR-10 of the survey and PSN, Fang et al. 2023)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from snnbench.config.errors import ConfigError
+from snnbench.encoders.base import Encoder
+
+
+class Column(Encoder):
+    """`[N, C, H, W] -> [T=W, N, C, L=H]`, a view: at step t the t-th column from the left.
+
+    Raises:
+        ConfigError: T is not the image's width.
+    """
+
+    traits = ("columns",)
+    requires = {  # noqa: RUF012
+        "images": "columns are cut from images; for event data use encoder=frames",
+        "sequence_1d": "columns have one spatial axis, so the model must be built of 1-d convolutions",
+    }
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.time_steps:
+            raise ConfigError(f"T={self.time_steps}, but images have {x.shape[-1]} columns; set T={x.shape[-1]}")
+        return x.permute(3, 0, 1, 2)

@@ -1,0 +1,45 @@
+"""Latency coding: one spike a pixel, the brighter the earlier (Thorpe & Gautrais 1998; linear, as in SpikingJelly).
+
+p = (x - low) / (high - low) clipped to [0, 1];     spike at t = round((T - 1) (1 - p)), none where p <= threshold.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from snnbench.config.errors import ConfigError
+from snnbench.encoders.base import Encoder
+
+
+class Latency(Encoder):
+    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, at most one spike a pixel.
+
+    Args:
+        time_steps: T (injected).
+        low, high: pixel values of the latest and the earliest spike.
+        threshold: relative brightness up to which a pixel stays silent.
+
+    Raises:
+        ConfigError: high is not above low.
+    """
+
+    requires = {  # noqa: RUF012
+        "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
+    }
+
+    def __init__(
+        self, time_steps: int, low: float = 0.0, high: float = 1.0, threshold: Annotated[float, "in [0, 1)"] = 0.0
+    ):
+        super().__init__(time_steps)
+        if high <= low:
+            raise ConfigError(f"encoder.high={high} must be above encoder.low={low}")
+        self.low, self.high, self.threshold = low, high, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        brightness = ((x - self.low) / (self.high - self.low)).clamp(0, 1)
+        when = ((self.time_steps - 1) * (1 - brightness)).round()
+        steps = torch.arange(self.time_steps, device=x.device).view(-1, *[1] * x.dim())
+        return ((steps == when) & (brightness > self.threshold)).to(x.dtype)

@@ -1,0 +1,39 @@
+"""Rate coding by Bernoulli spikes, called Poisson coding (STBP's released MNIST CNN, Wu et al. 2018).
+
+Each step, each pixel spikes with probability p = (x - low) / (high - low), clipped to [0, 1]. Images normalised by mean
+and standard deviation are no probabilities: set low and high to the range they then have, or leave out the normalising.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnbench.config.errors import ConfigError
+from snnbench.encoders.base import Encoder
+
+
+class Poisson(Encoder):
+    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, drawn anew at every call from torch's global generator.
+
+    Args:
+        time_steps: T (injected).
+        low, high: pixel values that never and always spike.
+
+    Raises:
+        ConfigError: high is not above low.
+    """
+
+    requires = {  # noqa: RUF012
+        "images": "Poisson coding draws spikes from one image; event data are spikes already, use encoder=frames",
+    }
+
+    def __init__(self, time_steps: int, low: float = 0.0, high: float = 1.0):
+        super().__init__(time_steps)
+        if high <= low:
+            raise ConfigError(f"encoder.high={high} must be above encoder.low={low}")
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        probability = (x - self.low) / (self.high - self.low)
+        return (torch.rand(self.time_steps, *x.shape, device=x.device) < probability).to(x.dtype)

@@ -1,0 +1,78 @@
+"""Firing rates of every neuron layer, gathered by hooks without a host synchronisation, and what is odd about them.
+
+Rate = fraction of non-zero outputs over time, samples and neurons: spikes per neuron and time step for outputs in
+{0, amplitude}, whatever the amplitude.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Neuron layers by name: `model.neurons()` where it exists, else the modules that own a `surrogate`."""
+    if hasattr(model, "neurons"):
+        return dict(model.neurons())
+    return {name: module for name, module in model.named_modules() if hasattr(module, "surrogate")}
+
+
+class FiringRates:
+    """Context manager: counts every neuron layer's spikes `[T, N, *]` while it is open.
+
+    with FiringRates(model) as firing:
+        model(x_seq)
+    firing.rates()          # {"stem.neuron": 0.12, ...}; the only place that waits for the device
+    """
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self._fired: dict[str, Tensor] = {}
+        self._total: dict[str, int] = {}
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> FiringRates:
+        for name, module in neuron_layers(self.model).items():
+            self._handles.append(module.register_forward_hook(self._counter(name)))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _counter(self, name: str):
+        def count(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            fired = torch.count_nonzero(output.detach())
+            self._fired[name] = self._fired[name] + fired if name in self._fired else fired
+            self._total[name] = self._total.get(name, 0) + output.numel()
+
+        return count
+
+    def reset(self) -> None:
+        """Forget what was counted, for instance at the start of an epoch."""
+        self._fired.clear()
+        self._total.clear()
+
+    def rates(self) -> dict[str, float]:
+        """Rate in [0, 1] of every layer that ran, in forward order."""
+        if not self._fired:
+            return {}
+        fired = torch.stack(list(self._fired.values())).tolist()
+        return {name: count / self._total[name] for name, count in zip(self._fired, fired)}
+
+
+def warnings(rates: dict[str, float], low: float = 0.001, high: float = 0.9) -> list[str]:
+    """One sentence for every layer below `low` (dead) or above `high` (saturated) spikes per neuron and step."""
+    sentences = []
+    for name, rate in rates.items():
+        if rate < low:
+            sentences.append(
+                f"Layer {name} is nearly dead: it fires at {rate:.3%} (below {low:.1%}); "
+                "lower v_th, raise the gain of its norm or use a wider surrogate."
+            )
+        elif rate > high:
+            sentences.append(
+                f"Layer {name} is saturated: it fires at {rate:.1%} (above {high:.0%}); raise v_th or add a norm."
+            )
+    return sentences

@@ -1,0 +1,222 @@
+"""Operations of a spiking network per sample, measured on data by hooks: dense MACs, MACs, ACs, SOPs, 45 nm energy.
+
+All counts are in millions per sample over all T steps; energy in mJ per sample.
+
+Strict split (for the energy). An input is classified by the values it took over all measured batches:
+
+    spikes   0 and one magnitude (amplitudes and signs fold into the weights): ACs = dense MACs x density of non-zeros
+    counts   integers (sums of SEW-ADD, event frames): ones are ACs, larger values MACs, zeros nothing
+    real     anything else (images, average-pooled spikes): every dense MAC is a MAC; zeros are not skipped
+
+A static sequence (one frame shown T times, `expand`) is multiplied once: its layer's `macs` count one step while
+`dense_macs` keeps all T, as in the energy formula of Spikformer (Zhou et al., ICLR 2023), whose first layer has no T.
+The product of two activations (attention) is driven by its sparser spiking operand: one accumulation of a row of the
+other operand a spike; without a spiking operand it is dense MACs. Bias, norms (they fold into the synapse), pools and
+the neurons' own updates are not counted; E = 4.6 pJ x MACs + 0.9 pJ x ACs by default (Horowitz, ISSCC 2014, 45 nm).
+
+SOPs (for comparison with papers): `sop` = sum over layers of dense MACs x mean input value. On spikes that is FLOPs x
+firing rate; for average-pooled spikes it equals merging the pool into the synapse, for it keeps the mean. The layer
+that sees a real-valued image has no firing rate and is left out, as in the survey.
+
+The survey's own counter (its `cf10/energy.py`, commit 2d8a509) gets less than that: it drops one axis too many of the
+output's shape, so a convolution's FLOPs are multiplied by the width only (by 1 in one dimension); it also adds the
+bias's operations to every layer. `sop_survey` repeats that count, to be set beside the survey's tables and nowhere
+else; it is null for nets with attention, which the survey has not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.layers import SpikeMatmul
+from snnbench.synapses.base import Synapse
+from snnbench.temporal import is_static
+
+ENERGY_45NM = {"mac_pj": 4.6, "ac_pj": 0.9}
+MILLION = 1e6
+
+
+@dataclass
+class InputStatistics:
+    """What values an input tensor took over all calls; device scalars until `read`."""
+
+    calls: list[Tensor] = field(default_factory=list)
+    numel: int = 0
+
+    def add(self, x: Tensor) -> None:
+        x = x.detach()
+        size = x.abs().float()
+        smallest = torch.where(size > 0, size, math.inf).amin()
+        counts = [torch.count_nonzero(x), (size == 1).sum(), (size != size.round()).sum(), (x < 0).sum()]
+        numbers = [smallest, size.amax(), size.sum(dtype=torch.float64)]
+        self.calls.append(torch.stack([number.double() for number in (*counts, *numbers)]))
+        self.numel += x.numel()
+
+    def read(self) -> None:
+        """Wait for the device and reduce over the calls."""
+        values = torch.stack(self.calls).cpu()
+        self.nonzeros, self.ones, fractions, negatives = values[:, :4].sum(0).tolist()
+        smallest, largest = values[:, 4].min().item(), values[:, 5].max().item()
+        self.signed = negatives > 0
+        self.mean = values[:, 6].sum().item() / self.numel
+        self.density = self.nonzeros / self.numel
+        self.amplitude = largest if self.nonzeros and smallest == largest else 1.0
+        if self.nonzeros == 0 or smallest == largest:
+            self.kind = "spikes"
+        else:
+            self.kind = "real" if fractions else "counts"
+
+    @property
+    def rate(self) -> float:
+        """Mean number of spikes an input element carries: the firing rate, for counts their mean."""
+        return self.density if self.kind == "spikes" else self.mean
+
+
+class LayerCount:
+    """Dense operations of one synapse or matrix product over all calls, and its inputs' statistics."""
+
+    def __init__(self, operands: int):
+        self.inputs = [InputStatistics() for _ in range(operands)]
+        self.dense = 0.0  # multiply-accumulates of all calls, all T
+        self.once = 0.0  # the same with static sequences counted once
+        self.survey_flops = 0.0
+        self.is_first = False
+
+    def result(self, samples: int) -> dict[str, float | str]:
+        """This layer's entry of `per_layer`, in millions per sample."""
+        for statistics in self.inputs:
+            statistics.read()
+        spiking = [statistics for statistics in self.inputs if statistics.kind == "spikes"]
+        driver = min(spiking or self.inputs, key=lambda statistics: statistics.density)
+        macs = acs = 0.0
+        if driver.kind == "spikes":
+            acs = self.once * driver.density
+        elif driver.kind == "counts" and len(self.inputs) == 1:
+            acs = self.once * driver.ones / driver.numel
+            macs = self.once * (driver.nonzeros - driver.ones) / driver.numel
+        else:
+            macs = self.once
+        analog = driver.kind == "real" and (self.is_first or driver.signed or self.once < self.dense)
+        sop = 0.0 if analog else self.dense * driver.rate
+        scale = 1 / (samples * MILLION)
+        return {
+            "input": driver.kind,
+            "density": driver.density,
+            "dense_macs": self.dense * scale,
+            "macs": macs * scale,
+            "acs": acs * scale,
+            "sop": sop * scale,
+            "sop_survey": 0.0 if self.is_first else self.survey_flops * driver.rate * scale,
+        }
+
+
+def _survey_flops(weight: Tensor, x: Tensor, y: Tensor) -> float:
+    """Operations of one call as the survey's script counts them: width without height, bias always."""
+    steps_samples = y.shape[0] * y.shape[1]
+    if weight.dim() == 2:  # its linear layer: inputs x outputs + outputs
+        return float(x.numel() * weight.shape[0] + weight.shape[0] * steps_samples)
+    return float(steps_samples * (weight.numel() + weight.shape[0]) * math.prod(y.shape[4:]))
+
+
+def _hooks(model: nn.Module, layers: dict[str, LayerCount]) -> list[torch.utils.hooks.RemovableHandle]:
+    def count(name: str, macs_an_output: int, inputs: tuple[Tensor, ...], y: Tensor) -> LayerCount:
+        if name not in layers:
+            layers[name] = LayerCount(len(inputs))
+            layers[name].is_first = len(layers) == 1
+        layer = layers[name]
+        static = all(is_static(x) for x in inputs)
+        for x, statistics in zip(inputs, layer.inputs):
+            statistics.add(x)
+        layer.dense += y.numel() * macs_an_output
+        layer.once += y.numel() * macs_an_output / (y.shape[0] if static else 1)
+        return layer
+
+    def on_synapse(name: str):
+        def hook(module: nn.Module, inputs: tuple, y: Tensor) -> None:
+            layer = count(name, module.weight[0].numel(), (inputs[0],), y)
+            layer.survey_flops += _survey_flops(module.weight, inputs[0], y)
+
+        return hook
+
+    def on_product(name: str):
+        return lambda module, inputs, y: (count(name, inputs[0].shape[-1], inputs[:2], y), None)[1]
+
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, Synapse):
+            handles.append(module.register_forward_hook(on_synapse(name)))
+        elif isinstance(module, SpikeMatmul):
+            handles.append(module.register_forward_hook(on_product(name)))
+    return handles
+
+
+@contextmanager
+def _evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode; every module's own mode comes back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def count_operations(
+    model: nn.Module, batches: Iterable[Tensor], constants: Mapping[str, float] = ENERGY_45NM
+) -> dict[str, object]:
+    """Count the operations of `model` over `batches` of encoded input `[T, N, *]`.
+
+    Args:
+        model: a network whose linear maps are `Synapse`s and whose attention products are `SpikeMatmul`s.
+        batches: input sequences, as the encoder gives them, on the model's device.
+        constants: pJ of one operation, `{"mac_pj": 4.6, "ac_pj": 0.9}`.
+
+    Returns:
+        dense_macs, macs, acs, sop, sop_survey, first_layer_macs (dense MACs of one step of the first layer that runs):
+        millions a sample; energy_mj; per_layer {name: the same, its input's kind and density}; constants; samples.
+        A layer that never ran is absent.
+
+    Raises:
+        ConfigError: no batch, no synapse, or an energy constant missing.
+    """
+    for key in ENERGY_45NM:
+        if key not in constants:
+            raise ConfigError(f"energy constants lack '{key}' (pJ of one operation); the 45 nm ones are {ENERGY_45NM}")
+    layers: dict[str, LayerCount] = {}
+    handles, samples, time_steps = _hooks(model, layers), 0, 1
+    try:
+        with _evaluation(model), torch.no_grad():
+            for x_seq in batches:
+                model(x_seq)
+                time_steps, samples = x_seq.shape[0], samples + x_seq.shape[1]
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not layers:
+        raise ConfigError("no operation was counted: give at least one batch and a model made of snnbench synapses")
+    per_layer = {name: layer.result(samples) for name, layer in layers.items()}
+
+    def total(key: str) -> float:
+        return sum(layer[key] for layer in per_layer.values())
+
+    attention = any(len(layer.inputs) == 2 for layer in layers.values())
+    return {
+        "dense_macs": total("dense_macs"),
+        "macs": total("macs"),
+        "acs": total("acs"),
+        "sop": total("sop"),
+        "sop_survey": None if attention else total("sop_survey"),
+        "first_layer_macs": next(iter(per_layer.values()))["dense_macs"] / time_steps,
+        "energy_mj": (total("macs") * constants["mac_pj"] + total("acs") * constants["ac_pj"]) / 1000,
+        "constants": {key: float(constants[key]) for key in ENERGY_45NM},
+        "samples": samples,
+        "per_layer": per_layer,
+    }

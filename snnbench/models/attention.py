@@ -1,0 +1,108 @@
+"""Spiking attention over tokens `[T, N, C, L]`, and the token MLP: what Spikformer and QKFormer blocks are made of.
+
+* `SpikingSelfAttention` (Zhou et al., Spikformer, ICLR 2023, eq. 6-9): out = unit(SN_0.5(scale * Q K^T V)), no softmax.
+  Q, K, V are binary, so (Q K^T) V = Q (K^T V) exactly and the cheaper order is taken.
+* `QKTokenAttention` (Zhou et al., QKFormer, NeurIPS 2024, eq. 6-8): a = SN_0.5(sum of q over a head's channels) is a
+  binary mask of tokens, out = unit(a * K). Linear in L, no V, no scale.
+
+The official QKFormer calls SSA's last neuron on `[T*N, C, L]`, so its membranes run on from one sample to the next;
+here, as everywhere in this package, time is the time axis. No flag replays that bug.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from snnbench.models.base import require
+from snnbench.models.layers import SpikeMatmul
+from snnbench.models.parts import Parts
+
+
+def check_heads(model: str, dim: int, heads: int) -> None:
+    """Raise ConfigError unless `heads` divides `dim`."""
+    require(dim % heads == 0, f"{model}: model.heads={heads} must divide its width {dim}; take a divisor of {dim}.")
+
+
+def _split(x_seq: Tensor, heads: int) -> Tensor:
+    """`[T, N, C, L] -> [T, N, h, C/h, L]`, a view."""
+    return x_seq.unflatten(2, (heads, -1))
+
+
+class SpikingSelfAttention(nn.Module):
+    """SSA over binary or integer tokens, `[T, N, C, L] -> [T, N, C, L]` spikes.
+
+    Args:
+        dim, heads: C and the number of heads h (h divides C).
+        scale: factor of Q K^T V before its neuron (0.125; 0.25 for Spikformer on CIFAR10-DVS).
+        attn_v_th: threshold of that neuron.
+        qkv_bias: bias of the q, k and v projections; the output projection always has one.
+    """
+
+    def __init__(self, parts: Parts, dim: int, heads: int, scale: float, attn_v_th: float, qkv_bias: bool):
+        super().__init__()
+        self.heads, self.scale = heads, scale
+        self.q = parts.unit(dim, dim, 1, dims=1, bias=qkv_bias)
+        self.k = parts.unit(dim, dim, 1, dims=1, bias=qkv_bias)
+        self.v = parts.unit(dim, dim, 1, dims=1, bias=qkv_bias)
+        self.first_product, self.second_product = SpikeMatmul(), SpikeMatmul()
+        self.neuron = parts.neuron(dim, v_th=attn_v_th)
+        self.projection = parts.unit(dim, dim, 1, dims=1, bias=True)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Q K^T V per head of `[T, N, h, d, L]` tensors; d x d or L x L in between, whichever is smaller."""
+        head_dim, length = q.shape[-2:]
+        if head_dim <= length:
+            return self.second_product(self.first_product(v, k.transpose(-2, -1)), q)
+        return self.second_product(v, self.first_product(k.transpose(-2, -1), q))
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        q, k, v = (_split(unit(x_seq), self.heads) for unit in (self.q, self.k, self.v))
+        current = self.attend(q, k, v).flatten(2, 3) * self.scale
+        return self.projection(self.neuron(current))
+
+
+class QKTokenAttention(nn.Module):
+    """QKTA over binary or integer tokens, `[T, N, C, L] -> [T, N, C, L]` spikes.
+
+    Args:
+        dim, heads: C and the number of heads h (h divides C); each head masks tokens for its own channels.
+        attn_v_th: threshold of the mask's neuron.
+    """
+
+    def __init__(self, parts: Parts, dim: int, heads: int, attn_v_th: float):
+        super().__init__()
+        self.heads = heads
+        self.q = parts.unit(dim, dim, 1, dims=1)
+        self.k = parts.unit(dim, dim, 1, dims=1)
+        self.neuron = parts.neuron(heads, v_th=attn_v_th)
+        self.projection = parts.unit(dim, dim, 1, dims=1, bias=True)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        q, k = _split(self.q(x_seq), self.heads), _split(self.k(x_seq), self.heads)
+        mask = self.neuron(q.sum(3, keepdim=True))  # [T, N, h, 1, L]
+        return self.projection((mask * k).flatten(2, 3))
+
+
+class TokenMLP(nn.Module):
+    """Two 1x1 units with bias, dim -> ratio * dim -> dim, over `[T, N, C, L]`."""
+
+    def __init__(self, parts: Parts, dim: int, ratio: float):
+        super().__init__()
+        hidden = int(dim * ratio)
+        self.expand = parts.unit(dim, hidden, 1, dims=1, bias=True)
+        self.reduce = parts.unit(hidden, dim, 1, dims=1, bias=True)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.reduce(self.expand(x_seq))
+
+
+class TokenBlock(nn.Module):
+    """x + attention(x), then x + mlp(x): spikes are added, so the residual stream holds small integers."""
+
+    def __init__(self, attention: nn.Module, mlp: nn.Module):
+        super().__init__()
+        self.attention, self.mlp = attention, mlp
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        x_seq = x_seq + self.attention(x_seq)
+        return x_seq + self.mlp(x_seq)

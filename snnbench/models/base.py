@@ -1,0 +1,55 @@
+"""What every model gives: its units, neurons and synapses by name, and one sentence when an input does not fit."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Unit
+from snnbench.synapses.base import Synapse
+from snnbench.temporal import Temporal
+
+
+class SpikingModel(nn.Module):
+    """`[T, N, C, H, W] -> logits [T, N, K]`: one set of logits a time step from a linear readout that never spikes.
+
+    The mean over T is the objective's and the metric's business; since the readout is linear, the mean of the logits
+    equals the logits of the mean features that the papers compute. Submodules are registered in forward order.
+    """
+
+    traits: tuple[str, ...] = ()
+
+    def units(self) -> list[Unit]:
+        """All `synapse -> norm -> neuron` units in forward order."""
+        return [module for module in self.modules() if isinstance(module, Unit)]
+
+    def neurons(self) -> dict[str, nn.Module]:
+        """All neuron layers by name, in forward order: the temporal modules that own a surrogate."""
+        return {
+            name: module
+            for name, module in self.named_modules()
+            if isinstance(module, Temporal) and hasattr(module, "surrogate")
+        }
+
+    def synapses(self) -> list[Synapse]:
+        """All synapses in forward order, readout last."""
+        return [module for module in self.modules() if isinstance(module, Synapse)]
+
+
+def require_size(model: str, in_shape: tuple[int, int, int], smallest: int, instead: str) -> None:
+    """Raise ConfigError unless height and width of `in_shape` reach `smallest` pixels.
+
+    `instead` says what fits, e.g. "use model=spiking_resnet_tiny".
+    """
+    channels, height, width = in_shape
+    if min(height, width) < smallest:
+        raise ConfigError(
+            f"{model} needs inputs of at least {smallest}x{smallest} pixels, "
+            f"got {channels}x{height}x{width}: {instead}."
+        )
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ConfigError with `message` unless `condition` holds."""
+    if not condition:
+        raise ConfigError(message)

@@ -1,0 +1,81 @@
+"""MS-ResNet: residual learning on the membrane's side (Hu et al., "Advancing SNNs towards Deep Residual Learning",
+IEEE TNNLS 2024, arXiv 2112.08954).
+
+Block: x + norm(conv(SN(norm(conv(SN(x)))))): x is a real-valued current, the neurons stand in front of the
+convolutions, nothing fires after the addition. So branch convolutions see spikes only, while the stem and the
+down-sampling shortcuts (conv1x1 - norm on the real x) see real numbers. The last norm of a block starts with gain 0:
+every block is its shortcut at first. 11,693,736 / 21,801,896 parameters for 18 / 34 on ImageNet.
+
+The ImageNet stem is conv7x7 s2 - norm, and every stage, the first too, starts with stride 2; the max-pool that the
+official code constructs is never called. The CIFAR stem is conv3x3 - norm with a first stage of stride 1. The official
+code runs the stem at each step; for static images it runs once here, with equal results.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel
+from snnbench.models.layers import GlobalAvgPool
+from snnbench.models.parts import Parts
+from snnbench.models.resnet_parts import check_size, check_stages, residual_stages, resolve_stem
+
+
+class MSBlock(nn.Module):
+    """SN - conv3x3 - norm - SN - conv3x3 - norm, plus the shortcut of the current; `[T, N, C, H, W]` real-valued."""
+
+    def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
+        super().__init__()
+        self.out_channels = width
+        same = stride == 1 and c_in == width
+        self.shortcut = nn.Identity() if same else parts.projection(c_in, width, 1, stride=stride)
+        self.neuron = parts.neuron(c_in)
+        self.unit = parts.unit(c_in, width, 3, stride=stride)
+        self.projection = parts.projection(width, width, 3, zero_init=zero_init)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        shortcut = self.shortcut(x_seq)
+        return self.projection(self.unit(self.neuron(x_seq))) + shortcut
+
+
+class MSResNet(SpikingModel):
+    """`[T, N, C, H, W] -> [T, N, K]`.
+
+    Args:
+        blocks: blocks a stage, [2,2,2,2] for 18 and [3,4,6,3] for 34.
+        widths: channels a stage; the stem has the first one's.
+        stem: "imagenet" (conv7x7 s2, all stages stride 2), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
+        zero_init: the last norm of each block starts with gain 0 (as published).
+
+    Raises:
+        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+    """
+
+    traits = ("residual",)
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        blocks: list[int] = (2, 2, 2, 2),
+        widths: list[int] = (64, 128, 256, 512),
+        stem: Literal["auto", "cifar", "imagenet"] = "auto",
+        zero_init: bool = True,
+    ):
+        super().__init__()
+        check_stages("ms_resnet", blocks, widths)
+        large = resolve_stem(stem, in_shape) == "imagenet"
+        factor = 2 ** (len(blocks) - 1) * (4 if large else 1)
+        check_size("ms_resnet", in_shape, factor, "use model.stem=cifar or model=spiking_resnet_tiny")
+        kernel, stride = (7, 2) if large else (3, 1)
+        self.stem = parts.projection(in_shape[0], widths[0], kernel, stride=stride)
+        self.stages, channels = residual_stages(parts, MSBlock, widths[0], blocks, widths, stride, zero_init)
+        self.neuron = parts.neuron(channels)
+        self.pool = GlobalAvgPool()
+        self.readout = parts.readout(channels, num_classes)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.readout(self.pool(self.neuron(self.stages(self.stem(x_seq)))))

@@ -1,0 +1,67 @@
+"""What the three residual families share: stems, the loop over stages, and the checks of their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from snnbench.models.base import require, require_size
+from snnbench.models.layers import MaxPool2d
+from snnbench.models.parts import Parts
+
+# make_block(parts, c_in, width, stride, zero_init) -> block with an attribute `out_channels`
+MakeBlock = Callable[[Parts, int, int, int, bool], nn.Module]
+
+LARGE = 96  # pixels from which "auto" takes the ImageNet stem: its factor 4 leaves at least 24x24
+
+
+def resolve_stem(stem: str, in_shape: tuple[int, int, int]) -> str:
+    """ "auto" becomes "imagenet" for inputs of at least 96 rows, else "cifar"; other values stay."""
+    if stem != "auto":
+        return stem
+    return "imagenet" if in_shape[1] >= LARGE else "cifar"
+
+
+def spiking_stem(parts: Parts, stem: str, c_in: int, width: int) -> nn.Sequential:
+    """conv7x7 s2 - norm - neuron - max-pool 3 s2 on spikes ("imagenet"), or conv3x3 - norm - neuron ("cifar").
+
+    A static image's conv and norm cost one pass whatever T is (see `snnbench.temporal.over_time`).
+    """
+    if stem == "imagenet":
+        return nn.Sequential(parts.unit(c_in, width, 7, stride=2), MaxPool2d(3, stride=2, padding=1))
+    return nn.Sequential(parts.unit(c_in, width, 3))
+
+
+def check_stages(model: str, blocks: list[int], widths: list[int]) -> None:
+    """Raise ConfigError unless there is one width a stage and at least one block in each."""
+    require(
+        len(blocks) == len(widths) and len(blocks) > 0 and min([*blocks, *widths]) >= 1,
+        f"{model} needs one positive width for each stage of blocks, got blocks={list(blocks)} widths={list(widths)}.",
+    )
+
+
+def check_size(model: str, in_shape: tuple[int, int, int], factor: int, instead: str) -> None:
+    """Raise ConfigError if the net would shrink the image below one pixel (`factor` is its total stride)."""
+    require_size(model, in_shape, factor, instead)
+
+
+def residual_stages(
+    parts: Parts, make_block: MakeBlock, c_in: int, blocks: list[int], widths: list[int], first_stride: int,
+    zero_init: bool = False,
+) -> tuple[nn.Sequential, int]:  # fmt: skip
+    """The stages in a row, each halving the image in its first block (the first stage by `first_stride`).
+
+    Returns:
+        The stages and the number of channels that leave the last one.
+    """
+    stages: list[nn.Module] = []
+    for index, (count, width) in enumerate(zip(blocks, widths)):
+        stage: list[nn.Module] = []
+        for position in range(count):
+            stride = (first_stride if index == 0 else 2) if position == 0 else 1
+            block = make_block(parts, c_in, width, stride, zero_init)
+            stage.append(block)
+            c_in = block.out_channels
+        stages.append(nn.Sequential(*stage))
+    return nn.Sequential(*stages), c_in

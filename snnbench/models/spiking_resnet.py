@@ -1,0 +1,150 @@
+"""Spiking ResNet with the neuron after the addition, trained directly.
+
+O[t] = SN(F(S)[t] + shortcut(S)[t]), F = norm(conv(SN(norm(conv S)))): the sum is a current, so every tensor between
+blocks is binary. The shortcut is the identity on spikes, or conv1x1 - norm without a neuron. Two norms feed the sum,
+hence `branches=2` (tdBN scales both by 1/sqrt(2); other norms ignore it).
+
+* `SpikingResNet`: torchvision's layouts 18/34/50/101/152 as the baseline of Fang et al. (SEW-ResNet, NeurIPS 2021);
+  11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808 parameters on ImageNet. The name goes back to Hu et
+  al. (2018), who convert trained ANNs; that is another training rule.
+* `CifarSpikingResNet`: 3x3 stem and no pooling layer; as ResNet-19 of Zheng et al. (tdBN, AAAI 2021) 12,630,858
+  parameters on CIFAR-10. That is "variant A": 64-wide stem, a projection in every stage, a spiking hidden layer of 256.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel
+from snnbench.models.init import kaiming_fan_out_
+from snnbench.models.layers import GlobalAvgPool
+from snnbench.models.parts import Parts
+from snnbench.models.resnet_parts import check_size, check_stages, residual_stages, resolve_stem, spiking_stem
+
+
+class BasicBlock(nn.Module):
+    """conv3x3 - norm - SN - conv3x3 - norm (+ shortcut) - SN, `[T, N, C_in, H, W] -> [T, N, width, H', W']`."""
+
+    expansion = 1
+
+    def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
+        super().__init__()
+        self.out_channels = width
+        self.shortcut = _shortcut(parts, c_in, width, stride)
+        self.unit1 = parts.unit(c_in, width, 3, stride=stride)
+        self.unit2 = parts.unit(width, width, 3, branches=2, zero_init=zero_init)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        residual = self.shortcut(x_seq)
+        return self.unit2(self.unit1(x_seq), residual)
+
+
+class Bottleneck(nn.Module):
+    """conv1x1 - conv3x3 (stride) - conv1x1, each with norm and SN, the sum before the last SN; leaves 4 x width."""
+
+    expansion = 4
+
+    def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
+        super().__init__()
+        self.out_channels = 4 * width
+        self.shortcut = _shortcut(parts, c_in, self.out_channels, stride)
+        self.unit1 = parts.unit(c_in, width, 1)
+        self.unit2 = parts.unit(width, width, 3, stride=stride)
+        self.unit3 = parts.unit(width, self.out_channels, 1, branches=2, zero_init=zero_init)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        residual = self.shortcut(x_seq)
+        return self.unit3(self.unit2(self.unit1(x_seq)), residual)
+
+
+def _shortcut(parts: Parts, c_in: int, c_out: int, stride: int) -> nn.Module:
+    if stride == 1 and c_in == c_out:
+        return nn.Identity()
+    return parts.projection(c_in, c_out, 1, stride=stride, branches=2)
+
+
+class SpikingResNet(SpikingModel):
+    """`[T, N, C, H, W] -> [T, N, K]`.
+
+    Args:
+        block: "basic" (18, 34) or "bottleneck" (50, 101, 152; four times the width leaves each block).
+        blocks: blocks a stage.
+        widths: channels a stage; the stem has the first one's.
+        stem: "imagenet" (conv7x7 s2, max-pool), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
+        zero_init: the last norm of each block starts with gain 0 (the ImageNet recipe of Fang et al.).
+
+    Raises:
+        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+    """
+
+    traits = ("residual", "max_pool")
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        block: Literal["basic", "bottleneck"] = "basic",
+        blocks: list[int] = (2, 2, 2, 2),
+        widths: list[int] = (64, 128, 256, 512),
+        stem: Literal["auto", "cifar", "imagenet"] = "auto",
+        zero_init: bool = False,
+    ):
+        super().__init__()
+        check_stages("spiking_resnet", blocks, widths)
+        stem = resolve_stem(stem, in_shape)
+        factor = 2 ** (len(blocks) - 1) * (4 if stem == "imagenet" else 1)
+        check_size("spiking_resnet", in_shape, factor, "use model.stem=cifar or model=spiking_resnet_tiny")
+        make_block = BasicBlock if block == "basic" else Bottleneck
+        self.stem = spiking_stem(parts, stem, in_shape[0], widths[0])
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 1, zero_init)
+        self.pool = GlobalAvgPool()
+        self.readout = parts.readout(channels, num_classes)
+        kaiming_fan_out_(self)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.readout(self.pool(self.stages(self.stem(x_seq))))
+
+
+class CifarSpikingResNet(SpikingModel):
+    """`[T, N, C, H, W] -> [T, N, K]` without any pooling layer before the global average: fits OTTT too.
+
+    Convolutions keep PyTorch's initialisation, as the official ResNet-19 does.
+
+    Args:
+        blocks: basic blocks a stage; stages after the first halve the image.
+        widths: channels a stage.
+        stem_width: channels of the conv3x3 stem.
+        hidden: neurons of a fully connected layer before the readout, or None for none.
+        zero_init: the last norm of each block starts with gain 0.
+
+    Raises:
+        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+    """
+
+    traits = ("residual",)
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        blocks: list[int] = (3, 3, 2),
+        widths: list[int] = (128, 256, 512),
+        stem_width: Annotated[int, ">= 1"] = 64,
+        hidden: Annotated[int, ">= 1"] | None = 256,
+        zero_init: bool = False,
+    ):
+        super().__init__()
+        check_stages("resnet19", blocks, widths)
+        check_size("resnet19", in_shape, 2 ** (len(blocks) - 1), "use fewer stages")
+        self.stem = spiking_stem(parts, "cifar", in_shape[0], stem_width)
+        self.stages, channels = residual_stages(parts, BasicBlock, stem_width, blocks, widths, 1, zero_init)
+        self.pool = GlobalAvgPool()
+        self.hidden = nn.Identity() if hidden is None else parts.linear_unit(channels, hidden)
+        self.readout = parts.readout(hidden or channels, num_classes)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.readout(self.hidden(self.pool(self.stages(self.stem(x_seq)))))

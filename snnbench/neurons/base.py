@@ -1,0 +1,50 @@
+"""The contract of spiking neurons: how one is built, when it fires, what leaves it.
+
+A neuron maps a sequence of input currents `[T, N, *]` to spikes `[T, N, *]`, starting from rest. `Neuron.sequence` is
+the one place where a fused kernel may stand in for the loop of `step`s; both must give the same spikes and gradients.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.models.parts import Site
+from snnbench.temporal import Temporal
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """`x` in at least fp32: half types are cast up, fp32 and double are returned as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class Neuron(Temporal):
+    """A layer of spiking neurons: `[T, N, C, *] -> [T, N, C, *]`, spikes in {0, amplitude}.
+
+    State is held in at least fp32 (double if the input is double), also under bf16 autocast; what comes out has the
+    input's dtype.
+
+    Args:
+        site: where the layer sits (injected).
+        surrogate: spike function of u - v_th (injected; shared between layers, it has no parameters).
+        v_th: firing threshold (units of membrane potential).
+        strict: fire at u > v_th (STBP, tdBN, TET, MS-ResNet) instead of u >= v_th (SpikingJelly, OTTT).
+        amplitude: height of an emitted spike (OTTT's weight-standardised nets use 2.74); the reset does not see it.
+    """
+
+    def __init__(self, site: Site, surrogate: nn.Module, v_th: float, strict: bool, amplitude: float):
+        super().__init__()
+        self.site, self.surrogate = site, surrogate
+        self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
+
+    def fire(self, u: Tensor) -> Tensor:
+        """Spikes {0, 1} of the membrane potential `u`, same shape and dtype, with the surrogate's gradient."""
+        return self.surrogate(u - self.v_th, strict=self.strict)
+
+    def emit(self, spike: Tensor, x_t: Tensor) -> Tensor:
+        """What leaves the neuron: spikes times the amplitude, in the dtype of its input."""
+        spike = spike.to(x_t.dtype)
+        return spike if self.amplitude == 1 else spike * self.amplitude
+
+    def extra_repr(self) -> str:
+        return f"v_th={self.v_th}, strict={self.strict}, amplitude={self.amplitude}"

@@ -1,0 +1,59 @@
+"""Leaky integrate-and-fire neuron in its two discrete forms.
+
+    decay_input:      h_t = v_{t-1} + (x_t - (v_{t-1} - v_reset)) / tau      (Euler step of tau dv/dt = -(v - v_r) + x)
+    not decay_input:  h_t = v_{t-1} - (v_{t-1} - v_reset) / tau + x_t
+
+The second with v_reset = 0 is the iterative LIF of STBP (Wu et al. 2018), tdBN, TET and MS-ResNet,
+h_t = d v_{t-1} + x_t with d = 1 - 1/tau, i.e. tau = 1 / (1 - d); their code fires at strictly u > v_th. Both forms
+equal SpikingJelly's LIFNode.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.models.parts import Site
+from snnbench.neurons.membrane import MembraneNeuron
+
+
+class LIF(MembraneNeuron):
+    """`[T, N, C, *]` currents -> spikes; see `MembraneNeuron` for the other arguments and errors.
+
+    Args:
+        tau: membrane time constant in steps.
+        decay_input: the input is divided by tau too.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        tau: Annotated[float, "> 1"] = 2.0,
+        decay_input: bool = True,
+        v_th: Annotated[float, "> 0"] = 1.0,
+        reset: Literal["hard", "soft"] = "hard",
+        v_reset: float = 0.0,
+        detach_reset: bool = True,
+        strict: bool = False,
+        amplitude: Annotated[float, "> 0"] = 1.0,
+    ):
+        super().__init__(site, surrogate, v_th, reset, v_reset, detach_reset, strict, amplitude)
+        self.tau, self.decay_input = tau, decay_input
+
+    @property
+    def leak(self) -> float:
+        """dh_t/dv_{t-1} = 1 - 1/tau, the lambda of online rules."""
+        return 1 - 1 / self.tau
+
+    def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
+        above_rest = v if self.v_reset == 0 else v - self.v_reset
+        if self.decay_input:
+            return v + (x_t - above_rest) / self.tau
+        drive = x_t if self.v_reset == 0 else x_t + self.v_reset
+        return torch.add(drive, above_rest, alpha=self.leak)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}, decay_input={self.decay_input}, {super().extra_repr()}"

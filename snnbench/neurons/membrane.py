@@ -1,0 +1,74 @@
+"""Neurons with one membrane potential: charge, fire, reset (the iterative form of STBP, Wu et al. 2018).
+
+    h_t = charge(v_{t-1}, x_t);   s_t = H(h_t - v_th);
+    v_t = v_reset where s_t = 1, else h_t   (hard)        or        v_t = h_t - v_th s_t   (soft);      v_0 = v_reset.
+
+STBP's u_t = d u_{t-1} (1 - o_{t-1}) + x_t is the hard form with the reset written at the start of the next step.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Site
+from snnbench.neurons.base import Neuron, full_precision
+
+
+class MembraneNeuron(Neuron):
+    """Charge-fire-reset neuron; a subclass gives `charge(v, x_t) -> h_t`. The state is the membrane potential `[N, *]`.
+
+    Args:
+        site, surrogate, v_th, strict, amplitude: see `Neuron`.
+        reset: "hard" sets the potential to v_reset, "soft" subtracts v_th.
+        v_reset: resting potential: where a sequence starts, where the leak leads, and where a hard reset goes.
+        detach_reset: no gradient through the spike that resets (the surrogate then acts on the output path only).
+
+    Raises:
+        ConfigError: v_reset is not below v_th (the neuron would fire for ever).
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        v_th: float,
+        reset: Literal["hard", "soft"],
+        v_reset: float,
+        detach_reset: bool,
+        strict: bool,
+        amplitude: float,
+    ):
+        super().__init__(site, surrogate, v_th, strict, amplitude)
+        if v_reset >= v_th:
+            raise ConfigError(f"neuron.v_reset={v_reset} must lie below neuron.v_th={v_th}; lower it or raise v_th.")
+        self.soft, self.v_reset, self.detach_reset = reset == "soft", v_reset, detach_reset
+
+    def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
+        """Potential before firing, from the one after the last reset and the input current; both `[N, *]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define charge(v, x_t)")
+
+    def initial_state(self, x_t: Tensor) -> Tensor:
+        return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)
+
+    def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.charge(state, full_precision(x_t))
+        spike = self.fire(h)
+        return self.emit(spike, x_t), self.reset(h, spike)
+
+    def reset(self, h: Tensor, spike: Tensor) -> Tensor:
+        """Potential after the reset of those that fired."""
+        if self.detach_reset:
+            spike = spike.detach()
+        if self.soft:
+            return torch.sub(h, spike, alpha=self.v_th)
+        if self.detach_reset:
+            return h.masked_fill(spike.bool(), self.v_reset)  # same gradient as the product below; keeps a bool for it
+        return (1 - spike) * h + self.v_reset * spike
+
+    def extra_repr(self) -> str:
+        kind = "soft" if self.soft else "hard"
+        return f"{super().extra_repr()}, reset={kind}, v_reset={self.v_reset}, detach_reset={self.detach_reset}"

@@ -1,0 +1,180 @@
+"""The record of a run (`run.json`): the only source of our numbers in every table. Standard library only.
+
+Units: accuracies and firing rates as named (accuracy in percent, rates in [0, 1] spikes per neuron and time step),
+operations in millions per sample over all T steps, energy in mJ per sample, memory in MB, times in seconds.
+A run that failed or was interrupted writes a record too; what was not measured is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from snnbench.config.errors import ConfigError
+
+STATUSES = ("done", "failed", "interrupted", "running")
+KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s-?\d+\.json")
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """What one run was and what it measured.
+
+    config_hash covers the whole resolved config; recipe_hash the config without seed, paths and machine, so that
+    records with one recipe_hash are seeds of one experiment. `reproduces` is an id of `results/reported` (or null).
+    deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}.
+    epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
+    """
+
+    run_id: str
+    status: str
+    name: str
+    choices: dict[str, str]
+    config: dict[str, Any]
+    config_hash: str
+    recipe_hash: str
+    seed: int
+    error: str | None = None
+    experiment: str | None = None
+    reproduces: str | None = None
+    time_steps: int | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    deviations: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 0
+    epochs_planned: int | None = None
+    acc_last: float | None = None
+    acc_best_test: float | None = None
+    best_test_epoch: int | None = None
+    acc_val_best: float | None = None
+    acc_test_at_best_val: float | None = None
+    loss_last: float | None = None
+    train_samples_per_s: float | None = None
+    test_samples_per_s: float | None = None
+    peak_memory_mb: float | None = None
+    parameters: int | None = None
+    firing_rates: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    operations: dict[str, Any] = field(default_factory=dict)
+    wall_time_s: float | None = None
+    started: str | None = None
+    finished: str | None = None
+    command: str | None = None
+
+    def mean_firing_rate(self) -> float | None:
+        """Plain mean of the layers' rates, or None when nothing was measured."""
+        rates = [rate for rate in self.firing_rates.values() if rate is not None]
+        return sum(rates) / len(rates) if rates else None
+
+
+_FIELDS = {item.name: item for item in fields(RunRecord)}
+_REQUIRED = [name for name, item in _FIELDS.items() if item.default is MISSING and item.default_factory is MISSING]
+_TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": dict, "list": list}
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    for part in (part.strip() for part in annotation.split("|")):
+        base = part.split("[")[0]
+        if part == "None":
+            if value is None:
+                return True
+        elif isinstance(value, _TYPES[base]) and (base == "bool" or not isinstance(value, bool)):
+            return True
+    return False
+
+
+def check_record(values: Mapping[str, Any], where: str = "record") -> RunRecord:
+    """The record in `values`, or a ConfigError that names the key and what it should be."""
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise ConfigError(f"{where}: key '{missing[0]}' is missing; this is not a complete run record, repeat the run")
+    for name, value in values.items():
+        if name not in _FIELDS:
+            raise ConfigError(f"{where}: unknown key '{name}'; the keys are those of snnbench.records.RunRecord")
+        annotation = str(_FIELDS[name].type)
+        if not _fits(value, annotation):
+            raise ConfigError(f"{where}: key '{name}' is {value!r} but must be {annotation}")
+    if values["status"] not in STATUSES:
+        raise ConfigError(f"{where}: status is {values['status']!r} but must be one of {', '.join(STATUSES)}")
+    return RunRecord(**values)
+
+
+def _json_safe(value: Any) -> Any:
+    """NaN and infinity (a diverged run) become null: JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_record(path: str | Path, record: RunRecord | Mapping[str, Any]) -> None:
+    """Write the record whole or not at all (temporary file, then rename). Raises ConfigError on a wrong schema."""
+    values = _json_safe(asdict(record) if isinstance(record, RunRecord) else record)
+    checked = check_record(values, str(path))
+    _write_text(Path(path), json.dumps(asdict(checked), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def load_record(path: str | Path) -> RunRecord:
+    """Read one record; a missing, damaged or incomplete file is a ConfigError."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"record {path} cannot be read ({error.strerror}); give a run folder's run.json") from None
+    except ValueError as error:
+        raise ConfigError(f"record {path} is damaged ({error}); delete it or repeat the run") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"record {path} is damaged (not a JSON object); delete it or repeat the run")
+    return check_record(values, f"record {path}")
+
+
+def load_records(folder: str | Path) -> list[RunRecord]:
+    """Every record under `folder`: files named `run.json` or `<hash>-s<seed>.json`, in path order."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"records folder {folder} does not exist; give records=<folder of runs>")
+    found = (path for path in folder.rglob("*.json") if path.name == "run.json" or KEPT_NAME.fullmatch(path.name))
+    return [load_record(path) for path in sorted(found)]
+
+
+def keep(run_dir: str | Path, dest: str | Path = "results/records") -> Path:
+    """Copy a run's record to `dest/<experiment or name>/<config_hash>-s<seed>.json` and return that path.
+
+    A run still marked running is refused; failed and interrupted ones are kept as they are.
+    """
+    record = load_record(Path(run_dir) / "run.json")
+    if record.status == "running":
+        raise ConfigError(f"run {run_dir} is still running (or was killed); let it end or resume it before keeping it")
+    folder = (record.experiment or record.name).strip("/")
+    if not folder or any(part in ("", ".", "..") for part in folder.split("/")):
+        raise ConfigError(f"run {run_dir}: name {folder!r} is no folder name; set name=<word>")
+    target = Path(dest) / folder / f"{record.config_hash}-s{record.seed}.json"
+    write_record(target, record)
+    return target

@@ -1,0 +1,113 @@
+"""Online training through time (Xiao, Meng, Zhang, He, Lin, NeurIPS 2022, arXiv:2210.04195).
+
+The network walks through time; each step has its own loss, its own backward pass and no gradient to earlier steps. A
+presynaptic trace (see `trace.py`) stands for the past, so memory does not grow with T. Variant A accumulates the
+gradients of all steps and updates once a batch; variant O updates at every step.
+
+As in the released code (and SpikingJelly): the first synapse keeps its instantaneous input, the readout uses a trace
+although it has no dynamics. `trace_first=True, trace_readout=False` is the rule as derived: exact for one hidden layer
+with a soft, detached reset.
+
+Under DistributedDataParallel every step's backward reduces gradients; variant A would need them only at the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.neurons.base import Neuron
+from snnbench.neurons.lif import LIF
+from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
+from snnbench.rules.trace import TraceMechanics
+from snnbench.synapses.base import Synapse
+from snnbench.temporal import stepping
+
+
+class OTTT(Rule):
+    """Walks the batch step by step; memory is constant in T.
+
+    Args:
+        variant: "A" one optimiser step a batch, "O" one a time step.
+        tau: time constant of the traces, lam = 1 - 1/tau; must be the neurons' own.
+        trace_first: the first synapse uses a trace of the input as well.
+        trace_readout: the last synapse uses a trace (released VGG code) or its instantaneous input (exact; NF-ResNet).
+    """
+
+    traits = ("online",)
+    rejects = {  # noqa: RUF012
+        "batch_statistics": "online rules see one time step at a time, so statistics over time do not exist; "
+        "use norm=none with synapse=weight_std",
+        "attention": "attention multiplies two sequences of spikes, for which there is no presynaptic trace; "
+        "use a convolutional model such as model=vgg11_ws, or rule=bptt",
+        "max_pool": "a trace passes linear pooling only, and max pooling is not linear; "
+        "use a model with average pooling such as model=vgg11_ws, or rule=bptt",
+        "no_leak": "the traces decay with the neurons' time constant and this neuron has none; use neuron=lif_ottt",
+        "learnable_leak": "the traces need a fixed time constant; use neuron=lif_ottt",
+    }
+    requires = {  # noqa: RUF012
+        "per_step_loss": "an online rule needs a loss of each time step alone; use objective=per_step or objective=tet",
+    }
+
+    def __init__(
+        self,
+        variant: Literal["A", "O"] = "A",
+        tau: Annotated[float, "> 1"] = 2.0,
+        trace_first: bool = False,
+        trace_readout: bool = True,
+    ):
+        self.variant, self.tau = variant, tau
+        self.trace_first, self.trace_readout = trace_first, trace_readout
+
+    def prepare(self, model: nn.Module) -> None:
+        """Give every synapse its trace.
+
+        Raises:
+            ConfigError: a neuron is no LIF, or its tau is not the rule's.
+        """
+        for neuron in (module for module in model.modules() if isinstance(module, Neuron)):
+            if not isinstance(neuron, LIF):
+                raise ConfigError(f"rule=ottt needs LIF neurons, not {type(neuron).__name__}; use neuron=lif_ottt")
+            if abs(neuron.tau - self.tau) > 1e-6:
+                raise ConfigError(
+                    f"rule.tau={self.tau} must equal neuron.tau={neuron.tau}: the traces decay as the membranes do; "
+                    f"set rule.tau={neuron.tau}"
+                )
+        synapses = [module for module in model.modules() if isinstance(module, Synapse)]
+        first = 0 if self.trace_first else 1
+        last = len(synapses) if self.trace_readout else len(synapses) - 1
+        for synapse in synapses[first:last]:
+            synapse.mechanics = TraceMechanics(1 - 1 / self.tau)
+
+    def train_batch(
+        self,
+        model: nn.Module,
+        x_seq: Tensor,
+        loss_of: Callable[[Tensor], Loss],
+        backward: Callable[[Tensor], None],
+        optimizer_step: Callable[[], None],
+        zero_grad: Callable[[], None],
+    ) -> Outcome:
+        time_steps, each_step = x_seq.shape[0], self.variant == "O"
+        outcomes = []
+        zero_grad()
+        with stepping(model, detach=True) as step:
+            for t, x_t in enumerate(x_seq):
+                if each_step and t > 0:
+                    zero_grad()
+                logits = step(x_t)
+                loss, parts = loss_of(logits.unsqueeze(0))
+                loss = loss / time_steps
+                backward(loss)
+                if each_step:
+                    optimizer_step()
+                outcomes.append(detached_outcome(logits, loss, parts))
+        if not each_step:
+            optimizer_step()
+        logits, losses, parts = zip(*outcomes)
+        mean_parts = {name: sum(p[name] for p in parts) / time_steps for name in parts[0]}
+        return torch.stack(logits), torch.stack(losses).sum(), mean_parts

@@ -1,0 +1,36 @@
+"""What every surrogate shares: an exact Heaviside forward and a stated derivative backward (Neftci et al., 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class _Spike(torch.autograd.Function):
+    """s = H(x); ds/dx is replaced by `surrogate.derivative(x)`."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, surrogate: Surrogate, strict: bool) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.surrogate = surrogate
+        return ((x > 0) if strict else (x >= 0)).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad_spike: Tensor):
+        (x,) = ctx.saved_tensors
+        return grad_spike * ctx.surrogate.derivative(x), None, None
+
+
+class Surrogate(nn.Module):
+    """A spike function without parameters; a subclass states `derivative(x)`.
+
+    `forward(x)`: x = u - v_th of any shape, fp32 or double -> spikes {0, 1} of the same shape and dtype. Fires at
+    x >= 0, or at x > 0 with `strict=True` (STBP's convention; a neuron's choice, not the surrogate's).
+    """
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """The value used for ds/dx at x = u - v_th, elementwise."""
+        raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
+
+    def forward(self, x: Tensor, strict: bool = False) -> Tensor:
+        return _Spike.apply(x, self, strict)

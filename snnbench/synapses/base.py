@@ -1,0 +1,109 @@
+"""Synapses: the linear maps of a network, run on all time steps at once; a learning rule may replace their mechanics.
+
+A synapse is memoryless: y_t = contract(x_t, W_eff, b). Two things vary. A *flavour* (plain, weight-standardised)
+changes the effective weight; a *rule* (OTTT) changes how the weight's gradient is made, by setting `mechanics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from snnbench.config.errors import ConfigError
+from snnbench.temporal import over_time
+
+Needs = tuple[bool, bool, bool]  # for (x, weight, bias)
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
+
+
+class Synapse:
+    """Mixin for convolutions and linear layers over `[T, N, *]`; stands before the torch class among the bases.
+
+    Attributes:
+        mechanics: None, or a learning rule's `mechanics(synapse, x_seq) -> y_seq` that runs instead of `instantaneous`.
+            Not an `nn.Module`: nothing of it enters the state dict. One object a synapse: it owns that synapse's state.
+        weight, bias: the torch layer's own parameters, under their usual state-dict keys.
+    """
+
+    mechanics: Callable[[Synapse, Tensor], Tensor] | None = None
+    weight: Tensor
+    bias: Tensor | None
+
+    def effective_weight(self) -> Tensor:
+        """The weight that meets the input; differentiable in the layer's parameters."""
+        return self.weight
+
+    def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The plain linear map of one merged batch: `[B, *] -> [B, *]`."""
+        raise NotImplementedError
+
+    def contract_gradients(self, grad_y: Tensor, x: Tensor, weight: Tensor, needs: Needs) -> Gradients:
+        """Gradients of `contract` for (x, weight, bias), None where `needs` is False; all tensors of one dtype."""
+        raise NotImplementedError
+
+    def instantaneous(self, x_seq: Tensor) -> Tensor:
+        """`[T, N, *] -> [T, N, *]` with autograd's own gradient; a static sequence is contracted once."""
+        weight = self.effective_weight()
+        return over_time(lambda x: self.contract(x, weight, self.bias), x_seq)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.instantaneous(x_seq) if self.mechanics is None else self.mechanics(self, x_seq)
+
+
+class _Convolution(Synapse):
+    """What convolutions of any number of spatial axes share."""
+
+    def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._conv_forward(x, weight, bias)
+
+    def contract_gradients(self, grad_y: Tensor, x: Tensor, weight: Tensor, needs: Needs) -> Gradients:
+        return torch.ops.aten.convolution_backward(
+            grad_y, x, weight, [weight.shape[0]], self.stride, self.padding, self.dilation,
+            False, [0] * len(self.stride), self.groups, list(needs),
+        )  # fmt: skip
+
+
+class Conv1d(_Convolution, nn.Conv1d):
+    """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']`; constructor of `nn.Conv1d`."""
+
+
+class Conv2d(_Convolution, nn.Conv2d):
+    """2-d convolution over `[T, N, C_in, H, W] -> [T, N, C_out, H', W']`; constructor of `nn.Conv2d`."""
+
+
+class Linear(Synapse, nn.Linear):
+    """Linear map of the last axis, `[T, N, *, C_in] -> [T, N, *, C_out]`; constructor of `nn.Linear`."""
+
+    def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+    def contract_gradients(self, grad_y: Tensor, x: Tensor, weight: Tensor, needs: Needs) -> Gradients:
+        rows, inputs = grad_y.flatten(0, -2), x.flatten(0, -2)
+        grad_x = grad_y @ weight if needs[0] else None
+        grad_weight = rows.T @ inputs if needs[1] else None
+        return grad_x, grad_weight, rows.sum(0) if needs[2] else None
+
+
+class SynapseFamily:
+    """One flavour of synapse: builds the convolutions and linear layers that a model asks its `Parts` for.
+
+    A flavour names its classes in `convolutions` (number of spatial axes -> class) and `linear_class`.
+    """
+
+    convolutions: dict[int, type[Synapse]] = {}  # noqa: RUF012 (never mutated)
+    linear_class: type[Synapse] = Linear
+
+    def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,
+             bias: bool = False, groups: int = 1) -> Synapse:  # fmt: skip
+        """A convolution over `[T, N, c_in, *]` with `dims` spatial axes; ConfigError for a `dims` the flavour lacks."""
+        if dims not in self.convolutions:
+            known = ", ".join(map(str, self.convolutions))
+            raise ConfigError(f"{type(self).__name__} synapses have no {dims}-d convolution; use one of: {known}.")
+        return self.convolutions[dims](c_in, c_out, kernel, stride=stride, padding=padding, bias=bias, groups=groups)
+
+    def linear(self, c_in: int, c_out: int, *, bias: bool = True) -> Synapse:
+        """A linear layer over the last axis of `[T, N, *, c_in]`."""
+        return self.linear_class(c_in, c_out, bias=bias)

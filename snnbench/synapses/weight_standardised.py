@@ -1,0 +1,71 @@
+"""Scaled weight standardisation: convolutions that need no batch normalisation.
+
+Brock, De, Smith, "Characterizing signal propagation to close the performance gap in unnormalized ResNets" (ICLR 2021),
+as used by OTTT (Xiao et al., NeurIPS 2022). Per output channel with fan-in n = C_in/groups * kernel area:
+
+    W_eff = gain * (W - mean(W)) / sqrt(var(W) * n + eps),      var unbiased (n - 1), gain learnable and 1 at first.
+
+The paper's formula has no eps and the population variance; the released code (torch.var's default, eps 1e-4 under the
+root) is what is followed. The accompanying factor 2.74 on the spikes is the neuron's `amplitude`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.synapses.base import Conv1d, Conv2d, Linear, Synapse, SynapseFamily
+
+
+class _Standardised(Synapse):
+    """Adds the gain `[C_out, 1, ..]` and the standardised effective weight to a convolution."""
+
+    eps: float = 1e-4
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fan_in = self.weight[0].numel()
+        if self.fan_in < 2:
+            raise ConfigError("weight-standardised synapses need at least 2 weights a channel; use synapse=plain here.")
+        self.gain = nn.Parameter(torch.ones(self.weight.shape[0], *[1] * (self.weight.dim() - 1)))
+        nn.init.zeros_(self.bias)
+
+    def effective_weight(self) -> Tensor:
+        axes = tuple(range(1, self.weight.dim()))
+        variance, mean = torch.var_mean(self.weight, dim=axes, keepdim=True)
+        return (self.weight - mean) * (self.gain * torch.rsqrt(variance * self.fan_in + self.eps))
+
+
+class StandardisedConv1d(_Standardised, Conv1d):
+    """Weight-standardised 1-d convolution over `[T, N, C_in, L]`."""
+
+
+class StandardisedConv2d(_Standardised, Conv2d):
+    """Weight-standardised 2-d convolution over `[T, N, C_in, H, W]`."""
+
+
+class WeightStandardised(SynapseFamily):
+    """Standardised convolutions, always with a bias (init 0) as published; linear layers stay plain.
+
+    In the published networks the only linear layer is the readout, a bare `nn.Linear`.
+
+    Args:
+        eps: added to n * variance under the root.
+    """
+
+    traits = ("weight_standardised",)
+    convolutions = {1: StandardisedConv1d, 2: StandardisedConv2d}  # noqa: RUF012
+    linear_class = Linear
+
+    def __init__(self, eps: Annotated[float, "> 0"] = 1e-4):
+        self.eps = eps
+
+    def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,
+             bias: bool = False, groups: int = 1) -> Synapse:  # fmt: skip
+        """As `SynapseFamily.conv`; `bias` is accepted and ignored: these convolutions always have one."""
+        synapse = super().conv(dims, c_in, c_out, kernel, stride=stride, padding=padding, bias=True, groups=groups)
+        synapse.eps = self.eps
+        return synapse

@@ -1,0 +1,52 @@
+"""Every table from `results/records` and `results/reported` alone: deterministic, without torch, written if changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnbench.records import load_records
+from snnbench.tables.groups import group_records
+from snnbench.tables.published import published_tables
+from snnbench.tables.render import GENERATED, RENDERERS
+from snnbench.tables.reported import load_reported
+from snnbench.tables.runs import runs_csv, runs_page, runs_table
+from snnbench.tables.survey import survey_tables
+
+__all__ = ["build_all", "runs_table"]
+
+
+def build_all(records_dir: str | Path, reported_dir: str | Path, out_dir: str | Path) -> list[Path]:
+    """Rebuild all tables in `out_dir` and return their paths.
+
+    A file whose content stays is not touched; a table of ours that no longer exists is removed, with its three files.
+
+    Raises:
+        ConfigError: a damaged record or published row, or a folder that does not exist.
+    """
+    records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
+    groups = group_records(records)
+    files = {"runs.csv": runs_csv(records), "runs.md": runs_page(records)}
+    for table in [*survey_tables(reported, groups), *published_tables(reported, groups)]:
+        for suffix, render in RENDERERS.items():
+            files[f"{table.name}.{suffix}"] = render(table)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        _write_if_changed(out / name, text)
+    _remove_others(out, set(files))
+    return [out / name for name in sorted(files)]
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_bytes() != text.encode():
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_bytes(text.encode())
+        temporary.replace(path)
+
+
+def _remove_others(out: Path, wanted: set[str]) -> None:
+    """Remove tables that we once made and make no more; a file without our first line is somebody else's and stays."""
+    for path in out.glob("*.md"):
+        if path.name not in wanted and path.read_text(encoding="utf-8").startswith(f"<!-- {GENERATED}"):
+            for suffix in RENDERERS:
+                if f"{path.stem}.{suffix}" not in wanted:
+                    path.with_suffix(f".{suffix}").unlink(missing_ok=True)

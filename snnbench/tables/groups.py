@@ -1,0 +1,152 @@
+"""Records that differ only in their seed form a group; a table's cell is a group's mean and standard deviation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from snnbench.records import RunRecord
+from snnbench.tables.render import EMPTY
+
+Measure = Callable[[RunRecord], float | None]
+
+
+@dataclass
+class Group:
+    """Finished runs of one recipe, one record a seed (the latest), in seed order."""
+
+    records: list[RunRecord]
+
+    @property
+    def first(self) -> RunRecord:
+        return self.records[0]
+
+    @property
+    def seeds(self) -> int:
+        return len(self.records)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it ran fewer epochs than the recipe asks for."""
+        return any(record.epochs_planned and record.epochs < record.epochs_planned for record in self.records)
+
+    @property
+    def splits(self) -> list[str]:
+        """The data splits of its runs: folds or seeded splits give several."""
+        return sorted({split_name(record) for record in self.records} - {""})
+
+    @property
+    def mark(self) -> str:
+        """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
+        marks = []
+        if self.is_short:
+            marks.append(f"{_span(record.epochs for record in self.records)} of {self.first.epochs_planned} ep")
+        train = self.first.config.get("train") or {}
+        if any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches")):
+            marks.append("part of the data")
+        changed = [key for key in self.first.deviations if not key.startswith("train.limit_")]
+        if changed:
+            marks.append("changed " + ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else ""))
+        return f" ({', '.join(marks)})" if marks else ""
+
+    @property
+    def devices(self) -> list[str]:
+        return sorted({_device(record) for record in self.records})
+
+    def mean(self, measure: Measure) -> float | None:
+        """Mean over the seeds, None unless every seed has the value."""
+        values = [measure(record) for record in self.records]
+        return sum(values) / len(values) if all(value is not None for value in values) else None
+
+    def text(self, measure: Measure, digits: int = 2) -> str:
+        """'92.98', with several seeds '92.98 ± 0.11' (sample standard deviation), '-' when not measured."""
+        mean = self.mean(measure)
+        if mean is None:
+            return EMPTY
+        if self.seeds == 1:
+            return number(mean, digits)
+        spread = math.sqrt(sum((measure(record) - mean) ** 2 for record in self.records) / (self.seeds - 1))
+        return f"{number(mean, digits)} ± {number(spread, digits)}"
+
+    def machine_text(self, measure: Measure, digits: int = 1) -> str:
+        """Like `text` for speed and memory, which have no mean over different machines."""
+        return self.text(measure, digits) if len(self.devices) == 1 else "several devices"
+
+    def protocol(self) -> str:
+        """Epochs run / planned, split, selection, device: what a reader must know before comparing."""
+        record = self.first
+        epochs = _span(r.epochs for r in self.records)
+        parts = [f"{epochs}/{record.epochs_planned} ep" if record.epochs_planned else f"{epochs} ep"]
+        if self.splits:
+            parts.append(f"split {self.splits[0]}" if len(self.splits) == 1 else f"{len(self.splits)} splits")
+        parts += [device for device in self.devices if device]
+        parts += [record.device["precision"]] if record.device.get("precision") else []
+        if any(r.git_dirty for r in self.records):
+            parts.append("uncommitted code")
+        return ", ".join(parts)
+
+    def sort_key(self) -> tuple:
+        return (-max(r.epochs for r in self.records), self.first.name, self.first.recipe_hash, split_name(self.first))
+
+
+def number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def signed(value: float, digits: int = 2) -> str:
+    text = number(value, digits)
+    return text if text.startswith("-") or float(text) == 0 else f"+{text}"
+
+
+def _span(values: Iterable[int]) -> str:
+    values = sorted(set(values))
+    return str(values[0]) if len(values) == 1 else f"{values[0]}-{values[-1]}"
+
+
+def _device(record: RunRecord) -> str:
+    name, count = record.device.get("name") or "", record.device.get("count") or 1
+    return f"{count} x {name}" if name and count > 1 else name
+
+
+def split_name(record: RunRecord) -> str:
+    """The split's name and the start of its hash, so that two splits never look alike."""
+    name, digest = record.data.get("split") or "", (record.data.get("split_hash") or "")[:8]
+    return f"{name} {digest}".strip()
+
+
+def percent_best(record: RunRecord) -> float | None:
+    return record.acc_best_test
+
+
+def percent_last(record: RunRecord) -> float | None:
+    return record.acc_last
+
+
+def operation(key: str) -> Measure:
+    """A measure of `operations[key]`."""
+    return lambda record: record.operations.get(key)
+
+
+def group_records(records: Iterable[RunRecord]) -> list[Group]:
+    """Groups of the records with status done, in a fixed order.
+
+    One recipe on the same data for the same published row is one group, whatever its splits (folds and seeded splits
+    belong together); of two runs of the same configuration and seed the later one counts.
+    """
+    by_key: dict[tuple, dict[tuple, RunRecord]] = {}
+    for record in records:
+        if record.status != "done":
+            continue
+        key = (record.recipe_hash, record.data.get("data_hash") or "", record.reproduces or "")
+        runs = by_key.setdefault(key, {})
+        run = (record.seed, record.config_hash)
+        if run not in runs or _age(runs[run]) < _age(record):
+            runs[run] = record
+    groups = [Group([runs[run] for run in sorted(runs)]) for runs in by_key.values()]
+    return sorted(groups, key=Group.sort_key)
+
+
+def _age(record: RunRecord) -> tuple[str, str]:
+    return record.finished or "", record.run_id

@@ -1,0 +1,85 @@
+"""Published numbers: `results/reported/*.csv`, one schema, each row with its source and whether it was verified."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from snnbench.config.errors import ConfigError
+
+COLUMNS = (
+    "id", "key", "section", "title", "first_author", "venue", "year", "dataset", "architecture", "neuron", "T",
+    "quantity", "unit", "value", "params_M", "source", "verified", "same_as",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One published number. `value` keeps the digits as printed; `same_as` names the row that this one repeats."""
+
+    id: str
+    key: str
+    section: str
+    title: str
+    first_author: str
+    venue: str
+    year: str
+    dataset: str
+    architecture: str
+    neuron: str
+    T: str
+    quantity: str
+    unit: str
+    value: str
+    params_M: str
+    source: str
+    verified: str
+    same_as: str
+
+    @property
+    def number(self) -> float:
+        return float(self.value)
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verified == "yes"
+
+    def sort_key(self) -> tuple:
+        return (self.year or "9999", self.key, self.architecture.lower(), int(self.T or 0), self.id)
+
+
+def _check(row: Reported, where: str) -> None:
+    try:
+        float(row.value)
+    except ValueError:
+        raise ConfigError(f"{where}: value {row.value!r} of '{row.id}' is not a number; correct the row") from None
+    if row.verified not in ("yes", "no"):
+        raise ConfigError(f"{where}: verified is {row.verified!r} for '{row.id}' but must be yes or no")
+    if not row.id or not row.source:
+        raise ConfigError(f"{where}: row '{row.id}' lacks an id or a source; every published number needs both")
+
+
+def load_reported(folder: str | Path) -> dict[str, Reported]:
+    """Every published row by id, files in name order. Raises ConfigError on a wrong header, value or repeated id."""
+    rows: dict[str, Reported] = {}
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"folder of published numbers {folder} does not exist; give reported=<folder>")
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ConfigError(f"{path}: the header must be {','.join(COLUMNS)}")
+            for line in reader:
+                if None in line or None in line.values():
+                    raise ConfigError(f"{path}, line {reader.line_num}: wrong number of cells; quote commas")
+                row = Reported(**line)
+                _check(row, f"{path}, line {reader.line_num}")
+                if row.id in rows:
+                    raise ConfigError(f"{path}, line {reader.line_num}: id '{row.id}' is there twice; make it unique")
+                rows[row.id] = row
+    for row in rows.values():
+        if row.same_as and row.same_as not in rows:
+            raise ConfigError(f"published row '{row.id}': same_as '{row.same_as}' names no row; correct it")
+    return rows

@@ -1,0 +1,118 @@
+"""Modules that know time, and the context in which a rule walks them step by step.
+
+Legend of shape suffixes in this package: T time steps, N samples of a batch, C channels, H height, W width, L tokens or
+length, K classes, * any further axes. Time leads: `[T, N, C, *]`.
+
+A temporal module is a function of its whole sequence: `forward(x_seq)` starts from rest and keeps nothing, so there is
+nothing to reset. Inside `with stepping(model) as step:` the same forward code runs one time step at a time (its T axis
+has length 1) and the state of every temporal module lives in the context, never in the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+State = Any  # a tensor, or a tuple of tensors and numbers
+
+
+class StepStates:
+    """The states of one walk through time, keyed by the module (or mechanic) that owns them."""
+
+    def __init__(self, detach: bool):
+        self.detach = detach
+        self._states: dict[int, State] = {}
+
+    def advance(self, owner: object, x_t: Tensor, initial: Callable, step: Callable) -> Tensor:
+        """Apply `step(x_t, state)`, keep the new state (detached if the rule asks for it) and return the output."""
+        key = id(owner)
+        state = self._states[key] if key in self._states else initial(x_t)
+        y_t, state = step(x_t, state)
+        self._states[key] = detached(state) if self.detach else state
+        return y_t
+
+
+_ACTIVE: ContextVar[StepStates | None] = ContextVar("snnbench_step_states", default=None)
+
+
+def active_states() -> StepStates | None:
+    """The states of the walk in progress, or None when whole sequences are run."""
+    return _ACTIVE.get()
+
+
+def detached(state: State) -> State:
+    """The same state cut from the autograd graph."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple):
+        return tuple(detached(part) for part in state)
+    return state
+
+
+@contextmanager
+def stepping(model: nn.Module, *, detach: bool = False) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Walk `model` through time: `step(x_t)` takes `[N, *]`, returns the model's output at this step `[N, *]`.
+
+    `detach=True` cuts every state from the graph between steps (online rules: no gradient flows from t to t-1).
+    Leaving the block drops all states.
+    """
+    states = StepStates(detach)
+
+    def step(x_t: Tensor) -> Tensor:
+        token = _ACTIVE.set(states)
+        try:
+            return model(x_t.unsqueeze(0)).squeeze(0)
+        finally:
+            _ACTIVE.reset(token)
+
+    yield step
+
+
+class Temporal(nn.Module):
+    """A module whose output at t may depend on the inputs up to t.
+
+    A subclass gives `step(x_t, state) -> (y_t, state)`; `initial_state(x_t)` is what a sequence starts from. It may
+    override `sequence(x_seq)` with something faster than the loop, as long as both give the same.
+    """
+
+    def initial_state(self, x_t: Tensor) -> State:
+        return None
+
+    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
+        raise NotImplementedError(f"{type(self).__name__} must define step(x_t, state)")
+
+    def sequence(self, x_seq: Tensor) -> Tensor:
+        """`[T, N, *] -> [T, N, *]`, from rest."""
+        state, outputs = self.initial_state(x_seq[0]), []
+        for x_t in x_seq:
+            y_t, state = self.step(x_t, state)
+            outputs.append(y_t)
+        return torch.stack(outputs)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        states = active_states()
+        if states is None:
+            return self.sequence(x_seq)
+        return states.advance(self, x_seq[0], self.initial_state, self.step).unsqueeze(0)
+
+
+def is_static(x_seq: Tensor) -> bool:
+    """Whether the sequence is one step shown T times without a copy (`expand`), as the direct encoder makes it."""
+    return x_seq.shape[0] > 1 and x_seq.stride(0) == 0
+
+
+def over_time(function: Callable[[Tensor], Tensor], x_seq: Tensor) -> Tensor:
+    """Apply a memoryless function to every step at once: `[T, N, *]` is viewed as `[T*N, *]`.
+
+    A static sequence is computed once and expanded again, so a stem costs one pass instead of T.
+    """
+    if is_static(x_seq):
+        y = function(x_seq[0])
+        return y.unsqueeze(0).expand(x_seq.shape[0], *y.shape)
+    y = function(x_seq.flatten(0, 1))
+    return y.unflatten(0, x_seq.shape[:2])

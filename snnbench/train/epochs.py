@@ -1,0 +1,155 @@
+"""What a run tells while it goes: metrics.csv, one line (or a progress bar) an epoch, dead and saturated layers."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities import rank_zero_only
+
+from snnbench.metrics.firing import FiringRates, warnings
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "loss",
+    "acc_train",
+    "acc_test",
+    "loss_test",
+    "acc_val",
+    "loss_val",
+    "firing_rate",
+    "train_samples_per_s",
+    "test_samples_per_s",
+    "seconds",
+)
+
+
+class EpochLog(L.Callback):
+    """Reads the task's meters after each epoch, on every rank; writes on rank 0.
+
+    `rows` holds one dict an epoch (keys COLUMNS) and `rates` each layer's firing rate on the test set.
+    On resume the rows of epochs that the checkpoint does not contain are dropped from metrics.csv.
+    """
+
+    def __init__(self, folder: Path, print_lines: bool):
+        self.path, self.print_lines = folder / "metrics.csv", print_lines
+        self.rows: list[dict] = []
+        self.rates: dict[str, float] = {}
+        self.warned: set[str] = set()
+        self._probe: FiringRates | None = None
+
+    def state_dict(self) -> dict:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rows = state["rows"]
+
+    def on_train_start(self, trainer, task) -> None:
+        if self.rows and self.print_lines:
+            self._say(f"resuming after epoch {len(self.rows)}")
+        self._write()
+
+    def on_validation_batch_start(self, trainer, task, batch, batch_idx, dataloader_idx=0) -> None:
+        if batch_idx > 0:
+            return
+        if dataloader_idx == 0:  # rates are measured on the test set, not on the validation split after it
+            task.train_meter.stop(trainer.strategy)
+            self._probe = FiringRates(task.model)
+            self._probe.__enter__()
+        else:
+            self._close_probe()
+
+    def on_validation_epoch_end(self, trainer, task) -> None:
+        self._close_probe()
+
+    def on_exception(self, trainer, task, exception) -> None:
+        self._close_probe()
+
+    def _close_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.__exit__(None, None, None)
+            self.rates = self._probe.rates()
+            self._probe = None
+
+    def on_train_epoch_end(self, trainer, task) -> None:
+        test, val = task.eval_meters.get("test"), task.eval_meters.get("val")
+        rates = list(self.rates.values())
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "loss": task.train_meter.loss,
+            "acc_train": task.train_meter.accuracy,
+            "acc_test": test.accuracy,
+            "loss_test": test.loss,
+            "acc_val": val.accuracy if val else None,
+            "loss_val": val.loss if val else None,
+            "firing_rate": sum(rates) / len(rates) if rates else None,
+            "train_samples_per_s": task.train_meter.samples_per_s,
+            "test_samples_per_s": test.samples_per_s,
+            "seconds": task.train_meter.seconds + test.seconds,
+        }
+        self.rows.append(row)
+        self._write()
+        for logger in trainer.loggers:
+            logger.log_metrics({k: v for k, v in row.items() if v is not None}, step=row["epoch"])
+            logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=row["epoch"])
+        if self.print_lines:
+            self._say(self._line(row, trainer.max_epochs))
+        for sentence in warnings(self.rates):
+            layer = sentence.split(" is ")[0]
+            if layer not in self.warned:  # once a layer; the record keeps the last epoch's
+                self.warned.add(layer)
+                self._say(f"warning: {sentence}")
+
+    @staticmethod
+    def _line(row: dict, epochs: int) -> str:
+        val = "" if row["acc_val"] is None else f"  val {row['acc_val']:.2f}"
+        return (
+            f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}  "
+            f"test {row['acc_test']:.2f}{val}  firing {row['firing_rate'] or 0:.3f}  "
+            f"{row['train_samples_per_s']:,.0f} samples/s"
+        )
+
+    @rank_zero_only
+    def _say(self, text: str) -> None:
+        print(text, flush=True)
+
+    @rank_zero_only
+    def _write(self) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        temporary.replace(self.path)
+
+
+class Progress(RichProgressBar):
+    """Lightning's rich bar with the running loss, accuracy, firing rate and samples/s, read every few steps."""
+
+    def __init__(self, every: int, epochs: EpochLog):
+        super().__init__(refresh_rate=every)
+        self._every, self._epochs, self._shown = every, epochs, {}
+
+    def get_metrics(self, trainer, task) -> dict:
+        meter = task.train_meter
+        if meter.sums is not None and trainer.training and (trainer.fit_loop.batch_idx + 1) % self._every == 0:
+            meter.stop()
+            rates = list(self._epochs.rates.values())
+            self._shown = {
+                "loss": f"{meter.loss:.3f}",
+                "acc": f"{meter.accuracy:.2f}",
+                "samples/s": f"{meter.samples_per_s:,.0f}",
+            }
+            if rates:
+                self._shown["firing"] = f"{sum(rates) / len(rates):.3f}"
+        return self._shown
+
+
+def wants_bar(setting: str) -> bool:
+    """`log.progress`: a bar on a terminal, lines elsewhere, unless told."""
+    return setting == "bar" or (setting == "auto" and sys.stdout.isatty())

@@ -1,0 +1,214 @@
+"""Train one configuration and leave a truthful record, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+from snnbench.config import identity
+from snnbench.config.build import build_data, build_model, instantiate
+from snnbench.config.compose import Composed
+from snnbench.config.errors import ConfigError
+from snnbench.metrics.firing import warnings
+from snnbench.train.epochs import EpochLog, Progress, wants_bar
+from snnbench.train.loggers import close, loggers
+from snnbench.train.provenance import describe_device, new_record, now, write
+from snnbench.train.resume import ResumeState, checkpoint_to_resume
+from snnbench.train.task import Task
+
+
+def train(composed: Composed) -> Path:
+    """Train, evaluate after every epoch, measure operations, write the record. Returns the run folder.
+
+    A run folder that holds a finished run is left as it is; one that holds a checkpoint is resumed.
+
+    Raises:
+        ConfigError: something in the configuration cannot be built; nothing has been written.
+    """
+    config, run_dir = composed.config, identity.run_dir(composed.config, composed.choices)
+    devices = _devices(config)
+    L.seed_everything(config["seed"], workers=True, verbose=False)
+    model, rule = build_model(config)
+    data = build_data(config)
+    data.setup("fit")
+    task = build_task(config, model, rule, data)
+    checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
+
+    run_dir.mkdir(parents=True, exist_ok=True)
+    record = new_record(composed, data, model)
+    write(run_dir, record)
+    epochs = EpochLog(run_dir, print_lines=not wants_bar(config["log"]["progress"]))
+    trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
+    started = time.perf_counter()
+    try:
+        _reset_peak_memory()
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        record["status"] = "done"
+        record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
+        if config["measure"]["operations"] and trainer.is_global_zero:
+            record["operations"] = measure(config, task, data)
+    except (KeyboardInterrupt, SystemExit):
+        record |= {"status": "interrupted", "error": "stopped by the user or the system"}
+        raise
+    except BaseException as error:
+        record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        raise
+    finally:
+        record |= results(epochs) | {
+            "wall_time_s": time.perf_counter() - started,
+            "finished": now(),
+            "device": describe_device(trainer),
+        }
+        write(run_dir, record)
+        close(config["log"], record["status"])
+    return run_dir
+
+
+def build_task(config: dict, model, rule, data) -> Task:
+    """The LightningModule of a configuration."""
+    train = config["train"]
+    return Task(
+        model,
+        rule,
+        instantiate(config["objective"]),
+        instantiate(config["encoder"], time_steps=config["T"]),
+        optimizer=lambda net: instantiate(config["optimizer"], net),
+        schedule=instantiate(config["schedule"], epochs=train["epochs"]),
+        num_classes=config["data"]["num_classes"],
+        seed=config["seed"],
+        mix=getattr(data.augment, "mix", None),
+        grad_clip=train["grad_clip"],
+        check_every=config["log"]["every_n_steps"],
+    )
+
+
+def results(epochs: EpochLog) -> dict:
+    """What the epochs so far amount to. `acc_best_test` is what most papers print: the best epoch on the test set."""
+    if not epochs.rows:
+        return {}
+    last, best = epochs.rows[-1], max(epochs.rows, key=lambda row: row["acc_test"])
+    steady = epochs.rows[1:] or epochs.rows  # the first epoch pays for warming up
+    found = {
+        "epochs": len(epochs.rows),
+        "acc_last": last["acc_test"],
+        "loss_last": last["loss"],
+        "acc_best_test": best["acc_test"],
+        "best_test_epoch": best["epoch"],
+        "train_samples_per_s": _median([row["train_samples_per_s"] for row in steady]),
+        "test_samples_per_s": _median([row["test_samples_per_s"] for row in steady]),
+        "firing_rates": dict(epochs.rates),
+        "warnings": warnings(epochs.rates),
+    }
+    if last["acc_val"] is not None:
+        chosen = max(epochs.rows, key=lambda row: row["acc_val"])
+        found |= {"acc_val_best": chosen["acc_val"], "acc_test_at_best_val": chosen["acc_test"]}
+    return found
+
+
+def measure(config: dict, task: Task, data) -> dict:
+    """MACs, ACs, SOPs and energy a sample on the test set, by hooks on the trained network."""
+    from snnbench.metrics.operations import count_operations
+
+    settings, device = config["measure"], task.device
+
+    def sequences():
+        seen = 0
+        for x, _ in data.test_dataloader():
+            left = len(x) if settings["samples"] is None else settings["samples"] - seen
+            if left <= 0:
+                return
+            seen += len(x[:left])
+            yield task.encoder(x[:left].to(device))
+
+    constants = {"mac_pj": settings["mac_pj"], "ac_pj": settings["ac_pj"]}
+    return count_operations(task.model, sequences(), constants)
+
+
+def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:
+    train, log = config["train"], config["log"]
+    callbacks = [
+        epochs,
+        ResumeState(identity.config_hash(config)),
+        ModelCheckpoint(
+            run_dir / "checkpoints",
+            filename="best",
+            monitor="acc_test",
+            mode="max",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if train["ema"] is not None:
+        callbacks.append(EMAWeightAveraging(decay=train["ema"]))
+    if wants_bar(log["progress"]):
+        callbacks.append(Progress(log["every_n_steps"], epochs))
+    return L.Trainer(
+        max_epochs=train["epochs"],
+        accelerator=train["accelerator"].replace("cuda", "gpu"),
+        **devices,
+        precision=precision(config),
+        callbacks=callbacks,
+        logger=loggers(log, run_dir, run_id, config),
+        default_root_dir=run_dir,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=wants_bar(log["progress"]),
+        deterministic=train["deterministic"],
+        limit_train_batches=train["limit_train_batches"],
+        limit_val_batches=train["limit_test_batches"],
+        log_every_n_steps=log["every_n_steps"],
+    )
+
+
+def _devices(config: dict) -> dict:
+    """Processes are started by torchrun or srun, never by Lightning (it would start a whole grid again)."""
+    wanted = config["train"]["devices"]
+    launched = TorchElasticEnvironment.detect() or (
+        SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    )
+    if not launched:
+        if wanted > 1:
+            raise ConfigError(
+                f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
+                f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
+            )
+        return {"devices": 1}
+    world = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
+    nodes = int(os.environ.get("SLURM_NNODES") or world // int(os.environ.get("LOCAL_WORLD_SIZE", world)))
+    if config["train"]["batch_size"] % world:
+        raise ConfigError(
+            f"train.batch_size={config['train']['batch_size']} is the global batch and does not divide by "
+            f"{world} processes: choose a multiple of {world}"
+        )
+    return {"devices": world // nodes, "num_nodes": nodes, "strategy": "ddp"}
+
+
+def precision(config: dict) -> str:
+    wanted, accelerator = config["train"]["precision"], config["train"]["accelerator"]
+    on_cuda = torch.cuda.is_available() and accelerator != "cpu"
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.accelerator=cuda: no CUDA device is visible; use train.accelerator=cpu or auto")
+    if wanted == "auto":
+        wanted = "bf16" if on_cuda else "fp32"
+    return {"bf16": "bf16-mixed", "fp32": "32-true"}[wanted]
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _peak_memory_mb() -> float | None:
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
+
+
+def _reset_peak_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()

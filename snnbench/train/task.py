@@ -1,0 +1,119 @@
+"""One batch's way through the house as a LightningModule: encode, let the rule make gradients, count what matters.
+
+The loop knows no method by name: rule, objective, optimiser and schedule come built. Optimisation is manual because a
+rule may step several times a batch (OTTT_O) or once per several backward passes (OTTT_A).
+"""
+
+from __future__ import annotations
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from snnbench.train.finite import NonFiniteLoss, first_non_finite
+from snnbench.train.meters import Meter
+
+
+class Task(L.LightningModule):
+    """Trains `model` on sequences made by `encoder`.
+
+    model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
+    mix: None or `(x, y, num_classes, generator) -> (x, soft targets)`; optimizer: model -> torch optimiser;
+    schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None.
+    """
+
+    EVAL_SETS = ("test", "val")
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rule,
+        objective: nn.Module,
+        encoder: nn.Module,
+        optimizer,
+        schedule,
+        *,
+        num_classes: int,
+        seed: int,
+        mix=None,
+        grad_clip: float | None = None,
+        check_every: int = 50,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.objective, self.encoder = model, objective, encoder
+        self.rule, self.make_optimizer, self.schedule, self.mix = rule, optimizer, schedule, mix
+        self.num_classes, self.seed, self.grad_clip, self.check_every = num_classes, seed, grad_clip, check_every
+        self.train_meter = Meter()
+        self.eval_meters: dict[str, Meter] = {}
+
+    def configure_optimizers(self):
+        optimizer = self.make_optimizer(self.model)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._lr_factor)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def _lr_factor(self, count: int) -> float:
+        per_epoch = self.trainer.num_training_batches if self.schedule.interval == "step" else 1
+        return self.schedule.factor(count / per_epoch)
+
+    def on_train_epoch_start(self) -> None:
+        self.train_meter.start()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        x, target = batch
+        soft = self._mixed(x, target, batch_index)
+        x, target = soft if soft is not None else (x, target)
+        optimizer = self.optimizers()
+        logits, loss, _ = self.rule.train_batch(
+            self.model,
+            self.encoder(x),
+            loss_of=lambda logits: self.objective(logits, target),
+            backward=self.manual_backward,
+            optimizer_step=lambda: self._step(optimizer),
+            zero_grad=optimizer.zero_grad,
+        )
+        if self.schedule.interval == "step":
+            self.lr_schedulers().step()
+        self.train_meter.add(loss, logits.mean(0), target)
+        if (batch_index + 1) % self.check_every == 0 or self.device.type == "cpu":
+            self._refuse_non_finite(loss, x)
+
+    def _mixed(self, x: Tensor, target: Tensor, batch_index: int):
+        if self.mix is None or not self.mix.active(self.current_epoch):
+            return None
+        entropy = (self.seed, self.current_epoch, batch_index, self.global_rank)
+        generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        return self.mix(x, target, self.num_classes, generator)
+
+    def _step(self, optimizer) -> None:
+        if self.grad_clip is not None:
+            self.clip_gradients(optimizer, gradient_clip_val=self.grad_clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+
+    def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise NonFiniteLoss(
+                float(loss), self.global_step, self.current_epoch, first_non_finite(self.model, self.encoder(x))
+            )
+
+    def on_train_epoch_end(self) -> None:
+        if self.schedule.interval == "epoch":
+            self.lr_schedulers().step()
+
+    def on_validation_epoch_start(self) -> None:
+        self.eval_meters = {}
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0) -> None:
+        meter = self.eval_meters.setdefault(self.EVAL_SETS[dataloader_idx], Meter())
+        if batch_index == 0:
+            meter.start()
+        x, target = batch
+        readout = self.model(self.encoder(x)).mean(0)
+        meter.add(F.cross_entropy(readout.float(), target), readout, target)
+
+    def on_validation_epoch_end(self) -> None:
+        for name, meter in self.eval_meters.items():
+            meter.stop(self.trainer.strategy)
+            self.log(f"acc_{name}", meter.accuracy, sync_dist=False, rank_zero_only=False)

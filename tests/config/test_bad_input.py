@@ -1,0 +1,105 @@
+"""Bad input is refused before anything is built: one sentence that names the key and the remedy, exit code 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+from snnbench.cli.main import main
+from snnbench.config.compose import compose
+from snnbench.config.errors import ConfigError
+
+BAD_OVERRIDES = [
+    ("neurn=lif", "neuron"),
+    ("neuron=lifx", "lif"),
+    ("neuron.taux=3", "neuron.tau"),
+    ("train.epoch=3", "train.epochs"),
+    ("train.tau=3", "neuron.tau"),
+    ("neuron.tau=1", "> 1"),
+    ("neuron.tau=abc", "a number"),
+    ("neuron.tau=null", "a number"),
+    ("neuron.v_th=-1", "> 0"),
+    ("neuron.reset=medium", "hard, soft"),
+    ("T=0", ">= 1"),
+    ("T=2.5", "whole number"),
+    ("seed=-1", ">= 0"),
+    ("optimizer.lr=-0.1", ">= 0"),
+    ("optimizer.momentum=1", "in [0, 1)"),
+    ("train.epochs=0", ">= 1"),
+    ("train.batch_size=many", "whole number"),
+    ("train.precision=fp16", "bf16"),
+    ("train.grad_clip=0", "> 0"),
+    ("data.val_fraction=1.0", "in [0, 1)"),
+    ("data.fold=7", "in [0, 4]"),
+    ("+neuron.colour=red", "no key colour"),
+    ("+foo=1", "no key foo"),
+    ("experiment=tet/cifar10_resnet91", "tet/cifar10_resnet19"),
+    ("method=tett", "tet"),
+    ("data=cifar11", "cifar10"),
+    ("neuron=if,lif", "-m"),
+    ("epochs", "key=value"),
+    ("neuron.tau=[1", "cannot be read"),
+    ("neuron=null", "neuron"),
+    ("neuron._target_=os.system", "_target_=os.system"),
+    ("neuron._target_=snnbench.data.base.os.system", "names nothing"),
+    ("neuron._target_=snnbench.norms.batch_norm.BatchNorm", "no neuron"),
+    ("rule=ottt", "rule=ottt"),
+    ("encoder=frames", "encoder=frames"),
+]
+
+
+@pytest.mark.parametrize(("override", "hint"), BAD_OVERRIDES, ids=[o for o, _ in BAD_OVERRIDES])
+def test_bad_override_is_one_sentence(override, hint, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", override]) == 2
+    error = capsys.readouterr().err.strip()
+    assert hint in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing may be written"
+
+
+def test_refusals_say_why_and_what_fits():
+    with pytest.raises(ConfigError, match=r"rule=ottt does not go with norm=bn: .*norm=none"):
+        compose(["rule=ottt", "objective=tet", "synapse=weight_std"])
+    with pytest.raises(ConfigError, match=r"rule=ottt does not go with model=spikformer_tiny"):
+        compose(["method=ottt", "model=spikformer_tiny"])
+    with pytest.raises(ConfigError, match=r"encoder=frames.*use encoder=direct"):
+        compose(["data=cifar10", "encoder=frames"])
+
+
+def test_a_strangers_package_needs_permission(monkeypatch):
+    with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS"):
+        compose(["neuron._target_=strangers_package.Neuron"])
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["train", "--help"], ["tables", "out={tmp}"],
+                                       ["train", "--show"], ["train", "neuron.taux=1"]])  # fmt: skip
+def test_answers_without_importing_torch(arguments, tmp_path):
+    arguments = [a.format(tmp=tmp_path) for a in arguments]
+    program = (
+        "import sys; from snnbench.cli.main import main; main(sys.argv[1:]); "
+        "sys.exit(3 if {'torch', 'lightning', 'tonic'} & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_cards_own_example_composes_without_a_new_file():
+    composed = compose(["data=cifar10", "model=sew_resnet18", "neuron=plif", "method=tet"])
+    assert composed.choices["neuron"] == "plif"
+    assert composed.choices["objective"] == "tet"
+    assert composed.config["neuron"]["_target_"].endswith("PLIF")
+
+
+CELLS = [
+    (data, model, method)
+    for data in ("cifar10", "imagenet", "dvs_gesture", "cifar10_dvs")
+    for model in ("spiking_resnet18", "spikformer_cifar_4_384", "qkformer_cifar_4_384")
+    for method in ("stbp", "tdbn", "tet")
+]
+
+
+@pytest.mark.parametrize(("data", "model", "method"), CELLS)
+def test_every_cell_of_the_card_composes(data, model, method):
+    composed = compose([f"data={data}", f"model={model}", f"method={method}"])
+    assert composed.choices["encoder"] == ("frames" if "dvs" in data else "direct")

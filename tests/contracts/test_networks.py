@@ -1,0 +1,76 @@
+"""Every model and every experiment, at its true image shape (T lowered to 2 and two samples, to stay fast)."""
+
+import pytest
+import torch
+
+from snnbench.config.build import build_model, instantiate
+from snnbench.config.catalogue import options, path_of
+from snnbench.config.compose import compose
+from snnbench.tables.reported import load_reported
+
+DATA_OF_MODEL = {"tiny": "digits", "dvs": "cifar10_dvs", "7b": "dvs_gesture", "vggsnn": "cifar10_dvs"}
+
+
+def natural_data(model: str) -> str:
+    """The data set whose shape a model file is meant for."""
+    for part, data in DATA_OF_MODEL.items():
+        if part in model:
+            return data
+    sizes = ("18", "34", "50", "_8_384", "_8_512", "_8_768", "10_384", "10_512", "10_768")
+    return "imagenet" if model.endswith(sizes) and "cifar" not in model else "cifar10"
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_model_gives_logits_and_binary_spikes(name):
+    data = natural_data(name)
+    config = compose([f"model={name}", f"data={data}", "T=2"]).config
+    channels, *size = config["data"]["shape"]
+    if data == "imagenet":  # the smallest image that every ImageNet net takes; the true one is run per experiment
+        config["data"]["shape"] = [channels, *(size := [64, 64])]
+        if "stem" in config["model"]:
+            config["model"]["stem"] = "imagenet"
+    model, _ = build_model(config)
+    outputs = {}
+    for layer, neuron in model.neurons().items():
+        neuron.register_forward_hook(
+            lambda m, _, y, layer=layer: outputs.__setitem__(layer, (y / m.amplitude).unique())
+        )
+    logits = model(torch.randn(2, 2, channels, *size))
+    assert logits.shape == (2, 2, config["data"]["num_classes"])
+    assert outputs.keys() == model.neurons().keys(), "a neuron layer is never used"
+    assert all(set(values.tolist()) <= {0.0, 1.0} for values in outputs.values())
+    logits.square().sum().backward()
+    unused = [name for name, p in model.named_parameters() if p.grad is None]
+    assert not unused, f"parameters without gradient: {unused}"
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_experiment_composes_and_reproduces_a_published_row(name):
+    config = compose([f"experiment={name}"]).config
+    reported = {row.id for row in load_reported("results/reported")}
+    assert config["reproduces"] is None or config["reproduces"] in reported
+    head = path_of("experiment", name).read_text()
+    assert f"experiment={name}" in head, "the file must show the command that runs it"
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_experiments_loss_falls_within_20_steps(name):
+    config = compose([f"experiment={name}", "T=2"]).config
+    torch.manual_seed(0)
+    model, rule = build_model(config)
+    channels, height, width = config["data"]["shape"]
+    events = "frames" in config["encoder"]["_target_"]
+    x = torch.rand(2, 2, channels, height, width) * 2 if events else torch.randn(2, channels, height, width)
+    target = torch.tensor([0, config["data"]["num_classes"] - 1])
+    encoder = instantiate(config["encoder"], time_steps=2)
+    objective, optimizer = instantiate(config["objective"]), instantiate(config["optimizer"], model)
+    first = None
+    for _ in range(20):
+        _, loss, _ = rule.train_batch(
+            model, encoder(x), lambda logits: objective(logits, target), lambda loss: loss.backward(),
+            optimizer.step, optimizer.zero_grad,
+        )  # fmt: skip
+        first = loss if first is None else first
+        if loss < 0.95 * first:
+            return
+    pytest.fail(f"the loss went from {first:.4f} to {loss:.4f} in 20 steps")

@@ -1,0 +1,57 @@
+"""Files in the true on-disk formats, small, and data sets with the injected arguments filled in."""
+
+import hashlib
+import pickle
+import struct
+
+import numpy as np
+
+INJECTED = {"batch_size": 8, "eval_batch_size": 16, "time_steps": 4, "seed": 0}
+
+
+def build(cls, root, shape, num_classes, **arguments):
+    return cls(str(root), shape, num_classes, **(INJECTED | {"num_workers": 0} | arguments))
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def write_cifar_batch(path, count, seed, key="labels", classes=10):
+    rng = np.random.default_rng(seed)
+    batch = {"data": rng.integers(0, 256, (count, 3072), dtype=np.uint8), key: [i % classes for i in range(count)]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(batch, protocol=2))
+    return batch
+
+
+def write_aedat2(path, x, y, t, p, extra=b""):
+    """x, y, p as the reader returns them (mirrored and inverted on disk)."""
+    address = ((127 - y).astype(">u4") << 1) | ((127 - x).astype(">u4") << 8) | (1 - p).astype(">u4")
+    words = np.stack([address.astype(">u4"), t.astype(">u4")], axis=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = b"#!AER-DAT2.0\r\n# This is a raw AE data file\r\n# created by a test\r\n"
+    path.write_bytes(header + words.astype(">u4").tobytes() + extra)
+
+
+def aedat31_packet(x, y, t, p, valid=None, kind=1, overflow=0):
+    valid = np.ones(len(x), dtype=int) if valid is None else valid
+    data = (valid | (p << 1) | (y << 2) | (x << 17)).astype("<u4")
+    events = np.stack([data, t.astype("<u4")], axis=1).astype("<u4").tobytes()
+    return struct.pack("<HHIIIIII", kind, 1, 8, 4, overflow, len(x), len(x), int(valid.sum())) + events
+
+
+def write_aedat31(path, *packets):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n" + b"".join(packets))
+
+
+def random_events(count, seed=0, size=128, t_max=1000):
+    """x, y, t (sorted), p as int64 arrays."""
+    rng = np.random.default_rng(seed)
+    return (
+        rng.integers(0, size, count),
+        rng.integers(0, size, count),
+        np.sort(rng.integers(0, t_max, count)),
+        rng.integers(0, 2, count),
+    )

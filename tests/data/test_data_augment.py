@@ -1,0 +1,136 @@
+"""Each sample has its own draw; event frames share one over all time steps."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from snnbench.config.errors import ConfigError
+from snnbench.data.augment import Cutout, Flip, ImageAugment, PaddedCrop
+from snnbench.data.dataset import Normalise
+from snnbench.data.event_augment import EventAugment, Roll
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
+AUGMENTS = sorted(path.stem for path in (CONFIGS / "augment").glob("*.yaml"))
+
+
+def from_yaml(axis, name):
+    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
+    values.pop("defaults", None)
+    module, _, name = values.pop("_target_").rpartition(".")
+    return getattr(importlib.import_module(module), name), values
+
+
+def run(stage, x, seed):
+    torch.manual_seed(seed)
+    return stage(x.clone())
+
+
+@pytest.mark.parametrize("name", AUGMENTS)
+def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
+    cls, values = from_yaml("augment", name)
+    assert set(values) == set(inspect.signature(cls).parameters), "the YAML lists every parameter"
+    augment = cls(**values)
+    events = cls is EventAugment
+    shape = (2, 12, 12) if events else (3, 32, 32)
+    stage = augment.for_training(shape, Normalise(1) if events else Normalise(255, MEAN, STD))
+    if stage is None:
+        return
+    x = torch.randint(0, 256, (4, *shape) if events else shape, dtype=torch.uint8)
+    outs = [run(stage, x, seed) for seed in range(12)]
+    assert all(o.shape == x.shape and o.dtype == torch.float32 and o.isfinite().all() for o in outs)
+    assert any(not torch.equal(outs[0], o) for o in outs[1:])
+    assert torch.equal(outs[3], run(stage, x, 3))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml")))
+def test_every_data_yaml_lists_its_signature_and_overrides_augment(name):
+    text = (CONFIGS / "data" / f"{name}.yaml").read_text()
+    cls, values = from_yaml("data", name)
+    injected = {"batch_size", "eval_batch_size", "time_steps", "seed", "augment"}
+    assert set(values) == set(inspect.signature(cls).parameters) - injected
+    assert text.startswith("# ")
+    assert "override /augment:" in text
+    assert ("override /encoder: frames" in text) == ("events" in cls.traits)
+
+
+def test_flip_differs_between_samples():
+    x = torch.arange(12.0).view(1, 3, 4)
+    flips = [not torch.equal(run(Flip(0.5), x, seed), x) for seed in range(200)]
+    assert 70 < sum(flips) < 130
+
+
+def test_padded_crop_is_a_window_of_the_padded_picture():
+    x = torch.randint(1, 256, (3, 8, 8), dtype=torch.uint8)
+    padded = torch.zeros(3, 12, 12, dtype=torch.uint8)
+    padded[:, 2:10, 2:10] = x
+    windows = [padded[:, i : i + 8, j : j + 8] for i in range(5) for j in range(5)]
+    found = set()
+    for seed in range(300):
+        out = run(PaddedCrop(2), x, seed)
+        found.add(next(k for k, w in enumerate(windows) if torch.equal(w, out)))
+    assert len(found) == 25
+
+
+def test_cutout_is_one_square():
+    sizes = {int((run(Cutout(4), torch.ones(3, 16, 16), seed) == 0).sum()) // 3 for seed in range(200)}
+    assert max(sizes) == 16
+    assert min(sizes) >= 4
+
+
+def test_normalise_as_by_hand():
+    x = torch.randint(0, 256, (3, 4, 4), dtype=torch.uint8)
+    expected = (x.float() / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    assert torch.allclose(Normalise(255, MEAN, STD)(x), expected, atol=1e-6)
+
+
+def test_grey_erasing_is_one_grey_level_before_normalisation():
+    augment = ImageAugment(erasing=1.0, erasing_fill="grey")
+    stage = augment.for_training((3, 32, 32), Normalise(255, MEAN, STD))
+    x = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    out = run(stage, x, 1) * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)
+    level = (out * 255).round()
+    assert len(level.unique()) == 2
+    assert torch.equal(level[0], level[1])
+
+
+def test_erasing_happens_after_normalisation_with_zeros():
+    stage = ImageAugment(erasing=1.0).for_training((3, 32, 32), Normalise(255, MEAN, STD))
+    out = run(stage, torch.full((3, 32, 32), 255, dtype=torch.uint8), 0)
+    assert (out == 0).any()
+    assert (out != 0).any()
+
+
+def test_event_frames_share_one_draw_over_time():
+    frame = torch.randint(0, 5, (1, 2, 10, 10), dtype=torch.uint8)
+    stage = EventAugment(flip=0.5, roll=3, crop_padding=2, cutout=4).for_training((2, 10, 10), Normalise(1))
+    for seed in range(20):
+        out = run(stage, frame.expand(6, -1, -1, -1), seed)
+        assert all(torch.equal(out[0], out[t]) for t in range(6))
+
+
+def test_roll_keeps_counts_and_reaches_its_limits():
+    x = torch.zeros(2, 2, 48, 48)
+    x[..., 47, 10] = 3
+    places = set()
+    for seed in range(600):
+        out = run(Roll(5), x, seed)
+        assert out.sum() == x.sum()
+        places.add(tuple(out[0, 0].nonzero()[0].tolist()))
+    assert {row for row, _ in places} == {*range(42, 48), *range(5)}  # 47 + 5 wraps to 4
+    assert {column for _, column in places} == set(range(5, 16))
+
+
+def test_bad_ranges_are_refused():
+    with pytest.raises(ConfigError, match="erasing_scale"):
+        ImageAugment(erasing_scale=[0.5, 0.1])
+
+
+def test_nothing_to_do_is_none():
+    assert ImageAugment().for_training((3, 8, 8), Normalise(255)) is None
+    assert ImageAugment().mix is None
+    assert EventAugment().for_training((2, 8, 8), Normalise(1)) is None

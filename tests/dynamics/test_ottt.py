@@ -1,0 +1,254 @@
+"""OTTT: the numbers of the catalogue page, exactness where theory says so, constant memory, the released mechanics."""
+
+import copy
+
+import pytest
+import torch
+from tiny import ConvNet, flat, gradients, ottt_lif, site, spiking_mlp
+from torch import nn
+from torch.nn import functional as F
+
+from snnbench.config.errors import ConfigError
+from snnbench.neurons.integrate_fire import IF
+from snnbench.neurons.lif import LIF
+from snnbench.objectives.per_step import PerStep
+from snnbench.rules.base import Rule
+from snnbench.rules.bptt import BPTT
+from snnbench.rules.ottt import OTTT
+from snnbench.surrogates.sigmoid import Sigmoid
+from snnbench.synapses.plain import Plain
+
+F64 = torch.float64
+AS_DERIVED = {"trace_first": True, "trace_readout": False}
+
+
+def train(rule: Rule, net: nn.Module, x_seq, target, lr: float = 0.0):
+    """One batch with plain SGD; returns the rule's outcome (gradients stay on the parameters)."""
+    objective, optimizer = PerStep(0.05), torch.optim.SGD(net.parameters(), lr)
+    rule.prepare(net)
+    return rule.train_batch(
+        net, x_seq, lambda logits: objective(logits, target), lambda loss: loss.backward(), optimizer.step,
+        optimizer.zero_grad,
+    )  # fmt: skip
+
+
+def batch(*shape: int, classes: int = 3):
+    generator = torch.Generator().manual_seed(2)
+    x_seq = (torch.rand(*shape, dtype=F64, generator=generator) < 0.5).to(F64)
+    return x_seq, torch.randint(classes, (shape[1],), generator=generator)
+
+
+def compare(net: nn.Module, rule: Rule, x_seq, target) -> list[tuple[float, float]]:
+    """(relative difference, cosine) of each weight's gradient between the rule and BPTT."""
+    other = copy.deepcopy(net)
+    train(rule, net, x_seq, target)
+    train(BPTT(), other, x_seq, target)
+    found = []
+    for a, b in zip(net.parameters(), other.parameters()):
+        if a.dim() > 1:
+            g, h = a.grad.flatten(), b.grad.flatten()
+            found.append((((g - h).norm() / h.norm()).item(), F.cosine_similarity(g, h, dim=0).item()))
+    return found
+
+
+def test_exact_for_one_hidden_layer():
+    """Page, check 1: with a soft detached reset the rule as derived is BPTT."""
+    differences = compare(spiking_mlp(10, 16, 3), OTTT(**AS_DERIVED), *batch(8, 4, 10))
+    assert all(difference < 1e-14 for difference, _ in differences)
+
+
+def test_inexact_with_the_reset_in_the_graph_or_as_released():
+    (hidden, cosine), _ = compare(spiking_mlp(10, 16, 3, detach_reset=False), OTTT(**AS_DERIVED), *batch(8, 4, 10))
+    assert hidden > 0.01
+    assert cosine > 0.9
+    (hidden, _), (readout, _) = compare(spiking_mlp(10, 16, 3), OTTT(), *batch(8, 4, 10))
+    assert hidden > 0.01  # instantaneous first input
+    assert readout > 0.01  # trace at the readout
+
+
+def test_two_hidden_layers_top_exact_lower_close():
+    """Page, check 2."""
+    lower, top, readout = compare(spiking_mlp(10, 16, 12, 3), OTTT(**AS_DERIVED), *batch(8, 4, 10))
+    assert top[0] < 1e-14
+    assert readout[0] < 1e-14
+    assert lower[0] > 1e-3
+    assert lower[1] > 0.8
+
+
+def test_without_leak_or_time_all_rules_agree():
+    """Page, check 3: lam -> 0, or T = 1."""
+    for net, tau, steps in [
+        (spiking_mlp(10, 16, 12, 3, tau=1 + 1e-9), 1 + 1e-9, 6),
+        (spiking_mlp(10, 16, 12, 3), 2.0, 1),
+    ]:
+        assert all(d < 1e-7 for d, _ in compare(net, OTTT(tau=tau), *batch(steps, 4, 10)))
+
+
+class Chain(nn.Sequential):
+    """x -> A -> B with weights .7, .8 (page, check 4); the output is B's spikes."""
+
+    def __init__(self):
+        linears = [Plain().linear(1, 1, bias=False) for _ in range(2)]
+        super().__init__(linears[0], ottt_lif(), linears[1], ottt_lif())
+        self.double()
+        for linear, weight in zip(linears, (0.7, 0.8)):
+            linear.weight.data.fill_(weight)
+
+
+@pytest.mark.parametrize(
+    ("rule", "dw1", "dw2"),
+    [(BPTT(), 2.1762752, 1.0587253), (OTTT(trace_first=True), 1.5177690, 1.0587253)],
+    ids=["bptt", "ottt"],
+)
+def test_scalar_chain(rule, dw1, dw2):
+    net, x_seq = Chain(), torch.tensor([1.0, 1, 1, 0, 1], dtype=F64).view(-1, 1, 1)
+    rule.prepare(net)
+    steps = 1 if isinstance(rule, BPTT) else 5  # OTTT divides each step's loss by T
+    logits, loss, _ = rule.train_batch(
+        net, x_seq, lambda s: (s.sum() * steps, {}), lambda loss: loss.backward(), lambda: None, net.zero_grad
+    )
+    assert logits.flatten().tolist() == [0] * 5
+    assert loss.item() == 0
+    assert (net[0].weight.grad.item(), net[2].weight.grad.item()) == pytest.approx((dw1, dw2), abs=1e-7)
+
+
+def saved_bytes(rule: Rule, time_steps: int) -> int:
+    """Most bytes that autograd holds at one time for a backward pass."""
+    net, live, most = ConvNet(), {}, [0]
+    x_seq = torch.rand(time_steps, 2, 2, 8, 8)
+    objective, target = PerStep(0.05), torch.tensor([0, 2])
+    rule.prepare(net)
+
+    def pack(tensor):
+        live[len(live)] = tensor.numel() * tensor.element_size()
+        most[0] = max(most[0], sum(live.values()))
+        return tensor
+
+    def backward(loss):
+        loss.backward()
+        live.clear()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        rule.train_batch(net, x_seq, lambda o: objective(o, target), backward, lambda: None, net.zero_grad)
+    return most[0]
+
+
+def test_memory_does_not_grow_with_time():
+    """Page, check 6."""
+    online = [saved_bytes(OTTT(), t) for t in (1, 2, 4, 8)]
+    assert len(set(online)) == 1
+    through_time = [saved_bytes(BPTT(), t) for t in (1, 2, 4, 8)]
+    assert through_time[3] > 1.8 * through_time[2] > 3 * through_time[1]
+
+
+def test_variant_o_steps_every_time_and_approaches_a():
+    """Page, check 7: the displacement over lr goes to A's gradient, first order in lr."""
+    x_seq, target = batch(6, 4, 10)
+    reference = spiking_mlp(10, 16, 3)
+    start = flat([p.detach() for p in reference.parameters()])
+    train(OTTT("A"), reference, x_seq, target)
+    accumulated = flat(gradients(reference))
+    errors = []
+    for lr in (1e-2, 1e-3, 1e-4):
+        net = spiking_mlp(10, 16, 3)
+        train(OTTT("O"), net, x_seq, target, lr)
+        moved = (start - flat([p.detach() for p in net.parameters()])) / lr
+        errors.append(((moved - accumulated).norm() / accumulated.norm()).item())
+    assert errors[2] < 1e-3
+    assert errors[0] / errors[1] == pytest.approx(10, rel=0.3)
+
+
+def test_outcome_equals_running_the_sequence():
+    x_seq, target = batch(5, 4, 10)
+    net = spiking_mlp(10, 16, 3)
+    logits, loss, parts = train(OTTT(), net, x_seq, target)
+    expected, expected_parts = PerStep(0.05)(net(x_seq), target)
+    torch.testing.assert_close(logits, net(x_seq).detach())
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(parts["mse"], expected_parts["mse"].detach())
+    assert not any(tensor.requires_grad for tensor in (logits, loss, parts["ce"]))
+
+
+def test_outside_a_walk_the_synapse_is_plain_and_nothing_enters_the_state_dict():
+    net, twin = ConvNet(), ConvNet()
+    OTTT().prepare(net)
+    assert net.state_dict().keys() == twin.state_dict().keys()
+    x_seq = torch.rand(3, 2, 2, 8, 8)
+    assert torch.equal(net(x_seq), twin(x_seq))
+    assert [s.mechanics is None for s in (net.conv1, net.conv2, net.readout)] == [True, False, False]
+
+
+def double_pass_gradients(net: ConvNet, x_seq, target) -> list[torch.Tensor]:
+    """The released mechanics written out: value from the spike, graph from a trace that passes gradients to it."""
+    lam, traces, states = 0.5, [0, 0], [None, None]
+
+    def traced(synapse, spike, index):
+        traces[index] = lam * traces[index] + spike.detach()
+        weight = synapse.effective_weight()
+        through_trace = synapse.contract(traces[index] + spike - spike.detach(), weight, synapse.bias)
+        value = synapse.contract(spike, weight, synapse.bias).detach()
+        return value + through_trace - through_trace.detach()
+
+    def fire(neuron, x, index):
+        before = neuron.initial_state(x) if states[index] is None else states[index]
+        spike, after = neuron.step(x, before)
+        states[index] = after.detach()
+        return spike
+
+    net.zero_grad()
+    for x_t in x_seq:
+        hidden = fire(net.neuron1, net.conv1.contract(x_t, net.conv1.effective_weight(), net.conv1.bias), 0)
+        hidden = fire(net.neuron2, traced(net.conv2, hidden, 0), 1)
+        logits = traced(net.readout, hidden.mean((-2, -1)), 1)
+        (PerStep(0.05)(logits[None], target)[0] / len(x_seq)).backward()
+    return gradients(net)
+
+
+def test_one_pass_equals_the_released_double_pass():
+    net, x_seq, target = ConvNet().double(), torch.rand(5, 2, 2, 8, 8, dtype=F64), torch.tensor([0, 2])
+    expected = double_pass_gradients(copy.deepcopy(net), x_seq, target)
+    train(OTTT(), net, x_seq, target)
+    for got, want in zip(gradients(net), expected):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-14)
+
+
+def test_bf16_autocast_keeps_fp32_gradients_close_to_fp32s():
+    nets, x_seq, target = [ConvNet(), ConvNet()], torch.rand(5, 2, 2, 8, 8), torch.tensor([0, 2])
+    train(OTTT(), nets[0], x_seq, target)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        train(OTTT(), nets[1], x_seq, target)
+    a, b = (flat(gradients(net)) for net in nets)
+    assert b.dtype == torch.float32
+    assert F.cosine_similarity(a, b, dim=0) > 0.9
+
+
+def test_time_constants_must_agree():
+    with pytest.raises(ConfigError, match=r"rule\.tau=2\.0 must equal neuron\.tau=4\.0"):
+        OTTT().prepare(nn.Sequential(Plain().linear(2, 2), LIF(site(), Sigmoid(), 4.0)))
+    with pytest.raises(ConfigError, match="not IF; use neuron=lif_ottt"):
+        OTTT().prepare(nn.Sequential(IF(site(), Sigmoid())))
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("decay_input", [False, True])
+def test_gradients_equal_spikingjelly(decay_input):
+    """Three linear layers: first instantaneous, hidden and readout traced."""
+    peer = pytest.importorskip("spikingjelly.activation_based")
+    layer, neuron = (pytest.importorskip(f"{peer.__name__}.{m}") for m in ("layer", "neuron"))
+    functional = pytest.importorskip(f"{peer.__name__}.functional")
+    ours = spiking_mlp(10, 16, 12, 3, decay_input=decay_input)
+    linears = [nn.Linear(10, 16), nn.Linear(16, 12), nn.Linear(12, 3)]
+    lifs = [neuron.OTTTLIFNode(tau=2.0, decay_input=decay_input) for _ in range(2)]
+    theirs = layer.OTTTSequential(linears[0], lifs[0], linears[1], lifs[1], linears[2]).double()
+    for mine, other in zip([m for m in ours if isinstance(m, nn.Linear)], linears):
+        other.load_state_dict(mine.state_dict())
+    x_seq, target = batch(6, 4, 10)
+    logits, _, _ = train(OTTT(), ours, x_seq, target)
+    for x_t, logits_t in zip(x_seq, logits):
+        output = theirs(x_t)
+        torch.testing.assert_close(output, logits_t)
+        (PerStep(0.05)(output[None], target)[0] / len(x_seq)).backward()
+        functional.detach_net(theirs)
+    for a, b in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-9, atol=1e-13)
+        assert a.grad.abs().sum() > 0

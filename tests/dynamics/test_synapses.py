@@ -1,0 +1,73 @@
+"""Synapses: torch's own layers over merged time, weight standardisation's numbers (page ottt, check 5)."""
+
+import pytest
+import torch
+from torch import nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.synapses.plain import Plain
+from snnbench.synapses.weight_standardised import WeightStandardised
+
+
+def test_plain_equals_torch_with_the_same_keys():
+    family, x2, x1 = Plain(), torch.randn(3, 2, 4, 7, 7), torch.randn(3, 2, 4, 9)
+    pairs = [
+        (family.conv(2, 4, 6, 3, stride=2, padding=1, bias=True, groups=2), x2,
+         nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2)),
+        (family.conv(1, 4, 6, 3, padding=1), x1, nn.Conv1d(4, 6, 3, padding=1, bias=False)),
+        (family.linear(9, 5), x1[..., 0, :], nn.Linear(9, 5)),
+        (family.linear(9, 5, bias=False), x1, nn.Linear(9, 5, bias=False)),
+    ]  # fmt: skip
+    for synapse, x, torchs in pairs:
+        torchs.load_state_dict(synapse.state_dict())
+        assert torch.equal(synapse(x), torchs(x.flatten(0, 1)).unflatten(0, (3, 2)))
+
+
+def test_unknown_dimension_is_refused():
+    with pytest.raises(ConfigError, match="3-d"):
+        Plain().conv(3, 1, 1, 1)
+
+
+def test_standardised_row_of_the_page():
+    synapse = WeightStandardised().conv(2, 1, 1, 2)
+    synapse.weight.data = torch.tensor([1.0, 2, 3, 4]).view(1, 1, 2, 2)
+    weight = synapse.effective_weight().flatten()
+    assert weight.tolist() == pytest.approx([-0.580943, -0.193648, 0.193648, 0.580943], abs=1e-6)
+    assert weight.square().sum().item() == pytest.approx(0.749989, abs=1e-6)
+
+
+def test_standardised_convolutions_have_gain_and_bias_and_the_readout_is_plain():
+    family = WeightStandardised()
+    synapse = family.conv(2, 3, 5, 3, bias=False)
+    shapes = {name: tuple(p.shape) for name, p in synapse.named_parameters()}
+    assert shapes == {"weight": (5, 3, 3, 3), "bias": (5,), "gain": (5, 1, 1, 1)}
+    assert synapse.bias.abs().max() == 0
+    linear = family.linear(4, 2)
+    assert linear.effective_weight() is linear.weight
+    with pytest.raises(ConfigError, match="at least 2 weights"):
+        family.conv(2, 4, 4, 1, groups=4)
+
+
+def test_gradient_passes_through_the_standardisation():
+    synapse = WeightStandardised().conv(1, 2, 3, 3).double()
+    x = torch.randn(2, 2, 2, 6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda w, g: torch.func.functional_call(synapse, {"weight": w, "gain": g}, (x,)), (synapse.weight, synapse.gain)
+    )
+
+
+def test_static_sequence_is_contracted_once():
+    synapse, x = Plain().conv(2, 2, 3, 3), torch.randn(1, 2, 6, 6)
+    y = synapse(x.expand(5, *x.shape))
+    assert y.shape == (5, 1, 3, 4, 4)
+    assert y.stride(0) == 0
+
+
+@pytest.mark.peer
+def test_standardisation_equals_spikingjelly():
+    peer = pytest.importorskip("spikingjelly.activation_based.layer")
+    theirs, ours = peer.WSConv2d(3, 4, 3, padding=1), WeightStandardised().conv(2, 3, 4, 3, padding=1)
+    nn.init.uniform_(theirs.gain)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(1, 2, 3, 6, 6)
+    torch.testing.assert_close(ours(x)[0], theirs(x[0]))

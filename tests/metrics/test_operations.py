@@ -1,0 +1,169 @@
+"""Operation counts against numbers computed by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.metrics.operations import _survey_flops, count_operations
+from snnbench.models.layers import AvgPool2d, SpikeMatmul
+from snnbench.synapses.base import Conv1d, Conv2d, Linear
+
+M = 1e6
+
+
+class Fixed(nn.Module):
+    """Stands for a neuron: puts out the given tensor whatever comes in."""
+
+    def __init__(self, spikes):
+        super().__init__()
+        self.surrogate, self.spikes = object(), spikes
+
+    def forward(self, x):
+        return self.spikes
+
+
+def spikes(*shape, ones):
+    flat = torch.zeros(torch.Size(shape).numel())
+    flat[:ones] = 1
+    return flat.view(shape)
+
+
+def two_layers(hidden):
+    """conv 2->4, kernel 3, padded, on 5x5; spikes; linear 100->3."""
+    return nn.Sequential(Conv2d(2, 4, 3, padding=1), Fixed(hidden), nn.Flatten(2), Linear(100, 3))
+
+
+def test_hand_computed_two_layer_net():
+    T, N = 2, 3
+    model = two_layers(spikes(T, N, 4, 5, 5, ones=60))  # density 60 / 600 = 0.1
+    x = torch.rand(T, N, 2, 5, 5) + 0.1
+    found = count_operations(model, [x], {"mac_pj": 4.6, "ac_pj": 0.9})
+    conv = 4 * 25 * 2 * 9 * T  # 3600 multiply-accumulates a sample
+    linear = 100 * 3 * T  # 600
+    assert found["dense_macs"] * M == pytest.approx(conv + linear)
+    assert found["macs"] * M == pytest.approx(3600)  # a real-valued image: every one of them
+    assert found["acs"] * M == pytest.approx(60)
+    assert found["sop"] * M == pytest.approx(60)
+    assert found["first_layer_macs"] * M == pytest.approx(1800)  # one step
+    assert found["energy_mj"] == pytest.approx((3600 * 4.6 + 60 * 0.9) * 1e-9)
+    # The survey's script: (100 * 3 + 3) operations a step, no first layer.
+    assert found["sop_survey"] * M == pytest.approx(303 * T * 0.1)
+    assert found["samples"] == 3
+    layer = found["per_layer"]["3"]
+    assert (layer["input"], found["per_layer"]["0"]["input"]) == ("spikes", "real")
+    assert layer["density"] == pytest.approx(0.1)
+
+
+def test_a_static_image_is_multiplied_once():
+    model = two_layers(spikes(4, 3, 4, 5, 5, ones=120))
+    x = torch.randn(3, 2, 5, 5).unsqueeze(0).expand(4, 3, 2, 5, 5)
+    found = count_operations(model, [x])
+    assert found["per_layer"]["0"]["dense_macs"] * M == pytest.approx(1800 * 4)
+    assert found["macs"] * M == pytest.approx(1800)
+    assert found["first_layer_macs"] * M == pytest.approx(1800)
+    assert found["acs"] * M == pytest.approx(300 * 4 * 0.1)
+
+
+def test_several_batches_are_averaged_over_samples():
+    layer = nn.Sequential(Linear(4, 2))
+    batches = [spikes(1, 1, 4, ones=2), spikes(1, 3, 4, ones=4)]
+    found = count_operations(layer, batches)
+    assert found["dense_macs"] * M == pytest.approx(8)
+    assert found["acs"] * M == pytest.approx(8 * 6 / 16)
+
+
+def test_amplitude_and_sign_fold_into_the_weights():
+    x = spikes(2, 1, 10, ones=5) * 2.5
+    x[0, 0, 0] = -2.5
+    found = count_operations(nn.Sequential(Linear(10, 4)), [x])
+    assert found["macs"] == 0
+    assert found["acs"] * M == pytest.approx(80 * 5 / 20)
+    assert found["sop"] * M == pytest.approx(20)
+
+
+def test_sums_of_spikes_are_acs_for_ones_and_macs_above():
+    x = torch.tensor([0.0, 1, 1, 2, 3, 0, 0, 0]).view(1, 1, 8)
+    found = count_operations(nn.Sequential(Linear(8, 10)), [x])
+    assert found["per_layer"]["0"]["input"] == "counts"
+    assert found["acs"] * M == pytest.approx(20)
+    assert found["macs"] * M == pytest.approx(20)
+    assert found["sop"] * M == pytest.approx(80 * 7 / 8)  # a 3 carries three spikes
+
+
+def test_average_pool_is_macs_strictly_and_merged_in_the_sops():
+    pooled = torch.zeros(1, 1, 2, 4, 4)
+    pooled[0, 0, 0, 0, :3] = 1  # 3 of 32 spikes; pooled values 0.5 and 0.25
+    model = nn.Sequential(Conv2d(1, 2, 1), Fixed(pooled), AvgPool2d(2), Conv2d(2, 5, 3, padding=1))
+    found = count_operations(model, [torch.randn(1, 1, 1, 4, 4)])
+    layer = found["per_layer"]["3"]
+    dense = 5 * 4 * 2 * 9
+    assert layer["input"] == "real"
+    assert layer["macs"] * M == pytest.approx(dense)
+    assert layer["acs"] == 0
+    assert layer["sop"] * M == pytest.approx(dense * 3 / 32)  # firing rate of the pool's input
+
+
+def test_attention_products_are_driven_by_the_sparser_spikes():
+    class Attention(nn.Module):
+        def __init__(self, q, k):
+            super().__init__()
+            self.project, self.q, self.k, self.matmul = Linear(2, 2), q, k, SpikeMatmul()
+
+        def forward(self, x):
+            self.project(x)
+            return self.matmul(self.q, self.k)
+
+    q, k = spikes(2, 1, 3, 4, ones=6), spikes(2, 1, 4, 5, ones=4)  # densities 6 / 24 and 4 / 40
+    found = count_operations(Attention(q, k), [torch.ones(2, 1, 2)])
+    layer = found["per_layer"]["matmul"]
+    assert layer["dense_macs"] * M == pytest.approx(2 * 3 * 4 * 5)
+    assert layer["acs"] * M == pytest.approx(120 * 0.1)
+    assert found["sop_survey"] is None
+    found = count_operations(Attention(q, k * torch.arange(5.0)), [torch.ones(2, 1, 2)])  # a count matrix: q drives
+    assert found["per_layer"]["matmul"]["acs"] * M == pytest.approx(120 * 0.25)
+    found = count_operations(Attention(torch.randn(2, 1, 3, 4), torch.randn(2, 1, 4, 5)), [torch.ones(2, 1, 2)])
+    assert found["per_layer"]["matmul"]["macs"] * M == pytest.approx(120)
+    assert found["per_layer"]["matmul"]["sop"] == 0  # signed reals have no firing rate
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "flops"),
+    [  # what the survey's script printed for its CIFAR-10 net, one sample and one step
+        (Conv2d(3, 128, 3, padding=1, bias=False), (3, 32, 32), 114688),
+        (Conv2d(128, 128, 3, padding=1, bias=False), (128, 32, 32), 4722688),
+        (Conv2d(128, 128, 3, padding=1, bias=False), (128, 16, 16), 2361344),
+        (Linear(8192, 2048), (8192,), 16779264),
+        (Linear(2048, 10), (2048,), 20490),
+        (Conv1d(3, 128, 3, padding=1, bias=False), (3, 32), 1280),  # x 32 steps = .041 M, its sequential table
+    ],
+)
+def test_the_surveys_counter_is_repeated(layer, shape, flops):
+    x = torch.zeros(1, 1, *shape)
+    with torch.no_grad():
+        assert _survey_flops(layer.weight, x, layer(x)) == flops
+
+
+def test_the_model_is_left_as_it_was():
+    model = two_layers(spikes(2, 3, 4, 5, 5, ones=1))
+    model.train()
+    model[0].eval()  # a frozen part
+    count_operations(model, [torch.randn(2, 3, 2, 5, 5)])
+    assert [model.training, model[0].training, model[3].training] == [True, False, True]
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(RuntimeError):
+        count_operations(model, [torch.randn(2, 3, 7, 5, 5)])
+    assert [model.training, model[0].training] == [True, False]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_silent_layers_cost_nothing():
+    found = count_operations(two_layers(torch.zeros(2, 3, 4, 5, 5)), [torch.randn(2, 3, 2, 5, 5)])
+    assert found["acs"] == found["sop"] == 0
+
+
+def test_nothing_to_count_is_said():
+    with pytest.raises(ConfigError, match="no operation"):
+        count_operations(two_layers(torch.zeros(1)), [])
+    with pytest.raises(ConfigError, match="ac_pj"):
+        count_operations(two_layers(torch.zeros(1)), [], {"mac_pj": 4.6})

@@ -1,0 +1,73 @@
+"""Build models of `configs/model` from the package's own neurons, norms and synapses, without Hydra's composition."""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel
+from snnbench.models.parts import Parts
+from snnbench.neurons.integrate_fire import IF
+from snnbench.neurons.lif import LIF
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.surrogates.atan import ATan
+from snnbench.synapses.plain import Plain
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "model"
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+__all__ = ["CONFIGS", "IF", "LIF", "NAMES", "build", "counts", "make_parts", "outputs", "parameters", "spiking_input"]
+
+
+def make_parts(
+    neuron: type[nn.Module] = LIF, norm=BatchNorm, synapse=None, time_steps: int = 2, **neuron_args
+) -> Parts:
+    return Parts(partial(neuron, surrogate=ATan(), **neuron_args), norm, synapse or Plain(), time_steps)
+
+
+def build(
+    name: str,
+    in_shape: tuple[int, int, int],
+    num_classes: int = 10,
+    parts: Parts | None = None,
+    device: str = "cpu",
+    **changes,
+) -> SpikingModel:
+    """The model of `configs/model/<name>.yaml` with `changes` of its values; on "meta" nothing is allocated."""
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) | changes
+    module, _, cls = config.pop("_target_").rpartition(".")
+    torch.manual_seed(0)
+    with torch.device(device):
+        return getattr(importlib.import_module(module), cls)(parts or make_parts(), in_shape, num_classes, **config)
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def outputs(model: nn.Module, x_seq: Tensor, wanted) -> dict[str, Tensor]:
+    """What each submodule for which `wanted(name, module)` returned in one forward pass without gradient."""
+    seen, handles = {}, []
+    for name, module in model.named_modules():
+        if wanted(name, module):
+            handles.append(module.register_forward_hook(lambda _m, _i, y, name=name: seen.__setitem__(name, y)))
+    with torch.no_grad():
+        model(x_seq)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+def counts(tensor: Tensor) -> set[float]:
+    """The distinct values of a tensor."""
+    return set(tensor.unique().tolist())
+
+
+def spiking_input(time_steps: int, samples: int, *shape: int, seed: int = 0) -> Tensor:
+    """Random currents strong enough that every layer of an untrained net fires, `[T, N, *shape]`."""
+    return 2 * torch.randn(time_steps, samples, *shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,115 @@
+"""Exact parameter counts and neuron layers of the published nets (catalogue pages' "Checks", issue 2 section 3)."""
+
+import pytest
+import torch
+from torch import nn
+
+from snnbench.neurons.plif import PLIF
+from snnbench.norms.none import NoNorm
+from snnbench.synapses.base import Synapse
+from snnbench.synapses.weight_standardised import WeightStandardised
+
+from .building import NAMES, build, make_parts, parameters
+
+IMAGENET, CIFAR, DVS, DVS48 = (3, 224, 224), (3, 32, 32), (2, 128, 128), (2, 48, 48)
+
+PUBLISHED = [
+    ("csnn", CIFAR, 10, 17_542_026),
+    ("vggsnn", DVS48, 10, 9_271_498),
+    ("resnet19", CIFAR, 10, 12_630_858),
+    ("resnet19", CIFAR, 100, 12_653_988),
+    ("spiking_resnet18", IMAGENET, 1000, 11_689_512),
+    ("spiking_resnet34", IMAGENET, 1000, 21_797_672),
+    ("spiking_resnet50", IMAGENET, 1000, 25_557_032),
+    ("sew_resnet18", IMAGENET, 1000, 11_689_512),
+    ("sew_resnet34", IMAGENET, 1000, 21_797_672),
+    ("sew_resnet50", IMAGENET, 1000, 25_557_032),
+    ("ms_resnet18", IMAGENET, 1000, 11_693_736),
+    ("ms_resnet34", IMAGENET, 1000, 21_801_896),
+    ("spikformer_cifar_2_384", CIFAR, 10, 5_765_050),
+    ("spikformer_cifar_4_384", CIFAR, 10, 9_324_730),
+    ("spikformer_cifar_4_384", CIFAR, 100, 9_359_380),
+    ("spikformer_8_384", IMAGENET, 1000, 16_816_024),
+    ("spikformer_8_512", IMAGENET, 1000, 29_689_384),
+    ("spikformer_8_768", IMAGENET, 1000, 66_338_632),
+    ("spikformer_dvs_2_256", DVS, 10, 2_566_666),
+    ("qkformer_cifar_4_384", CIFAR, 10, 6_706_234),
+    ("qkformer_cifar_4_384", CIFAR, 100, 6_740_884),
+    ("qkformer_10_384", IMAGENET, 1000, 16_473_688),
+    ("qkformer_10_512", IMAGENET, 1000, 29_079_336),
+    ("qkformer_10_768", IMAGENET, 1000, 64_962_760),
+    ("qkformer_dvs_2_256", DVS, 10, 1_504_138),
+]
+
+# Other sizes of the same classes: the base YAML and what it changes.
+OTHER_SIZES = [
+    ("spiking_resnet50", {"blocks": [3, 4, 23, 3]}, IMAGENET, 1000, 44_549_160),
+    ("spiking_resnet50", {"blocks": [3, 8, 36, 3]}, IMAGENET, 1000, 60_192_808),
+    ("sew_resnet50", {"blocks": [3, 4, 23, 3]}, IMAGENET, 1000, 44_549_160),
+    ("sew_resnet50", {"blocks": [3, 8, 36, 3]}, IMAGENET, 1000, 60_192_808),
+    ("spikformer_cifar_4_384", {"dim": 256, "heads": 8}, CIFAR, 10, 4_155_178),
+    ("spikformer_8_512", {"depth": 6}, IMAGENET, 1000, 23_373_352),
+    ("spikformer_8_512", {"depth": 10}, IMAGENET, 1000, 36_005_416),
+    ("ms_resnet18", {"stem": "cifar"}, CIFAR, 100, 11_220_132),
+]
+
+NEURON_LAYERS = [
+    ("spiking_resnet18", 17),
+    ("spiking_resnet34", 33),
+    ("spiking_resnet50", 49),
+    ("sew_resnet18", 20),
+    ("sew_resnet34", 36),
+    ("sew_resnet50", 53),
+    ("ms_resnet18", 17),
+    ("spikformer_8_384", 4 + 1 + 8 * 7),
+    ("qkformer_10_384", (4 + 3 + 3) + 3 * 6 + 7 * 7),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "classes", "count"), PUBLISHED)
+def test_parameters_are_the_published_integer(name, shape, classes, count):
+    assert parameters(build(name, shape, classes, device="meta")) == count
+
+
+@pytest.mark.parametrize(("name", "changes", "shape", "classes", "count"), OTHER_SIZES)
+def test_parameters_of_other_sizes(name, changes, shape, classes, count):
+    assert parameters(build(name, shape, classes, device="meta", **changes)) == count
+
+
+@pytest.mark.parametrize(("channels", "count"), [(3, 9_228_362), (2, 9_228_362 - 9 * 64)])
+def test_vgg11_ws_with_standardised_weights_and_no_norm(channels, count):
+    parts = make_parts(norm=NoNorm, synapse=WeightStandardised())
+    assert parameters(build("vgg11_ws", (channels, 32, 32), 10, parts, "meta")) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "count", "layers"), [("sew_7b", 11, 130_426, 15), ("sew_wide7b", 10, 1_192_218, 16)]
+)
+def test_event_nets_have_one_plif_scalar_a_layer(name, classes, count, layers):
+    model = build(name, DVS, classes, make_parts(PLIF), "meta")
+    assert parameters(model) == count
+    assert len(model.neurons()) == layers
+    assert parameters(build(name, DVS, classes, device="meta")) == count - layers
+
+
+@pytest.mark.parametrize(("name", "layers"), NEURON_LAYERS)
+def test_neuron_layers(name, layers):
+    assert len(build(name, IMAGENET, 1000, device="meta").neurons()) == layers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modules_are_registered_in_forward_order(name):
+    shape = DVS if name.startswith("sew_") and "7b" in name else (2, 16, 16)
+    if name.startswith(("spikformer", "qkformer")):
+        shape = CIFAR
+    model = build(name, shape, device="meta")
+    expected = [module for module in model.modules() if isinstance(module, Synapse) or hasattr(module, "surrogate")]
+    order: list[nn.Module] = []
+    for module in expected:
+        module.register_forward_hook(lambda module, _inputs, _y: order.append(module))
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 1, *shape, device="meta"))
+    assert all(ran is listed for ran, listed in zip(order, expected, strict=True))
+    assert model.synapses() == [module for module in order if isinstance(module, Synapse)]
+    assert list(model.neurons().values()) == [module for module in order if hasattr(module, "surrogate")]
+    assert model.synapses()[-1] is model.readout

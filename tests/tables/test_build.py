@@ -1,0 +1,200 @@
+"""Tables from records and published rows alone: what stands beside what, marks, determinism, escaping."""
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from snnbench.records import check_record, write_record
+from snnbench.tables.build import build_all, runs_table
+from snnbench.tables.render import Part, Table, escape_latex, escape_markdown, to_latex, to_markdown
+
+from .records_of import record
+
+ROOT = Path(__file__).parents[2]
+REPORTED = ROOT / "results" / "reported"
+LIF = "survey/cifar10/lif/top1"
+
+
+@pytest.fixture
+def build(tmp_path):
+    def run(*records):
+        for number, values in enumerate(records):
+            write_record(tmp_path / "runs" / str(number) / "run.json", values)
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
+        return tmp_path / "out"
+
+    return run
+
+
+def rows(path):
+    return list(csv.DictReader(path.open(encoding="utf-8")))
+
+
+def one(path, **wanted):
+    found = [row for row in rows(path) if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_without_records_every_cell_of_ours_is_empty(build):
+    out = build()
+    for path in out.glob("*.csv"):
+        for row in rows(path):
+            assert all(value == "-" for key, value in row.items() if "ours" in key.lower()), row
+    assert {path.stem for path in out.glob("*.md")} == {
+        "survey_cifar10", "survey_sequential_cifar10", "survey_shd", "survey_gen1", "cifar10", "cifar100", "imagenet",
+        "cifar10_dvs", "dvs_gesture", "other", "runs",
+    }  # fmt: skip
+
+
+def test_seeds_are_averaged_beside_the_published_number(build):
+    seeds = [record(reproduces=LIF, seed=s, config_hash=f"c{s}", acc_best_test=acc)
+             for s, acc in enumerate((92.0, 93.0, 94.0))]  # fmt: skip
+    out = build(*seeds)
+    row = one(out / "survey_cifar10.csv", Method="LIF")
+    assert row["Top-1 (%) reported"] == "92.98"
+    assert row["Top-1 (%) ours"] == "93.00 ± 1.00"
+    assert row["Top-1 (%) difference"] == "+0.02"
+    assert row["Seeds"] == "3"
+    assert row["SOP (M) ours"] == "10.000 ± 0.000"
+    assert row["SOP (M) difference"] == "-0.095"
+    assert row["Train samples/s ours / reported"] == "1.81"
+    row = one(out / "cifar10.csv", System="survey", Neuron="LIF")
+    assert row["Ours, best test epoch (%)"] == "93.00 ± 1.00"
+    assert row["Ours, last epoch (%)"] == "92.50 ± 0.00"
+    assert row["Protocol"] == "256/256 ep, split official 01234567, H100"
+
+
+def test_a_short_run_is_marked_everywhere(build):
+    out = build(record(reproduces=LIF, epochs=20, acc_best_test=61.2))
+    row = one(out / "cifar10.csv", System="survey", Neuron="LIF")
+    assert row["Ours, best test epoch (%)"] == "61.20 (20 of 256 ep)"
+    assert row["Difference"] == "-31.78 (20 of 256 ep)"
+    assert row["Protocol"].startswith("20/256 ep")
+    row = one(out / "survey_cifar10.csv", Method="LIF")
+    assert row["Top-1 (%) difference"] == "-31.78 (20 of 256 ep)"
+
+
+def test_part_of_the_data_is_marked(build):
+    out = build(record(reproduces=LIF, config={"train": {"limit_train_batches": 10}}))
+    assert "(part of the data)" in one(out / "cifar10.csv", System="survey", Neuron="LIF")["Difference"]
+
+
+def test_two_recipes_for_one_row_stay_apart(build):
+    out = build(record(reproduces=LIF), record(reproduces=LIF, recipe_hash="other", config_hash="d", epochs=20))
+    found = [row for row in rows(out / "cifar10.csv") if row["System"] == "survey" and row["Neuron"] == "LIF"]
+    assert [row["Protocol"][:6] for row in found] == ["256/25", "20/256"]
+
+
+def test_runs_without_a_published_row_are_listed_at_the_end(build):
+    choices = {"data": "digits", "model": "tiny", "method": "tet", "neuron": "lif"}
+    sequential = {"data": "cifar10", "encoder": "column"}
+    out = build(record(choices=choices), record(choices=sequential, recipe_hash="q", config_hash="e"))
+    last = rows(out / "other.csv")[-2:]
+    assert [row["Data set"] for row in last] == ["digits", "sequential cifar10"]
+    assert last[0]["Paper"] == "ours: tet"
+    assert last[0]["Reported (%)"] == "-"
+    assert "## our runs without a published row" in (out / "other.md").read_text()
+
+
+def test_recalled_numbers_carry_a_dagger_and_survey_reruns_stand_once(build):
+    out = build()
+    assert one(out / "cifar10.csv", System="tdbn", T="2")["Reported (%)"] == "92.34†"
+    assert one(out / "cifar10.csv", System="tdbn", T="4")["Reported (%)"] == "92.92"
+    assert not [row for row in rows(out / "cifar10.csv") if row["System"] == "spikingjelly_accel"]
+    assert "† not verified" in (out / "cifar10.md").read_text()
+
+
+def test_cifar10_dvs_never_compares_splits_without_a_mark(build):
+    row_id = "tet/cifar10-dvs/vggsnn-flip-roll/t10"
+    data = {"split": "per_class_90"}
+    choices = {"data": "cifar10_dvs"}
+    out = build(*(record(reproduces=row_id, choices=choices, seed=s, config_hash=f"c{s}",
+                         data=data | {"split_hash": str(s) * 10}) for s in (1, 2)))  # fmt: skip
+    row = one(out / "cifar10_dvs.csv", Architecture="VGGSNN (flip+roll)")
+    assert row["Ours, best test epoch (%)"] == "93.00 ± 0.00‡ (2 splits)"
+    assert row["Difference"] == "+9.83‡ (2 splits)"
+    assert "2 splits" in row["Protocol"]
+
+
+def test_failed_runs_appear_in_runs_only(build):
+    out = build(record(reproduces=LIF, status="failed", error="loss is\nNaN | step 3"))
+    assert one(out / "cifar10.csv", System="survey", Neuron="LIF")["Seeds"] == "-"
+    assert one(out / "runs.csv", run_id="r0")["status"] == "failed"
+    assert "loss is NaN \\| step 3" in (out / "runs.md").read_text()
+
+
+def test_a_repeated_run_counts_once_and_the_later_one(build):
+    out = build(record(reproduces=LIF, finished="2026-01-02", acc_best_test=91.0),
+                record(reproduces=LIF, finished="2026-01-01", acc_best_test=90.0))  # fmt: skip
+    row = one(out / "survey_cifar10.csv", Method="LIF")
+    assert (row["Top-1 (%) ours"], row["Seeds"]) == ("91.00", "1")
+
+
+def test_speed_has_no_mean_over_machines(build):
+    out = build(record(reproduces=LIF), record(reproduces=LIF, seed=1, config_hash="d", device={"name": "CPU"}))
+    row = one(out / "survey_cifar10.csv", Method="LIF")
+    assert row["Train samples/s ours"] == "several devices"
+    assert row["Train samples/s ours / reported"] == "-"
+
+
+def test_an_unknown_published_row_is_said(build):
+    out = build(record(reproduces="nobody/nothing"))
+    assert "unknown published row nobody/nothing" in rows(out / "cifar10.csv")[-1]["System"]
+
+
+def test_rebuilding_touches_nothing_and_removes_only_what_was_ours(build):
+    out = build(record())
+    stale, foreign = out / "old.md", out / "notes.md"
+    stale.write_text((out / "other.md").read_text())
+    (out / "old.tex").write_text("x")
+    foreign.write_text("my notes\n")
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.iterdir()}
+    time.sleep(0.01)
+    build()
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.iterdir()}
+    assert after == {path: value for path, value in before.items() if path.stem != "old"}
+
+
+def test_runs_table_groups_seeds(build):
+    records = [check_record(record(seed=s, config_hash=f"c{s}", acc_last=95.0 + s)) for s in (0, 2)]
+    text = runs_table(records)
+    assert "| demo | bptt | csnn | cifar10 | 4 | 96.00 ± 1.41 | 93.00 ± 0.00 | 2 | 17,542,026 | 0.150 ± 0.000 |" in text
+
+
+def test_escaping():
+    assert escape_markdown("a|b_c*\n<x>") == "a\\|b\\_c\\* \\<x\\>"
+    assert escape_latex("50% a_b & {c} # $ ^ ~ \\ ± †") == (
+        r"50\% a\_b \& \{c\} \# \$ \textasciicircum{} \textasciitilde{} \textbackslash{} $\pm$ $^\dagger$"
+    )
+    assert escape_latex("计算机学报 (CJC)") == "(CJC)"
+    table = Table("t", "A & B", ["x", "y"], [Part("", [["[1]", "a|b"]]), Part("more_", [["*", "-"]])], ["100 %"])
+    assert "{[1]} & a\\textbar{}b \\\\" in to_latex(table)
+    assert "\\multicolumn{2}{l}{\\emph{more\\_}}" in to_latex(table)
+    assert "| \\[1\\] | a\\|b |" in to_markdown(table)
+    with pytest.raises(ValueError, match="1 cells for 2"):
+        Table("t", "t", ["x", "y"], [Part("", [["a"]])])
+
+
+def test_latex_is_plain_for_pdflatex(build):
+    allowed = set(map(chr, range(32, 127))) | {"\n"}
+    for path in build(record(reproduces=LIF)).glob("*.tex"):
+        assert set(path.read_text(encoding="utf-8")) <= allowed, set(path.read_text(encoding="utf-8")) - allowed
+
+
+def test_building_imports_no_torch_and_is_quick(tmp_path):
+    code = f"""
+import sys, time
+start = time.perf_counter()
+from snnbench.tables.build import build_all
+build_all({str(tmp_path)!r}, {str(REPORTED)!r}, {str(tmp_path / "out")!r})
+assert "torch" not in sys.modules and "numpy" not in sys.modules
+print(time.perf_counter() - start)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert float(done.stdout) < 2.0  # about 0.1 s on an idle core

@@ -1,0 +1,63 @@
+"""The committed published numbers: complete, numeric, each with a source and a verified flag."""
+
+from pathlib import Path
+
+import pytest
+
+from snnbench.config.errors import ConfigError
+from snnbench.tables.reported import COLUMNS, load_reported
+
+REPORTED = Path(__file__).parents[2] / "results" / "reported"
+
+
+def test_integrity():
+    rows = load_reported(REPORTED)  # checks ids, numbers, sources and flags
+    assert len(rows) > 500
+    for row in rows.values():
+        assert row.verified in ("yes", "no")
+        assert row.source
+        assert row.dataset
+        assert row.id == row.id.strip("/").lower()
+        if row.quantity == "top1":
+            assert 0 < row.number <= 100
+        if "recalled" in row.source and "secondary" not in row.source:
+            assert not row.is_verified, row.id
+        if row.same_as:
+            other = rows[row.same_as]
+            assert (other.number, other.dataset) == (row.number, row.dataset)
+            assert not other.same_as
+
+
+def test_known_rows():
+    rows = load_reported(REPORTED)
+    assert rows["survey/cifar10/lif/top1"].value == "92.98"
+    assert rows["survey/sequential_cifar10/psn/sop"].unit == "M"
+    assert rows["tet/cifar-10/resnet-19/t4"].dataset == "CIFAR-10"
+    assert "CIFAR10" not in {row.dataset for row in rows.values()}
+
+
+HEADER = ",".join(COLUMNS)
+GOOD = "a/b,a,3,t,f,v,2020,D,A,N,4,top1,percent,90.0,,paper,yes,"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([GOOD, GOOD], "there twice"),
+        ([GOOD.replace("90.0", "high")], "not a number"),
+        ([GOOD.replace(",yes,", ",maybe,")], "must be yes or no"),
+        ([GOOD.replace(",paper,", ",,")], "lacks an id or a source"),
+        ([GOOD + "nowhere"], "names no row"),
+        ([GOOD + ",more"], "wrong number of cells"),
+    ],
+)
+def test_broken_rows_are_named(tmp_path, lines, words):
+    (tmp_path / "x.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    with pytest.raises(ConfigError, match=words):
+        load_reported(tmp_path)
+
+
+def test_wrong_header(tmp_path):
+    (tmp_path / "x.csv").write_text("id,value\n")
+    with pytest.raises(ConfigError, match="header"):
+        load_reported(tmp_path)

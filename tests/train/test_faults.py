@@ -1,0 +1,110 @@
+"""What goes wrong in a long run: kill -9, Ctrl-C, a loss that explodes, two processes that must equal one."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+import torch
+
+from snnbench.cli.main import main
+from tests.train.conftest import only_run, record
+
+
+def weights(root):
+    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def wait_for(path_of, seconds=90):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        if path_of():
+            return
+        time.sleep(0.02)
+    pytest.fail("the run did not get so far")
+
+
+@pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
+def test_kill_9_then_resume_is_the_same_run(start, tmp_path, extra):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    options = ["train.epochs=4", "augment=crop_flip", "augment.crop_padding=1", *extra]
+    reference = start(*options, f"paths.runs={whole}")
+    victim = start(*options, f"paths.runs={killed}")
+    wait_for(lambda: list(killed.rglob("last.ckpt")))
+    victim.kill()
+    victim.communicate()
+    assert record(only_run(killed))["status"] == "running"
+    second = start(*options, f"paths.runs={killed}")
+    out, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, out
+    assert "resuming after epoch" in out
+    assert reference.wait(120) == 0
+    expected, found = weights(whole), weights(killed)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert record(only_run(killed))["acc_last"] == record(only_run(whole))["acc_last"]
+
+
+def test_ctrl_c_leaves_a_record(start, tmp_path):
+    process = start("train.epochs=200", f"paths.runs={tmp_path}")
+    wait_for(lambda: list(tmp_path.rglob("last.ckpt")))
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    found = record(only_run(tmp_path))
+    assert found["status"] == "interrupted"
+    assert found["epochs"] >= 1
+    assert found["acc_last"] is not None
+
+
+def test_exploding_loss_names_step_and_layer(small, tmp_path, capsys):
+    assert main(["train", *small, "train.epochs=2", "optimizer.lr=3e38", f"paths.runs={tmp_path}"]) == 1
+    error = capsys.readouterr().err
+    assert "the loss is" in error
+    assert "step" in error
+    found = record(only_run(tmp_path))
+    assert found["status"] == "failed"
+    assert "NonFiniteLoss" in found["error"]
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("bad", ["missing", "garbage", "other"])
+def test_bad_checkpoint_is_one_sentence(small, tmp_path, capsys, bad):
+    path = tmp_path / "x.ckpt"
+    if bad == "garbage":
+        path.write_bytes(b"not a checkpoint")
+    if bad == "other":
+        torch.save({"snnbench": {"recipe_hash": "0123456789"}}, path)
+    assert main(["train", *small, f"train.ckpt_path={path}", f"paths.runs={tmp_path / 'runs'}"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_two_processes_equal_one(start, tmp_path):
+    # Three steps: after more, rounding flips a spike and the trajectories part, as those of any two machines do.
+    options = [
+        "norm.sync=true",
+        "train.epochs=1",
+        "optimizer.momentum=0.0",
+        "train.precision=fp32",
+        "data.drop_last=true",
+        "train.limit_train_batches=3",
+    ]
+    one = start(*options, f"paths.runs={tmp_path / 'one'}")
+    out, _ = one.communicate(timeout=120)
+    assert one.returncode == 0, out
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    two = start(*options, f"paths.runs={tmp_path / 'two'}", launcher=torchrun)
+    out, _ = two.communicate(timeout=180)
+    assert two.returncode == 0, out
+    expected, found = weights(tmp_path / "one"), weights(tmp_path / "two")  # only_run: exactly one run folder
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], rtol=1e-4, atol=1e-5)
+    assert record(only_run(tmp_path / "two"))["device"]["count"] == 2
+
+
+def test_several_devices_without_a_launcher_are_refused(small, tmp_path, capsys):
+    assert main(["train", *small, "train.devices=2", f"paths.runs={tmp_path / 'runs'}"]) == 2
+    assert "torchrun" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    assert "WORLD_SIZE" not in os.environ

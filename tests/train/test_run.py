@@ -1,0 +1,91 @@
+"""A run from the shell: what it leaves, what starting it again does, what a grid and an evaluation do."""
+
+import csv
+import json
+
+import pytest
+
+from snnbench.cli.main import main
+from snnbench.records import load_record
+from tests.train.conftest import only_run, record
+
+
+@pytest.fixture(scope="module")
+def finished(small, tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    assert main(["train", *small, "train.epochs=2", "data.val_fraction=0.1", f"paths.runs={root}"]) == 0
+    return root
+
+
+def test_record_says_what_ran(finished):
+    found = load_record(only_run(finished) / "run.json")
+    assert found.status == "done"
+    assert (found.epochs, found.epochs_planned, found.seed) == (2, 2, 0)
+    assert 0 <= found.acc_last <= found.acc_best_test <= 100
+    assert found.acc_val_best is not None
+    assert found.acc_test_at_best_val is not None
+    assert found.parameters > 0
+    assert found.train_samples_per_s > 0
+    assert found.data["data_hash"]
+    assert found.data["split_hash"]
+    assert found.firing_rates
+    assert all(0 <= rate <= 1 for rate in found.firing_rates.values())
+    assert found.operations["sop"] > 0
+    assert found.operations["energy_mj"] > 0
+    assert found.choices["model"] == "spiking_resnet_tiny"
+    rows = list(csv.DictReader((only_run(finished) / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+def test_same_command_again_does_nothing(finished, small, capsys):
+    before = (only_run(finished) / "run.json").read_bytes()
+    assert main(["train", *small, "train.epochs=2", "data.val_fraction=0.1", f"paths.runs={finished}"]) == 0
+    assert "done already" in capsys.readouterr().out
+    assert (only_run(finished) / "run.json").read_bytes() == before
+
+
+def test_eval_finds_the_recorded_accuracy(finished, capsys):
+    folder = only_run(finished)
+    assert main(["eval", f"run={folder}"]) == 0
+    assert json.loads((folder / "eval.json").read_text())["acc_test"] == pytest.approx(record(folder)["acc_last"])
+
+
+def test_eval_of_nothing_is_one_sentence(tmp_path, capsys):
+    assert main(["eval", f"run={tmp_path}"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_tables_and_keep_take_the_run(finished, tmp_path, capsys):
+    assert main(["keep", f"run={only_run(finished)}", f"out={tmp_path / 'records'}"]) == 0
+    assert main(["tables", f"records={tmp_path / 'records'}", f"out={tmp_path / 'tables'}"]) == 0
+    assert "digits" in (tmp_path / "tables" / "runs.md").read_text()
+
+
+def test_grid_survives_a_crash_and_skips_what_is_done(small, tmp_path, capfd):
+    grid = ["train", "-m", *small, "train.epochs=1", "optimizer.lr=0.05,3e38", f"paths.runs={tmp_path}"]
+    assert main(grid) == 1
+    out, error = capfd.readouterr()
+    assert "1 of 2 jobs done" in out
+    assert "failed:" in error
+    assert "lr=3e" in error
+    statuses = sorted(load_record(path).status for path in tmp_path.rglob("run.json"))
+    assert statuses == ["done", "failed"]
+    assert main(grid) == 1
+    assert "done already" in capfd.readouterr().out
+
+
+def test_grid_with_a_bad_job_starts_none(small, tmp_path, capsys):
+    assert main(["train", "-m", *small, "neuron.tau=2.0,0.5", f"paths.runs={tmp_path}"]) == 2
+    assert "neuron.tau=0.5" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_wandb_offline_keeps_the_config(small, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert (
+        main(["train", *small, "train.epochs=1", "log.wandb=true", "log.tensorboard=true", f"paths.runs={tmp_path}"])
+        == 0
+    )
+    (binary,) = tmp_path.rglob("*.wandb")
+    assert b"spiking_resnet" in binary.read_bytes()
+    assert list(tmp_path.rglob("events.out.tfevents*"))
