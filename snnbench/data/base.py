@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from snnbench.config.errors import ConfigError
-from snnbench.data.dataset import SampledDataset, Source, Transform, as_fetched
+from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform, as_fetched
 from snnbench.data.sampling import EvalBatches, SeededSampler, process_group
 from snnbench.data.splits import index_hash, stratified_holdout
 
@@ -86,6 +86,17 @@ class BenchData(lightning.LightningDataModule):
         if self.shape != actual:
             raise ConfigError(f"data.shape={list(self.shape)} must be {list(actual)}: this data set is not resized.")
 
+    def normaliser(self, scale: float, mean: list[float] | None, std: list[float] | None) -> Normalise:
+        """Normalise by channel; refuses lists of another length than the channels, and a std of 0."""
+        for name, values in (("mean", mean), ("std", std)):
+            if values is not None and len(values) != self.shape[0]:
+                raise ConfigError(
+                    f"data.{name}={list(values)} must have one number for each of {self.shape[0]} channels."
+                )
+        if std is not None and min(std) <= 0:
+            raise ConfigError(f"data.std={list(std)} must be positive.")
+        return Normalise(scale, mean, std)
+
     # what everybody uses
     def setup(self, stage: str | None = None) -> None:
         """Load once and split. Safe to call again."""
@@ -102,6 +113,11 @@ class BenchData(lightning.LightningDataModule):
             loaded.train.labels, loaded.train_indices, self.val_fraction, self.seed
         )
         self._loaded = loaded
+
+    def make_ready(self) -> str:
+        """What `data prepare` does once the files are in place: check them, convert once; returns what to print."""
+        self.setup()
+        return f"{self.train_size:,} training and {self.test_size:,} test samples found"
 
     @property
     def loaded(self) -> Loaded:

@@ -95,15 +95,19 @@ class ArrayCache:
     def _writable(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock_file().touch()
         except OSError as error:
             raise ConfigError(
                 f"Cannot write the cache folder '{self.path.parent}' ({error.strerror}): set paths.data to a folder "
                 "that you may write to."
             ) from error
 
+    def _lock_file(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.lock")
+
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        with open(self.path.with_name(f".{self.path.name}.lock"), "w") as file:
+        with open(self._lock_file(), "w") as file:
             try:
                 import fcntl
 

@@ -15,7 +15,7 @@ import numpy as np
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
-from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.dataset import ArraySource, Transform
 from snnbench.data.splits import content_hash
 
 
@@ -73,7 +73,7 @@ class CIFAR10(BenchData):
             eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
         )  # fmt: skip
         self.require_shape((3, 32, 32))
-        self.normalise = Normalise(255, mean, std)
+        self.normalise = self.normaliser(255, mean, std)
 
     def load(self) -> Loaded:
         *train_files, test_file = [name for name, _ in self.source.files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,12 +43,13 @@ class ArraySource:
 class FileSource:
     """Image files, decoded when asked for. Sizes differ, so `many` needs a sample transform and is not offered."""
 
-    def __init__(self, paths: Sequence[str], labels: np.ndarray, decode: Callable[[str], Tensor]):
-        self.paths = np.asarray(paths)  # one block of memory: forked workers do not copy a million str objects
+    def __init__(self, folder: str, names: Sequence[str], labels: np.ndarray, decode: Callable[[str], Tensor]):
+        # bytes in one block of memory: forked workers would come to copy a million str objects
+        self.folder, self.names = folder, np.array([os.fsencode(name) for name in names])
         self.labels, self.decode = np.asarray(labels, dtype=np.int64), decode
 
     def one(self, index: int) -> Tensor:
-        return self.decode(str(self.paths[index]))
+        return self.decode(os.path.join(self.folder, os.fsdecode(self.names[index])))
 
     def many(self, indices: np.ndarray) -> Tensor:
         raise TypeError("images of different sizes need a sample transform before they can be stacked")

@@ -137,6 +137,10 @@ class DigitsDVS(EventData):
         arrays, _ = cache.open_or_build(build)
         return arrays["events"], arrays["offsets"]
 
+    def make_ready(self) -> str:
+        events, offsets = self.events()
+        return f"{len(events):,} events of {len(offsets) - 1:,} digits are in the cache"
+
     def read(self) -> Iterator[np.ndarray]:
         events, offsets = self.events()
         for start, end in pairwise(offsets):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
-from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.dataset import ArraySource, Transform
 from snnbench.data.frames import Framing
 
 VERSION = 1  # of the readers and of framing: raise it when their output changes
@@ -71,7 +72,7 @@ class EventData(BenchData):
         if shape[0] != 2:
             raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")
         self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
-        self.normalise = Normalise(1, mean, std)
+        self.normalise = self.normaliser(1, mean, std)
         self.notes: dict = {}
 
     # what a subclass gives
@@ -112,9 +113,21 @@ class EventData(BenchData):
         train, test = self.split_indices(labels, tags)
         return Loaded(source, train, source, test, self.notes["content"])
 
+    def make_ready(self) -> str:
+        found = self.find()
+        if found is None:
+            raise self.missing()
+        return f"{len(found.labels):,} recordings found; frames are made once for each T and framing, at first use"
+
     def _convert(self, found: Recordings, draft: Path) -> dict:
         count, cut = len(found.labels), 0
         shape = (count, self.time_steps, *self.shape)
+        needed, free = int(np.prod(shape)) * self.framing.dtype.itemsize, shutil.disk_usage(draft).free
+        if needed > free:  # a memory map on a full disk would kill the process
+            raise ConfigError(
+                f"The frames need {needed / 1e9:.1f} GB under '{draft.parent}' but {free / 1e9:.1f} GB are free: "
+                "make room or set paths.data to another disk."
+            )
         frames = np.lib.format.open_memmap(draft / "frames.npy", mode="w+", dtype=self.framing.dtype, shape=shape)
         done = 0
         for index, events in enumerate(self.read()):

@@ -18,7 +18,7 @@ from torchvision.transforms import InterpolationMode, v2
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
-from snnbench.data.dataset import FileSource, Normalise, Transform
+from snnbench.data.dataset import FileSource, Transform
 from snnbench.data.splits import content_hash
 
 IMAGES = (".jpeg", ".jpg", ".png")
@@ -31,15 +31,15 @@ def decode_rgb(path: str) -> Tensor:
 
 
 def list_images(folder: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:
-    """Paths sorted by (class, name) and labels; no picture is opened."""
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        files = sorted(f for f in os.listdir(folder / name) if f.lower().endswith(IMAGES))
+    """Names relative to `folder`, sorted by (class, name), and labels; no picture is opened."""
+    names, labels = [], []
+    for label, wnid in enumerate(classes):
+        files = sorted(f for f in os.listdir(folder / wnid) if f.lower().endswith(IMAGES))
         if not files:
-            raise ConfigError(f"'{folder / name}' holds no JPEG: the folder was not unpacked fully; unpack it again.")
-        paths += [os.path.join(folder, name, f) for f in files]
+            raise ConfigError(f"'{folder / wnid}' holds no JPEG: the folder was not unpacked fully; unpack it again.")
+        names += [f"{wnid}/{f}" for f in files]
         labels += [label] * len(files)
-    return paths, np.asarray(labels, dtype=np.int64)
+    return names, np.asarray(labels, dtype=np.int64)
 
 
 class ImageNet(BenchData):
@@ -78,7 +78,7 @@ class ImageNet(BenchData):
         if resize < max(shape[1:]):
             raise ConfigError(f"data.resize={resize} is smaller than the crop {list(shape[1:])}: raise it to the crop.")
         self.resize, self.interpolation = resize, InterpolationMode(interpolation)
-        self.normalise = Normalise(255, mean, std)
+        self.normalise = self.normaliser(255, mean, std)
 
     def load(self) -> Loaded:
         folder = Path(self.root) / sources.IMAGENET.folder
@@ -95,15 +95,14 @@ class ImageNet(BenchData):
                 f"data.num_classes={self.num_classes} but '{folder / 'train'}' has {len(parts['train'])} class "
                 "folders: complete the folder or set data.num_classes."
             )
-        train_paths, train_labels = list_images(folder / "train", parts["train"])
-        test_paths, test_labels = list_images(folder / "val", parts["val"])
-        names = [os.path.relpath(path, folder) for path in train_paths + test_paths]
-        train, test = (
-            FileSource(train_paths, train_labels, decode_rgb),
-            FileSource(test_paths, test_labels, decode_rgb),
-        )
-        everything = np.arange(len(train_labels)), np.arange(len(test_labels))
-        return Loaded(train, everything[0], test, everything[1], content_hash("\n".join(names)))
+        sources_of, names = [], []
+        for part in ("train", "val"):
+            found, labels = list_images(folder / part, parts[part])
+            sources_of.append(FileSource(str(folder / part), found, labels, decode_rgb))
+            names += [part, *found]
+        train, test = sources_of
+        content = content_hash("\n".join(names))
+        return Loaded(train, np.arange(len(train.labels)), test, np.arange(len(test.labels)), content)
 
     def _centre(self) -> list[Transform]:
         return [v2.Resize(self.resize, self.interpolation, antialias=True), v2.CenterCrop(self.shape[1:])]

@@ -5,7 +5,6 @@ Nothing here opens a network connection.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
@@ -23,38 +22,43 @@ def prepare(name: str, root: str, archive_dir: str | None = None) -> None:
     """
     source = sources.find_source(name)
     print(sources.describe_source(name, root))
-    if name == "digits":
-        return
-    if name == "digits_dvs":
-        _make_digits_dvs(root)
-        return
     place = Path(root)
     folders = [Path(archive_dir)] if archive_dir else [place / source.folder, place]
-    releases = [r for r in (source.archives, source.alternative) if r]
-    done = 0
-    for release in releases:
-        for archive in release:
-            done += _place(archive, place, folders)
-    if archive_dir and not done:
+    releases = [release for release in (source.archives, source.alternative) if release]
+    in_place = [[_place(archive, place, folders) for archive in release] for release in releases]
+    if archive_dir and releases and not any(map(any, in_place)):
         names = ", ".join(archive.file for release in releases for archive in release)
         raise ConfigError(f"'{archive_dir}' has none of {names}: put the downloaded files there or drop the option.")
-    if name == "imagenet":
+    if source is sources.IMAGENET:
         _sort_imagenet(place / source.folder)
-    ready = [all((place / archive.into).is_dir() for archive in release) for release in releases]
-    if name == "imagenet":
-        ready = [(place / "imagenet/train").is_dir() and (place / "imagenet/val").is_dir()]
-    print(f"  {source.title} is ready in {place / source.folder}." if any(ready) else "  Not complete yet: see above.")
+        in_place = [in_place[0][:2]]  # who links sorted folders needs no devkit
+    if releases and not any(map(all, in_place)):
+        print("  Not complete yet: see above.")
+        return
+    print(f"  {source.title} is ready: {_data(name, root).make_ready()}.")
+
+
+def _data(name: str, root: str):
+    """The data set that the YAML of that name describes, under `root`."""
+    from snnbench.config.build import build_data
+    from snnbench.config.compose import compose
+
+    config = compose([f"data={name}"]).config
+    config["data"]["root"] = root
+    return build_data(config)
 
 
 def _place(archive: sources.Archive, root: Path, folders: list[Path]) -> bool:
     """Unpack one archive if it is there and was not unpacked before; whether its content is in place."""
     target = root / archive.into
-    if target.is_dir() and any(target.iterdir()):
+    if target.is_dir() and any(entry.name != archive.file for entry in target.iterdir()):
         print(f"  {target}: already there")
         return True
     path = find_archive(archive, folders)
     if path is None:
         return False
+    if path.parent == target:  # put into the folder that is to be made: take it out of the way
+        path = path.rename(root / archive.file)
     print(f"  {path}: checking its MD5 ...", flush=True)
     verify(path, archive.md5)
     if target.is_dir():
@@ -67,10 +71,10 @@ def _place(archive: sources.Archive, root: Path, folders: list[Path]) -> bool:
 def _sort_imagenet(folder: Path) -> None:
     from snnbench.data.imagenet_archives import sort_train, sort_val
 
-    if (folder / "train").is_dir() and any((folder / "train").glob("n*.tar")):
+    if any((folder / "train").glob("n*.tar")):
         print("  sorting the training pictures into class folders ...", flush=True)
         sort_train(folder / "train")
-    if (folder / "val").is_dir() and any((folder / "val").glob("*.JPEG")):
+    if any((folder / "val").glob("*.JPEG")):
         if not (folder / "devkit" / "data").is_dir():
             raise ConfigError(
                 "The validation pictures need ILSVRC2012_devkit_t12.tar.gz to be sorted into classes: put it beside "
@@ -78,12 +82,3 @@ def _sort_imagenet(folder: Path) -> None:
             )
         print("  sorting the validation pictures into class folders ...", flush=True)
         sort_val(folder / "val", folder / "devkit")
-
-
-def _make_digits_dvs(root: str) -> None:
-    from snnbench.data.digits_dvs import DigitsDVS
-
-    data = DigitsDVS(root, [2, 16, 16], 10, batch_size=64, eval_batch_size=256, time_steps=1, seed=0)
-    events, offsets = data.events()
-    place = os.path.join(root, sources.DIGITS_DVS.folder)
-    print(f"  {len(events):,} events of {len(offsets) - 1:,} digits are ready in {place}.")

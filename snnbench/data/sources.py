@@ -195,7 +195,7 @@ def _lines(source: Source, root: Path) -> Iterator[str]:
         yield f"  {source.note}"
     for heading, archives in (("Download", source.archives), ("Or download", source.alternative)):
         if archives:
-            yield f"  {heading} by hand into {root / source.folder if source.folder else root} (or {root}):"
+            yield f"  {heading} by hand into {root}:"
         for archive in archives:
             yield f"    {archive.file:<30} MD5 {archive.md5}  {archive.url}"
     if source.archives:

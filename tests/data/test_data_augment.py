@@ -54,8 +54,8 @@ def test_every_data_yaml_lists_its_signature_and_overrides_augment(name):
     injected = {"batch_size", "eval_batch_size", "time_steps", "seed", "augment"}
     assert set(values) == set(inspect.signature(cls).parameters) - injected
     assert text.startswith("# ")
-    assert "override /augment:" in text
-    assert ("override /encoder: frames" in text) == ("events" in cls.traits)
+    assert "override /augment@_global_.augment:" in text
+    assert ("override /encoder@_global_.encoder: frames" in text) == ("events" in cls.traits)
 
 
 def test_flip_differs_between_samples():

@@ -62,6 +62,13 @@ def test_wrong_shape_or_classes_are_refused():
         build(Digits, "", [8, 8], 10)
 
 
+def test_mean_and_std_must_fit_the_channels():
+    with pytest.raises(ConfigError, match=r"data\.mean=\[0\.5\] must have one number for each of 3 channels"):
+        build(CIFAR10, "", [3, 32, 32], 10, mean=[0.5], std=STD)
+    with pytest.raises(ConfigError, match=r"data\.std"):
+        build(CIFAR10, "", [3, 32, 32], 10, mean=MEAN, std=[0.2, 0.2, 0.0])
+
+
 def cifar(tmp_path, monkeypatch, cls, source, key, classes):
     folder, files = tmp_path / source.folder, []
     written = {}

@@ -86,7 +86,7 @@ def test_nmnist_bytes(tmp_path):
 def test_damaged_recordings_are_refused():
     with pytest.raises(ConfigError, match="holds no events"):
         check_events(make_events(*[np.empty(0)] * 4), (8, 8), "f")
-    with pytest.raises(ConfigError, match="outside its 8x8 sensor"):
+    with pytest.raises(ConfigError, match="outside the 8x8 sensor"):
         check_events(make_events(*np.array([[8], [0], [0], [0]])), (8, 8), "f")
 
 

@@ -1,0 +1,155 @@
+"""`data prepare`: explains, verifies, unpacks once, never downloads."""
+
+import dataclasses
+import io
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from data_files import build, md5, random_events, write_aedat2, write_cifar_batch
+from PIL import Image
+
+from snnbench.config.errors import ConfigError
+from snnbench.data import sources
+from snnbench.data.cifar import CIFAR10
+from snnbench.data.cifar10_dvs import CIFAR10DVS
+from snnbench.data.imagenet_archives import sort_train, sort_val
+from snnbench.data.prepare import prepare
+
+
+def patched(monkeypatch, name, **changes):
+    monkeypatch.setitem(sources.SOURCES, name, dataclasses.replace(sources.SOURCES[name], **changes))
+
+
+def make_cifar_archive(folder, monkeypatch):
+    files = []
+    for seed, (name, _) in enumerate(sources.CIFAR10.files):
+        write_cifar_batch(folder / "made" / name, 5, seed)
+        files.append((name, md5(folder / "made" / name)))
+    monkeypatch.setattr(CIFAR10, "source", dataclasses.replace(sources.CIFAR10, files=tuple(files)))
+    archive = folder / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder / "made", "cifar-10-batches-py")
+    entry = dataclasses.replace(sources.CIFAR10.archives[0], md5=md5(archive))
+    patched(monkeypatch, "cifar10", archives=(entry,))
+    return archive
+
+
+def test_sources_are_described_without_heavy_imports():
+    code = (
+        "import sys; from snnbench.data.sources import *; [print(describe_source(n, '/d')) for n in SOURCES];"
+        "assert not {'torch', 'tonic', 'torchvision', 'numpy', 'lightning'} & set(sys.modules)"
+    )
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "c58f30108f718f92721af3b95e74349a" in text
+    assert "/d/DVSGesture" in text
+    assert text.count("MD5") == sum(len(s.archives) + len(s.alternative) for s in sources.SOURCES.values())
+
+
+def test_nothing_downloaded_yet_explains_and_makes_nothing(tmp_path, capsys):
+    prepare("cifar10_dvs", str(tmp_path))
+    out = capsys.readouterr().out
+    assert "airplane.zip" in out
+    assert "Not complete yet" in out
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="choose one of digits"):
+        prepare("cifar11", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"has none of cifar-10-python\.tar\.gz"):
+        prepare("cifar10", str(tmp_path / "data"), str(tmp_path))
+
+
+def test_digits_needs_nothing_and_digits_dvs_writes_its_events(tmp_path, capsys):
+    prepare("digits", str(tmp_path))
+    assert "nothing to download" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    prepare("digits_dvs", str(tmp_path))
+    assert "events of 1,797 digits are in the cache" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["downloads", "data", "data/cifar-10-batches-py"])
+def test_archive_is_verified_and_unpacked_once(tmp_path, monkeypatch, capsys, place):
+    root, archive = tmp_path / "data", make_cifar_archive(tmp_path / "made", monkeypatch)
+    (tmp_path / place).mkdir(parents=True)
+    archive = archive.rename(tmp_path / place / archive.name)
+    prepare("cifar10", str(root), str(tmp_path / place) if place == "downloads" else None)
+    assert (root / "cifar-10-batches-py" / "data_batch_1").is_file()
+    assert "CIFAR-10 is ready" in capsys.readouterr().out
+    for left in tmp_path.rglob("*.tar.gz"):
+        left.unlink()
+    prepare("cifar10", str(root))
+    assert "already there" in capsys.readouterr().out
+    assert not list(root.glob(".*"))
+
+
+def test_wrong_md5_empty_and_partial_archives(tmp_path, monkeypatch):
+    archive = make_cifar_archive(tmp_path, monkeypatch)
+    good = archive.read_bytes()
+    archive.write_bytes(good + b"x")
+    expected = sources.SOURCES["cifar10"].archives[0].md5
+    with pytest.raises(ConfigError, match=rf"cifar-10-python\.tar\.gz' has MD5 {md5(archive)}, expected {expected}"):
+        prepare("cifar10", str(tmp_path))
+    archive.write_bytes(b"")
+    with pytest.raises(ConfigError, match="is empty"):
+        prepare("cifar10", str(tmp_path))
+    archive.write_bytes(good[:-40])
+    patched(monkeypatch, "cifar10", archives=(dataclasses.replace(sources.CIFAR10.archives[0], md5=md5(archive)),))
+    with pytest.raises(ConfigError, match="cannot be unpacked"):
+        prepare("cifar10", str(tmp_path))
+    with zipfile.ZipFile(archive, "w"):
+        pass
+    patched(monkeypatch, "cifar10", archives=(dataclasses.replace(sources.CIFAR10.archives[0], md5=md5(archive)),))
+    with pytest.raises(ConfigError, match="archive without files"):
+        prepare("cifar10", str(tmp_path))
+    assert not (tmp_path / "cifar-10-batches-py").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_cifar10_dvs_from_its_ten_zips(tmp_path, monkeypatch):
+    monkeypatch.setattr(CIFAR10DVS, "per_class", 10)
+    entries = []
+    for archive in sources.CIFAR10_DVS.archives:
+        name = archive.file.removesuffix(".zip")
+        with zipfile.ZipFile(tmp_path / archive.file, "w") as zipped:
+            for i in range(10):
+                path = tmp_path / "one.aedat"
+                write_aedat2(path, *random_events(50, seed=i))
+                zipped.write(path, f"{name}/cifar10_{name}_{i}.aedat")
+        entries.append(dataclasses.replace(archive, md5=md5(tmp_path / archive.file)))
+    patched(monkeypatch, "cifar10_dvs", archives=tuple(entries))
+    prepare("cifar10_dvs", str(tmp_path))
+    data = build(CIFAR10DVS, tmp_path, [2, 48, 48], 10)
+    assert (data.train_size, data.test_size) == (90, 10)
+
+
+def test_imagenet_is_sorted_into_class_folders(tmp_path):
+    from scipy.io import savemat
+
+    def picture():
+        file = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(file, "JPEG")
+        return file.getvalue()
+
+    train, val, devkit = (tmp_path / name for name in ("train", "val", "devkit"))
+    train.mkdir()
+    with tarfile.open(train / "n01.tar", "w") as tar:
+        info = tarfile.TarInfo("n01_1.JPEG")
+        info.size = len(picture())
+        tar.addfile(info, io.BytesIO(picture()))
+    sort_train(train)
+    assert [str(p.relative_to(train)) for p in train.rglob("*.JPEG")] == ["n01/n01_1.JPEG"]
+    assert not list(train.glob("*.tar"))
+
+    (devkit / "data").mkdir(parents=True)
+    kind = [("ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("children", "O")]
+    rows = np.array([(1, "n01", "a", "a", 0), (2, "n02", "b", "b", 0), (3, "n00", "c", "c", 2)], dtype=kind)
+    savemat(devkit / "data" / "meta.mat", {"synsets": rows})
+    (devkit / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("2\n1\n")
+    val.mkdir()
+    for i in (1, 2):
+        (val / f"ILSVRC2012_val_0000000{i}.JPEG").write_bytes(picture())
+    sort_val(val, devkit)
+    found = sorted(str(p.relative_to(val)) for p in val.rglob("*.JPEG"))
+    assert found == ["n01/ILSVRC2012_val_00000002.JPEG", "n02/ILSVRC2012_val_00000001.JPEG"]
