@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from snnbench.config.errors import ConfigError
 from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
@@ -20,6 +21,8 @@ class EventAugment:
     """A training pipeline on event frames; the same geometric change for all T and both polarities.
 
     Args:
+        keep_frames: how many of the T frames a training sample keeps, drawn at random, in order (SEW-ResNet's T_train);
+            null = all.
         crop_padding: zero padding before a random crop back to size (OTTT); 0 = off.
         flip: probability of a horizontal flip. roll: largest circular shift in pixels along each axis; 0 = off.
         cutout: largest side of a square hole, drawn from 1..cutout (NDA); 0 = off. cutout_prob: how often.
@@ -28,6 +31,7 @@ class EventAugment:
 
     def __init__(
         self,
+        keep_frames: Annotated[int, ">= 1"] | None = None,
         crop_padding: Annotated[int, ">= 0"] = 0,
         flip: Annotated[float, "in [0, 1]"] = 0.0,
         roll: Annotated[int, ">= 0"] = 0,
@@ -41,6 +45,7 @@ class EventAugment:
         mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
         mix_until_epoch: int | None = None,
     ):
+        self.keep_frames = keep_frames
         self.crop_padding, self.flip, self.roll = crop_padding, flip, roll
         self.cutout, self.cutout_prob = cutout, cutout_prob
         self.mix = (
@@ -52,6 +57,8 @@ class EventAugment:
     def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
         """The pipeline `[T, C, H, W]` -> float32 of the same shape; None when nothing is random."""
         stages: list[Stage] = []
+        if self.keep_frames:
+            stages.append(KeepFrames(self.keep_frames))
         if self.flip:
             stages.append(Flip(self.flip))
         if self.roll:
@@ -61,6 +68,18 @@ class EventAugment:
         if self.cutout:
             stages.append(SometimesCutout(self.cutout, self.cutout_prob))
         return v2.Compose([*stages, normalise]) if stages else None
+
+
+class KeepFrames:
+    """Keep `count` of a sample's T frames, drawn without replacement, in their order."""
+
+    def __init__(self, count: int):
+        self.count = count
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.count > x.shape[0]:
+            raise ConfigError(f"augment.keep_frames={self.count} exceeds T={x.shape[0]}; lower it or raise T")
+        return x[torch.randperm(x.shape[0])[: self.count].sort().values]
 
 
 class Roll:

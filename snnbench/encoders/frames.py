@@ -20,6 +20,7 @@ class Frames(Encoder):
     }
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1] != self.time_steps:
+        # fewer is augment.keep_frames in training; neurons and norms without a time axis take any T
+        if x.shape[1] > self.time_steps or (not self.training and x.shape[1] != self.time_steps):
             raise ConfigError(f"T={self.time_steps}, but the data hold {x.shape[1]} frames; set T={x.shape[1]}")
         return x.transpose(0, 1)

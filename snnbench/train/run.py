@@ -49,10 +49,11 @@ def train(composed: Composed) -> Path:
     try:
         _reset_peak_memory()
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        record["status"] = "done"
         record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
+        write(run_dir, record | {"device": describe_device(trainer)})  # counting operations may take minutes
         if config["measure"]["operations"] and trainer.is_global_zero:
             record["operations"] = measure(config, task, data)
+        record["status"] = "done"
     except (KeyboardInterrupt, SystemExit):
         record |= {"status": "interrupted", "error": "stopped by the user or the system"}
         raise

@@ -6,6 +6,7 @@ import torch
 from snnbench.config.build import build_model, instantiate
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import compose
+from snnbench.config.paths import results_dir
 from snnbench.tables.reported import load_reported
 
 DATA_OF_MODEL = {"tiny": "digits", "dvs": "cifar10_dvs", "7b": "dvs_gesture", "vggsnn": "cifar10_dvs"}
@@ -47,8 +48,7 @@ def test_model_gives_logits_and_binary_spikes(name):
 @pytest.mark.parametrize("name", options("experiment"))
 def test_experiment_composes_and_reproduces_a_published_row(name):
     config = compose([f"experiment={name}"]).config
-    reported = {row.id for row in load_reported("results/reported")}
-    assert config["reproduces"] is None or config["reproduces"] in reported
+    assert config["reproduces"] is None or config["reproduces"] in load_reported(results_dir() / "reported")
     head = path_of("experiment", name).read_text()
     assert f"experiment={name}" in head, "the file must show the command that runs it"
 

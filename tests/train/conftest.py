@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-SMALL = ["model=spiking_resnet_tiny", "model.widths=[4,8,8]", "T=2", "neuron=lif_tet", "train.batch_size=120", "optimizer.lr=0.1",
-         "measure.samples=16", "train.accelerator=cpu"]  # fmt: skip
+SMALL = [
+    "model=spiking_resnet_tiny", "model.widths=[4,8,8]", "T=2", "neuron=lif_tet", "train.batch_size=120",
+    "optimizer.lr=0.1", "measure.samples=16", "train.accelerator=cpu",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
