@@ -1,4 +1,4 @@
-"""The command line. Only `train` and `eval` import torch, and only after the configuration was found good.
+"""The command line. Only `train`, `eval` and `bench` import torch, and only after the configuration was found good.
 
 Exit codes: 0 done, 1 a run failed, 2 the user's input is wrong (one sentence, nothing written), 130 interrupted.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from snnbench import __version__
-from snnbench.cli import data, evaluate, listing, tables, train
+from snnbench.cli import bench, data, evaluate, listing, tables, train
 from snnbench.config.errors import ConfigError
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "tables": (tables.main, tables.__doc__),
     "keep": (tables.keep_main, tables.KEEP_HELP),
     "data": (data.main, data.__doc__),
+    "bench": (bench.main, bench.__doc__),
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from snnbench.cli.arguments import key_values
 from snnbench.config.errors import ConfigError
-from snnbench.config.paths import results_dir
+from snnbench.config.paths import repository, results_dir
 
 KEEP_HELP = """keep a run's record: `snnbench keep run=runs/<name>/<hash>-s<seed>` copies run.json to results/records
 
@@ -25,10 +25,12 @@ def main(arguments: list[str]) -> int:
 
     given = key_values(arguments, {"records": "folder", "reported": "folder", "out": "folder"})
     results = results_dir()
+    root = repository()  # the checkout's README shows the committed tables, no others
     written = build_all(
         given.get("records", results / "records"),
         given.get("reported", results / "reported"),
         given.get("out", results / "tables"),
+        readme=root / "README.md" if root and not given else None,
     )
     for path in written:
         print(path)

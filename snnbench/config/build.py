@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 import hydra.utils
+from hydra.errors import InstantiationException
 
+from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
 
 
@@ -17,10 +19,20 @@ def factory(node: dict, **injected) -> Callable[..., Any]:
     Injected objects go past Hydra (it would copy them into its config).
 
     Raises:
-        ConfigError: the target, or one nested in it, is not an allowed class.
+        ConfigError: the target, or one nested in it, is not an allowed class or cannot be imported.
     """
     _refuse_strangers(node)
-    return partial(hydra.utils.instantiate({**node, "_partial_": True}, _convert_="all"), **injected)
+    try:
+        made = hydra.utils.instantiate({**node, "_partial_": True}, _convert_="all")
+    except InstantiationException as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        raise ConfigError(
+            f"_target_={node['_target_']} cannot be imported ({type(reason).__name__}: "
+            f"{' '.join(str(reason).split())}): mend its module"
+        ) from None
+    return partial(made, **injected)
 
 
 def instantiate(node: dict, *args, **injected) -> Any:

@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from snnbench.config.axes import AXES, BUNDLES
 from snnbench.config.catalogue import options
@@ -87,6 +88,10 @@ def _compose(overrides: list[str]) -> DictConfig:
     with initialize_config_dir(str(configs_dir()), version_base="1.3"):
         try:
             return hydra_compose("train", overrides=overrides, return_hydra_config=True)
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            reason = f"{mark.name}, line {mark.line + 1}: {error.problem}" if mark else _first_line(error)
+            raise ConfigError(f"a YAML file cannot be read ({reason}); mend it") from None
         except (HydraException, OmegaConfBaseException) as error:
             bad = _culprit(error, overrides)
             if bad is None:

@@ -13,8 +13,10 @@ VOLATILE = (
     "paths",
     "log",
     "measure",
+    "kernels",  # another path to the same numbers, kept in the record's config
     "data.root",
     "data.num_workers",
+    "data.resident",  # another path to the same distribution; the record tells which one a run took
     "train.ckpt_path",
     "train.devices",
     "train.accelerator",

@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 
 @dataclass
 class Run:
-    """Top level. T: time steps; reproduces: id of a published row in results/reported, or null."""
+    """Top level. T: time steps; kernels: fused on CUDA where possible, or plain PyTorch;
+    reproduces: id of a published row in results/reported, or null."""
 
     name: str | None
     T: Annotated[int, ">= 1"]
     seed: Annotated[int, ">= 0"]
+    kernels: Literal["auto", "reference"]
     reproduces: str | None
 
 

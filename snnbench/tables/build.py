@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnbench.records import load_records
+from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
 from snnbench.tables.published import published_tables
 from snnbench.tables.render import GENERATED, RENDERERS
@@ -15,10 +16,13 @@ from snnbench.tables.survey import survey_tables
 __all__ = ["build_all", "runs_table"]
 
 
-def build_all(records_dir: str | Path, reported_dir: str | Path, out_dir: str | Path) -> list[Path]:
+def build_all(
+    records_dir: str | Path, reported_dir: str | Path, out_dir: str | Path, readme: Path | None = None
+) -> list[Path]:
     """Rebuild all tables in `out_dir` and return their paths.
 
     A file whose content stays is not touched; a table of ours that no longer exists is removed, with its three files.
+    `readme`: a Markdown file whose marked excerpt is filled too.
 
     Raises:
         ConfigError: a damaged record or published row, or a folder that does not exist.
@@ -26,13 +30,16 @@ def build_all(records_dir: str | Path, reported_dir: str | Path, out_dir: str | 
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     groups = group_records(records)
     files = {"runs.csv": runs_csv(records), "runs.md": runs_page(records)}
-    for table in [*survey_tables(reported, groups), *published_tables(reported, groups)]:
+    tables = [*survey_tables(reported, groups), *published_tables(reported, groups)]
+    for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         _write_if_changed(out / name, text)
     _remove_others(out, set(files))
+    if readme is not None:
+        fill(readme, tables)
     return [out / name for name in sorted(files)]
 
 

@@ -58,7 +58,7 @@ def _row(group: Group) -> list[str]:
         str(record.time_steps or EMPTY),
         group.text(percent_last) + group.mark,
         group.text(percent_best) + group.mark,
-        str(group.seeds),
+        f"{group.seeds}, {len(group.splits)} splits" if len(group.splits) > 1 else str(group.seeds),
         f"{record.parameters:,}" if record.parameters else EMPTY,
         group.text(RunRecord.mean_firing_rate, 3),
         group.text(operation("sop"), 3),

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from snnbench.records import check_record, write_record
+from snnbench.config.errors import ConfigError
+from snnbench.records import check_record, load_records, write_record
 from snnbench.tables.build import build_all, runs_table
+from snnbench.tables.excerpt import BEGIN, END, filled
+from snnbench.tables.groups import group_records
 from snnbench.tables.render import Part, Table, escape_latex, escape_markdown, to_latex, to_markdown
+from snnbench.tables.reported import load_reported
+from snnbench.tables.survey import survey_tables
 
 from .records_of import record
 
@@ -165,6 +170,32 @@ def test_runs_table_groups_seeds(build):
     records = [check_record(record(seed=s, config_hash=f"c{s}", acc_last=95.0 + s)) for s in (0, 2)]
     text = runs_table(records)
     assert "| demo | bptt | csnn | cifar10 | 4 | 96.00 ± 1.41 | 93.00 ± 0.00 | 2 | 17,542,026 | 0.150 ± 0.000 |" in text
+
+
+def test_runs_table_says_how_many_folds(build):
+    splits = [{"split": f"fold {s} of 5", "split_hash": str(s) * 8} for s in (0, 1)]
+    folds = [record(seed=s, config_hash=f"c{s}", data=data) for s, data in enumerate(splits)]
+    assert "| 2, 2 splits |" in (build(*folds) / "runs.md").read_text()
+
+
+def test_readme_shows_what_the_committed_records_give():
+    groups, reported = group_records(load_records(ROOT / "results" / "records")), load_reported(REPORTED)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert filled(readme, survey_tables(reported, groups)) == readme, "run `snnbench tables`"
+
+
+def test_the_excerpt_puts_our_runs_first_and_needs_its_markers(build, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    build(record(reproduces="survey/cifar10/feature_kd/top1"))
+    build_all(tmp_path / "runs", REPORTED, tmp_path / "out", readme)
+    lines = readme.read_text().splitlines()
+    assert (lines[:2], lines[-2:]) == (["before", BEGIN], [END, "after"])
+    assert lines[4].startswith("| feature\\_kd | 93.18 | 93.00 | -0.18 |")
+    assert len(lines) == 2 + 2 + 8 + 2
+    readme.write_text("nothing")
+    with pytest.raises(ConfigError, match="put them back"):
+        build_all(tmp_path / "runs", REPORTED, tmp_path / "out", readme)
 
 
 def test_escaping():

@@ -1,0 +1,110 @@
+"""measure speed and memory beside the peers: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
+
+  snnbench bench [work=<names>] [engine=<names>] [out=<folder>] [repeats=<n>] [limit_s=<seconds>]
+                 [size=full|tiny] [device=auto|cpu|cuda] [thorough=true] [render=true]
+
+work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
+          scaling (curves over T, batch, depth; OTTT), survey_speed, survey_nets (the survey's speed); or all
+engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
+out       folder of the CSVs, bench.md and the plots (default results/bench; size=tiny: runs/bench)
+repeats   steps timed at least (default 50); limit_s: after that, no new measurement starts
+size      tiny shrinks every network: a try on the CPU
+thorough  more variants of the peers (layouts, fp32, max-autotune)
+render    true: only rebuild bench.md and the plots from the CSVs
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnbench.bench.works import work_names
+from snnbench.cli.arguments import key_values
+from snnbench.config.compose import nearest
+from snnbench.config.errors import ConfigError
+from snnbench.config.paths import results_dir
+
+ALLOWED = {
+    "work": "names", "engine": "names", "out": "folder", "repeats": "n", "limit_s": "seconds", "size": "full|tiny",
+    "device": "auto|cpu|cuda", "thorough": "true|false", "render": "true|false",
+}  # fmt: skip
+OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets")
+
+
+def main(arguments: list[str]) -> int:
+    given = key_values(arguments, ALLOWED)
+    size = _one_of(given, "size", ("full", "tiny"))
+    out = Path(given.get("out", results_dir() / "bench" if size == "full" else "runs/bench"))
+    if _one_of(given, "render", ("false", "true")) == "true":
+        return _render(out)
+    works = _works(given.get("work"))
+    repeats = _number(given, "repeats", int, 50)
+    limit_s = _number(given, "limit_s", float, None)
+    device = _one_of(given, "device", ("auto", "cpu", "cuda"))
+    thorough = _one_of(given, "thorough", ("false", "true")) == "true"
+
+    from snnbench.bench import kernels, scaling, survey, table
+    from snnbench.bench.clock import Effort
+    from snnbench.bench.engines import DEFAULT, load_engine
+    from snnbench.bench.session import Session, choose_device, device_name
+
+    engines = given["engine"].split(",") if "engine" in given else list(DEFAULT)
+    for name in engines:
+        load_engine(name)
+    effort = Effort(repeats) if size == "full" else Effort(repeats if "repeats" in given else 3, warmup=1, seconds=0)
+    session = Session(choose_device(device), out, size, effort, limit_s, thorough)
+    session.say(f"bench on {device_name(session.device)}, {size} size, rows go to {out}")
+    if in_table := [name for name in works if name not in OTHERS]:
+        table.run_table(session, in_table, engines)
+    runs = {
+        "kernels": kernels.run_kernels,
+        "scaling": scaling.run_scaling,
+        "survey_speed": survey.run_survey_speed,
+        "survey_nets": survey.run_survey_nets,
+    }
+    for name in works:
+        if name in runs:
+            runs[name](session)
+    if session.is_over:
+        session.say(f"limit_s={limit_s:g} is over: what was left has not been measured")
+    return _render(out)
+
+
+def _render(out: Path) -> int:
+    from snnbench.bench.pages import write_page
+    from snnbench.bench.plots import write_plots
+
+    if not any(out.glob("*.csv")):
+        raise ConfigError(
+            f"out={out} holds no CSV of the bench: run `snnbench bench` first or give the folder it wrote"
+        )
+    for path in [*write_page(out), *write_plots(out)]:
+        print(path)
+    return 0
+
+
+def _works(text: str | None) -> list[str]:
+    known = [*work_names(), *OTHERS]
+    names = work_names() if text is None else known if text == "all" else text.split(",")
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"work={name} is nothing to measure: {nearest(name, [*known, 'all'])}")
+    return names
+
+
+def _one_of(given: dict[str, str], key: str, values: tuple[str, ...]) -> str:
+    value = given.get(key, values[0])
+    if value not in values:
+        raise ConfigError(f"{key}={value} must be one of {', '.join(values)}")
+    return value
+
+
+def _number(given: dict[str, str], key: str, kind: type, default):
+    if key not in given:
+        return default
+    try:
+        value = kind(given[key])
+    except ValueError:
+        value = 0
+    if not value > 0:
+        raise ConfigError(f"{key}={given[key]} must be a {'whole ' if kind is int else ''}number above 0")
+    return value
