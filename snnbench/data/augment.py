@@ -3,7 +3,7 @@
 torchvision's v2 transforms draw once per call, so a batch given to them is flipped as a whole or not at all; here every
 sample passes alone. The order is fixed: (resized) crop, flip, automatic policy, to float and normalise, erasing,
 cutout. That is the order of the review's recipe and of timm; OTTT's code erases before it flips, which has the same
-distribution.
+distribution. `batched` gives the same pipeline over many samples on their device (snnbench/data/batched).
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from snnbench.config.errors import ConfigError
+from snnbench.data.batched import policy
+from snnbench.data.batched.placement import Flip as FlipMove
+from snnbench.data.batched.placement import PaddedCrop as PaddedCropMove
+from snnbench.data.batched.placement import Placement
+from snnbench.data.batched.rectangles import Cutout as BatchedCutout
+from snnbench.data.batched.rectangles import Erasing
+from snnbench.data.batched.stage import Normalised
+from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
 
@@ -111,17 +119,56 @@ class ImageAugment:
             return None
         return v2.Compose([*stages, normalise, *random_after])
 
+    def unbatched(self) -> str | None:
+        """The setting that has no batched form, or None: then `batched` gives the same distribution."""
+        return None if self.resized_crop_scale is None else f"augment.resized_crop_scale={self.resized_crop_scale}"
+
+    def batched(self, shape: tuple[int, int, int], normalise: Normalise, device: torch.device) -> list[BatchedStage]:
+        """The same pipeline for many samples `shape` [C, H, W], uint8, at once on `device` -> float32."""
+        size, normalised = tuple(shape[1:]), Normalised(normalise, device)
+        stages: list[BatchedStage] = []
+        moves = [PaddedCropMove(self.crop_padding)] if self.crop_padding else []
+        moves += [FlipMove(self.flip)] if self.flip else []
+        if moves:
+            stages.append(Placement(moves))
+        if self.auto != "none":
+            stages.append(self._batched_policy(shape, normalise, device))
+        stages.append(normalised)
+        if self.erasing:
+            rectangle = (self.erasing_scale, self.erasing_ratio, size, self.erasing_fill)
+            stages.append(Erasing(self.erasing, *rectangle, normalised))
+        if self.cutout:
+            stages.append(BatchedCutout(size, self.cutout, self.cutout))
+        return stages
+
+    def _batched_policy(self, shape: tuple[int, int, int], normalise: Normalise, device: torch.device) -> BatchedStage:
+        settings = {
+            "shape": tuple(shape),
+            "interpolation": self.interpolation.value,
+            "fill": self._fill(normalise),
+            "device": device,
+        }
+        if self.auto == "trivial_wide":
+            return policy.TrivialAugmentWide(**settings)
+        if self.auto == "rand":
+            return policy.NoisyRandAugment(*self.rand, NoisyRandAugment.BINS, **settings)
+        return policy.AutoAugment(self._sub_policies(), **settings)
+
+    def _fill(self, normalise: Normalise) -> list[int] | None:
+        if self.auto_fill != "mean" or normalise.mean is None:
+            return None
+        return [round(255 * m) for m in normalise.mean.flatten().tolist()]
+
+    def _sub_policies(self) -> v2.AutoAugmentPolicy:
+        return v2.AutoAugmentPolicy.CIFAR10 if self.auto == "autoaugment_cifar10" else v2.AutoAugmentPolicy.IMAGENET
+
     def _policy(self, normalise: Normalise) -> Stage:
-        mean = normalise.mean
-        fill = (
-            [round(255 * m) for m in mean.flatten().tolist()] if self.auto_fill == "mean" and mean is not None else None
-        )
+        fill = self._fill(normalise)
         if self.auto == "trivial_wide":
             return v2.TrivialAugmentWide(interpolation=self.interpolation, fill=fill)
         if self.auto == "rand":
             return NoisyRandAugment(*self.rand, interpolation=self.interpolation, fill=fill)
-        policy = v2.AutoAugmentPolicy.CIFAR10 if self.auto == "autoaugment_cifar10" else v2.AutoAugmentPolicy.IMAGENET
-        return v2.AutoAugment(policy, interpolation=self.interpolation, fill=fill)
+        return v2.AutoAugment(self._sub_policies(), interpolation=self.interpolation, fill=fill)
 
     def _erasing(self, normalise: Normalise) -> Stage:
         if self.erasing_fill == "grey":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import lightning
 import numpy as np
@@ -11,9 +11,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from snnbench.config.errors import ConfigError
+from snnbench.data.batched.stage import Normalised, Pipeline
 from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform, as_fetched
+from snnbench.data.resident import ResidentLoader, hold, obstacle, refuse_obstacle, resident_device
 from snnbench.data.sampling import EvalBatches, SeededSampler, process_group
 from snnbench.data.splits import index_hash, stratified_holdout
+
+Loader = DataLoader | ResidentLoader
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class BenchData(lightning.LightningDataModule):
         num_workers: processes that load and augment. drop_last: leave out the last, incomplete training batch.
         batch_size: GLOBAL training batch. eval_batch_size: the same for evaluation. time_steps: T.
         seed: of order, augmentation and split. augment: an ImageAugment or EventAugment.
+        resident: hold the samples on the training device and augment them there in batches; auto: on a GPU that has
+            room, where every augmentation has a batched form (same distribution, other random numbers).
     """
 
     traits: tuple[str, ...] = ()
@@ -51,6 +57,7 @@ class BenchData(lightning.LightningDataModule):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 0,
         drop_last: bool = False,
+        resident: Literal["auto", "device", "host"] = "host",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -65,6 +72,10 @@ class BenchData(lightning.LightningDataModule):
         self.val_fraction, self.num_workers, self.drop_last = val_fraction, num_workers, drop_last
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.time_steps, self.seed, self.augment = time_steps, seed, augment
+        self.resident = resident
+        self._device: torch.device | None = None
+        self._decided: dict[torch.device | None, torch.device | None] = {}
+        self._held: dict[tuple[str, torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
         self._loaded: Loaded | None = None
         self._train_indices = self._val_indices = np.empty(0, dtype=np.int64)
 
@@ -80,6 +91,13 @@ class BenchData(lightning.LightningDataModule):
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:
         """(per sample, per batch) for test and validation; no randomness."""
         raise NotImplementedError
+
+    def batched_transforms(self, device: torch.device) -> tuple[Pipeline, Pipeline]:
+        """(training, test) for held samples on `device`, where data.resident puts them there."""
+        normalise, sample_shape = self.test_transforms()[1], self.loaded.train.array.shape[1:]
+        plain = [Normalised(normalise, device)]
+        random = plain if self.augment is None else self.augment.batched(sample_shape, normalise, device)
+        return Pipeline(random), Pipeline(plain)
 
     def require_shape(self, actual: tuple[int, int, int]) -> None:
         """Refuse a configured shape that the stored samples do not have."""
@@ -103,6 +121,7 @@ class BenchData(lightning.LightningDataModule):
         if self._loaded is not None:
             return
         loaded = self.load()
+        refuse_obstacle(self.resident, obstacle(self.augment, loaded.train))
         labels = np.concatenate([loaded.train.labels[loaded.train_indices], loaded.test.labels[loaded.test_indices]])
         if labels.min() < 0 or labels.max() >= self.num_classes:
             raise ConfigError(
@@ -124,22 +143,37 @@ class BenchData(lightning.LightningDataModule):
         self.setup()
         return self._loaded
 
-    def train_dataloader(self) -> DataLoader:
+    def place(self, device: torch.device) -> None:
+        """Say where training happens, where no Lightning trainer does (it is attached to the module otherwise)."""
+        self._device = torch.device(device)
+
+    @property
+    def placement(self) -> str:
+        """Where samples are kept and augmented: `host` or a device such as `cuda:0`; before training data.resident."""
+        return self.resident if self._training_device() is None else str(self._resident_on() or "host")
+
+    def train_dataloader(self) -> Loader:
         """Shuffled by (seed, epoch); call `loader.sampler.set_epoch(epoch)` when Lightning does not."""
         rank, world = process_group()
-        data = SampledDataset(self.loaded.train, self._train_indices, *self.train_transforms())
-        sampler = SeededSampler(len(data), self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world)
-        return self._loader(data, sampler=sampler, batch_size=self.batch_size // world, drop_last=False)
+        order = SeededSampler(
+            self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
+        )
+        source, indices, local = self.loaded.train, self._train_indices, self.batch_size // world
+        if (device := self._resident_on()) is not None:
+            held, pipeline = self._hold("train", source, indices, device), self.batched_transforms(device)[0]
+            return ResidentLoader(held, pipeline, order, local, self.seed)
+        data = SampledDataset(source, indices, *self.train_transforms())
+        return self._loader(data, sampler=order, batch_size=local, drop_last=False)
 
-    def val_dataloader(self) -> list[DataLoader]:
+    def val_dataloader(self) -> list[Loader]:
         """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
         loaders = [self.test_dataloader()]
         if len(self._val_indices):
-            loaders.append(self._eval_loader(self.loaded.train, self._val_indices))
+            loaders.append(self._eval_loader("val", self.loaded.train, self._val_indices))
         return loaders
 
-    def test_dataloader(self) -> DataLoader:
-        return self._eval_loader(self.loaded.test, self.loaded.test_indices)
+    def test_dataloader(self) -> Loader:
+        return self._eval_loader("test", self.loaded.test, self.loaded.test_indices)
 
     @property
     def train_size(self) -> int:
@@ -174,16 +208,38 @@ class BenchData(lightning.LightningDataModule):
             "val_size": self.val_size,
             "test_size": self.test_size,
             "val_fraction": self.val_fraction,
+            "resident": self.placement,
             "split": "official",
             "time_steps": self.time_steps,
             "data_hash": self.data_hash,
             "split_hash": self.split_hash,
         }
 
-    def _eval_loader(self, source: Source, indices: np.ndarray) -> DataLoader:
+    def _training_device(self) -> torch.device | None:
+        trainer = getattr(self, "trainer", None)
+        return self._device if trainer is None else trainer.strategy.root_device
+
+    def _resident_on(self) -> torch.device | None:
+        """The device that holds the samples, or None. Decided once, as soon as the training device is known."""
+        device = self._training_device()
+        if device not in self._decided:
+            train, test = self.loaded.train, self.loaded.test
+            reason = obstacle(self.augment, train)
+            needed = 0 if reason else (self.train_size + self.val_size + self.test_size) * train.array[:1].nbytes
+            self._decided[device] = resident_device(self.resident, device, needed, reason or obstacle(None, test))
+        return self._decided[device]
+
+    def _hold(self, split: str, source: Source, indices: np.ndarray, device: torch.device):
+        if (split, device) not in self._held:
+            self._held[split, device] = hold(source, indices, device)
+        return self._held[split, device]
+
+    def _eval_loader(self, split: str, source: Source, indices: np.ndarray) -> Loader:
         rank, world = process_group()
-        data = SampledDataset(source, indices, *self.test_transforms())
-        return self._loader(data, batch_sampler=EvalBatches(len(data), self.eval_batch_size, rank=rank, world=world))
+        order = EvalBatches(len(indices), self.eval_batch_size, rank=rank, world=world)
+        if (device := self._resident_on()) is not None:
+            return ResidentLoader(self._hold(split, source, indices, device), self.batched_transforms(device)[1], order)
+        return self._loader(SampledDataset(source, indices, *self.test_transforms()), batch_sampler=order)
 
     def _loader(self, data: SampledDataset, **batching) -> DataLoader:
         # stacking small images is cheaper than sending them between processes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class CIFAR10(BenchData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 4,
         drop_last: bool = True,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -70,7 +71,7 @@ class CIFAR10(BenchData):
     ):
         super().__init__(
             root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
         )  # fmt: skip
         self.require_shape((3, 32, 32))
         self.normalise = self.normaliser(255, mean, std)

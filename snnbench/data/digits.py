@@ -5,7 +5,7 @@ scikit-learn's copy has no split for training and test: here five fixed stratifi
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Digits(BenchData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 0,
         drop_last: bool = False,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -55,7 +56,7 @@ class Digits(BenchData):
     ):
         super().__init__(
             root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
         )  # fmt: skip
         self.require_shape((1, 8, 8))
         self.fold = fold

@@ -100,6 +100,7 @@ class DigitsDVS(EventData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 0,
         drop_last: bool = False,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -110,7 +111,7 @@ class DigitsDVS(EventData):
         super().__init__(
             root, shape, num_classes, frames_by, "sum", "none", "uint8", None, None, val_fraction, num_workers,
             drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment,
+            augment=augment, resident=resident,
         )  # fmt: skip
         if max(shape[1:]) > FIELD:
             raise ConfigError(f"data.shape={list(shape)} is larger than the simulated camera: use at most {FIELD}.")

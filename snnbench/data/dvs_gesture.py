@@ -67,6 +67,7 @@ class DVSGesture(EventData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 4,
         drop_last: bool = True,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -77,7 +78,7 @@ class DVSGesture(EventData):
         super().__init__(
             root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
             drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment,
+            augment=augment, resident=resident,
         )  # fmt: skip
         self.base = Path(root) / self.folder
         self.release = release

@@ -13,6 +13,9 @@ from torchvision.transforms import v2
 
 from snnbench.config.errors import ConfigError
 from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage
+from snnbench.data.batched import placement, rectangles
+from snnbench.data.batched.stage import Normalised
+from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
 
@@ -68,6 +71,28 @@ class EventAugment:
         if self.cutout:
             stages.append(SometimesCutout(self.cutout, self.cutout_prob))
         return v2.Compose([*stages, normalise]) if stages else None
+
+    def unbatched(self) -> str | None:
+        """The setting that has no batched form: none has."""
+        return None
+
+    def batched(self, shape: tuple[int, ...], normalise: Normalise, device: torch.device) -> list[BatchedStage]:
+        """The same pipeline for many samples `shape` [T, C, H, W], as stored, at once on `device` -> float32."""
+        stages: list[BatchedStage] = []
+        moves: list[placement.Move] = []
+        if self.keep_frames:
+            stages.append(placement.KeepFrames(self.keep_frames, shape[0]))
+        if self.flip:
+            moves.append(placement.Flip(self.flip))
+        if self.roll:
+            moves.append(placement.Roll(self.roll))
+        if self.crop_padding:
+            moves.append(placement.PaddedCrop(self.crop_padding))
+        if moves:
+            stages.append(placement.Placement(moves))
+        if self.cutout:
+            stages.append(rectangles.Cutout(tuple(shape[-2:]), 1, self.cutout, self.cutout_prob))
+        return [*stages, Normalised(normalise, device)]
 
 
 class KeepFrames:

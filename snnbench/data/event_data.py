@@ -58,6 +58,7 @@ class EventData(BenchData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 4,
         drop_last: bool = True,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -67,7 +68,7 @@ class EventData(BenchData):
     ):
         super().__init__(
             root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
         )  # fmt: skip
         if shape[0] != 2:
             raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")

@@ -25,9 +25,13 @@ IMAGES = (".jpeg", ".jpg", ".png")
 
 
 def decode_rgb(path: str) -> Tensor:
-    """uint8 `[3, H, W]`; grey and CMYK pictures (there are some) become RGB."""
-    with Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    """uint8 `[3, H, W]`; grey and CMYK pictures (there are some) become RGB. Raises ConfigError on a broken file."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises
+        raise ConfigError(f"'{path}' is no picture that can be read ({type(error).__name__}): copy it again.") from None
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def list_images(folder: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:

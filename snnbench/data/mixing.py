@@ -3,6 +3,9 @@
 Both are `w * x + (1 - w) * partner`: w is a number for mixup and a map of ones with a hole for CutMix; the label's
 share is the mean of w. lam ~ Beta(alpha, alpha); the CutMix hole has sides sqrt(1 - lam) of the image's around a
 uniform centre, clipped at the border (torchvision's v2.MixUp / v2.CutMix and the review's own code do the same).
+
+Draws are made on the host and the device is never waited for: one draw a batch becomes numbers in a kernel's arguments,
+one a sample travels through pinned memory.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from snnbench.data.batched.stage import to_device
 
 
 class BatchMix:
@@ -47,20 +51,23 @@ class BatchMix:
         self, x: Tensor, y: Tensor, num_classes: int, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """x `[N, C, H, W]` or `[N, T, C, H, W]` (one draw for all T), y int64 `[N]` or soft `[N, K]`
-        -> (x of the same shape, soft targets float32 `[N, K]`). Draws come from `generator` (global CPU one if None).
+        -> (x of the same shape, soft targets float32 `[N, K]`). Draws come from `generator` (global if None), which
+        must be a CPU one on a GPU's step: its first number is read here.
         """
-        target = F.one_hot(y, num_classes).float() if y.ndim == 1 else y.float()
+        target = one_hot(y, num_classes) if y.ndim == 1 else y.float()
         device = "cpu" if generator is None else generator.device
         rng = np.random.default_rng(torch.randint(2**62, (), generator=generator, device=device).item())
         count = 1 if self.per == "batch" else len(x)
         weight, share = self._draw(rng, count, x.shape[-2], x.shape[-1])
         if share.min() == 1:
             return x, target
-        weight = torch.from_numpy(weight).to(x.device, x.dtype, non_blocking=True)
-        weight = weight.view(count, *[1] * (x.ndim - 3), *weight.shape[1:])
-        share = torch.from_numpy(share).to(target.device, non_blocking=True).view(count, 1)
         order = self._partners(rng, len(x), x.device)
-        return torch.lerp(order(x), x, weight), torch.lerp(order(target), target, share.float())
+        if count == 1:
+            return _blended(x, order(x), weight[0]), torch.lerp(order(target), target, float(share[0]))
+        weight = to_device(weight, x.device).to(x.dtype)
+        weight = weight.view(count, *[1] * (x.ndim - 3), *weight.shape[1:])
+        share = to_device(share.astype(np.float32), target.device).view(count, 1)
+        return torch.lerp(order(x), x, weight), torch.lerp(order(target), target, share)
 
     def _draw(self, rng: np.random.Generator, count: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Weights of the sample itself, float32 `[count, 1 or H, 1 or W]`, and their means `[count]`."""
@@ -82,8 +89,24 @@ class BatchMix:
             return lambda z: z.roll(1, 0)
         if self.partner == "flip":
             return lambda z: z.flip(0)
-        order = torch.from_numpy(rng.permutation(size)).to(device)
+        order = to_device(rng.permutation(size), device)
         return lambda z: z[order]
+
+
+def one_hot(y: Tensor, num_classes: int) -> Tensor:
+    """float32 `[N, K]` of int64 `[N]`, without the look at the largest label that F.one_hot takes on some devices."""
+    return torch.zeros(len(y), num_classes, device=y.device).scatter_(1, y[:, None], 1.0)
+
+
+def _blended(x: Tensor, partner: Tensor, weight: np.ndarray) -> Tensor:
+    """`weight * x + (1 - weight) * partner` for one number `[1, 1]` or one map `[H, W]` of ones with a hole."""
+    if weight.size == 1:
+        return torch.lerp(partner, x, weight.item())
+    hole = np.flatnonzero(weight.min(axis=1) == 0), np.flatnonzero(weight.min(axis=0) == 0)
+    rows, columns = (slice(at[0], at[-1] + 1) for at in hole)
+    mixed = x.clone()
+    mixed[..., rows, columns] = partner[..., rows, columns]
+    return mixed
 
 
 def _hole(rng: np.random.Generator, lam: np.ndarray, size: int) -> np.ndarray:

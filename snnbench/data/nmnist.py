@@ -43,6 +43,7 @@ class NMNIST(EventData):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 4,
         drop_last: bool = True,
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -53,7 +54,7 @@ class NMNIST(EventData):
         super().__init__(
             root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
             drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment,
+            augment=augment, resident=resident,
         )  # fmt: skip
         self.complete = complete
 

@@ -72,11 +72,15 @@ class SeededSampler(Sampler[Key]):
     def __len__(self) -> int:
         return self.used // self.world
 
-    def __iter__(self) -> Iterator[Key]:
+    def positions(self) -> np.ndarray:
+        """This rank's samples of this epoch in their order, int64 `[len(self)]`."""
         order = np.random.default_rng([self.seed, self.epoch, 0]).permutation(self.size)[: self.used]
-        seeds = sample_seeds(self.size, self.seed, self.epoch)
         # batch_size is a multiple of world, so a stride over the whole order is the stride within each batch
-        for index in order[self.rank :: self.world]:
+        return order[self.rank :: self.world]
+
+    def __iter__(self) -> Iterator[Key]:
+        seeds = sample_seeds(self.size, self.seed, self.epoch)
+        for index in self.positions():
             yield int(index), int(seeds[index])
 
 
