@@ -101,6 +101,11 @@ class Temporal(nn.Module):
         return states.advance(self, x_seq[0], self.initial_state, self.step).unsqueeze(0)
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """`x` in at least fp32: half types are cast up (bf16 loses digits over T), fp32 and double stay as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def is_static(x_seq: Tensor) -> bool:
     """Whether the sequence is one step shown T times without a copy (`expand`), as the direct encoder makes it."""
     return x_seq.shape[0] > 1 and x_seq.stride(0) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from snnbench.kernels.dispatch import average_pool
 from snnbench.temporal import over_time
 
 
@@ -16,7 +17,12 @@ class AvgPool2d(nn.Module):
         self.kernel, self.stride, self.padding = kernel, stride or kernel, padding
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        return over_time(lambda x: F.avg_pool2d(x, self.kernel, self.stride, self.padding), x_seq)
+        return over_time(self._pool, x_seq)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        if self.kernel == self.stride and self.padding == 0 and (pooled := average_pool(x, self.kernel)) is not None:
+            return pooled
+        return F.avg_pool2d(x, self.kernel, self.stride, self.padding)
 
 
 class MaxPool2d(nn.Module):

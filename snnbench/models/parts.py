@@ -113,9 +113,7 @@ class Unit(nn.Module):
         self.synapse, self.norm, self.pool, self.neuron = synapse, norm, pool, neuron
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
-        current = self.norm(self.synapse(x_seq))
+        current = self.synapse(x_seq)
         if self.pool is not None:
-            current = self.pool(current)
-        if residual is not None:
-            current = current + residual
-        return self.neuron(current)
+            return self.neuron(self.pool(self.norm(current)), residual=residual)
+        return self.neuron(current, self.norm, residual)

@@ -6,16 +6,12 @@ the one place where a fused kernel may stand in for the loop of `step`s; both mu
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from snnbench.kernels import dispatch
+from snnbench.kernels.form import MembraneForm
 from snnbench.models.parts import Site
-from snnbench.temporal import Temporal
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """`x` in at least fp32: half types are cast up, fp32 and double are returned as they are."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+from snnbench.temporal import Temporal, active_states
 
 
 class Neuron(Temporal):
@@ -36,6 +32,19 @@ class Neuron(Temporal):
         super().__init__()
         self.site, self.surrogate = site, surrogate
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
+
+    def kernel_form(self) -> MembraneForm | None:
+        """This neuron as the fused kernels know it, or None: it runs as plain PyTorch."""
+        return None
+
+    def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
+        """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass where kernels can, else step by step."""
+        if active_states() is None and dispatch.wanted(x_seq):
+            spikes = dispatch.run(self, x_seq, norm, residual)
+            if spikes is not None:
+                return spikes
+        current = x_seq if norm is None else norm(x_seq)
+        return super().forward(current if residual is None else current + residual)
 
     def fire(self, u: Tensor) -> Tensor:
         """Spikes {0, 1} of the membrane potential `u`, same shape and dtype, with the surrogate's gradient."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from snnbench.kernels.form import INTEGRATE, ChargeForm
 from snnbench.models.parts import Site
 from snnbench.neurons.membrane import MembraneNeuron
 
@@ -27,6 +28,9 @@ class IF(MembraneNeuron):
         amplitude: Annotated[float, "> 0"] = 1.0,
     ):
         super().__init__(site, surrogate, v_th, reset, v_reset, detach_reset, strict, amplitude)
+
+    def kernel_charge(self) -> ChargeForm:
+        return ChargeForm(INTEGRATE)
 
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
         return v + x_t

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels.form import DECAY_INPUT, DECAY_STATE, ChargeForm
 from snnbench.models.parts import Site
 from snnbench.neurons.membrane import MembraneNeuron
 
@@ -47,6 +48,9 @@ class LIF(MembraneNeuron):
     def leak(self) -> float:
         """dh_t/dv_{t-1} = 1 - 1/tau, the lambda of online rules."""
         return 1 - 1 / self.tau
+
+    def kernel_charge(self) -> ChargeForm:
+        return ChargeForm(DECAY_INPUT, 1 / self.tau) if self.decay_input else ChargeForm(DECAY_STATE, self.leak)
 
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
         above_rest = v if self.v_reset == 0 else v - self.v_reset

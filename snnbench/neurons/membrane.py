@@ -14,8 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
+from snnbench.kernels.form import ChargeForm, MembraneForm, states_its_own
 from snnbench.models.parts import Site
-from snnbench.neurons.base import Neuron, full_precision
+from snnbench.neurons.base import Neuron
+from snnbench.temporal import full_precision
+
+# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+_KERNEL_DOES = ("initial_state", "step", "reset", "sequence", "fire", "emit")
 
 
 class MembraneNeuron(Neuron):
@@ -50,6 +55,23 @@ class MembraneNeuron(Neuron):
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
         """Potential before firing, from the one after the last reset and the input current; both `[N, *]`."""
         raise NotImplementedError(f"{type(self).__name__} must define charge(v, x_t)")
+
+    def kernel_charge(self) -> ChargeForm | None:
+        """`charge` as the fused kernels know it; a subclass with its own `charge` states its own."""
+        return None
+
+    def kernel_form(self) -> MembraneForm | None:
+        as_here = all(getattr(type(self), name) is getattr(MembraneNeuron, name) for name in _KERNEL_DOES)
+        if not (as_here and states_its_own(self, "charge", "kernel_charge")):
+            return None
+        charge = self.kernel_charge()
+        surrogate = self.surrogate.kernel_form() if states_its_own(self.surrogate, "derivative") else None
+        if charge is None or surrogate is None:
+            return None
+        learnt = isinstance(charge.k, Tensor)
+        constants = [0.0 if learnt else charge.k, self.v_th, self.v_reset, self.amplitude, surrogate.p0, surrogate.p1]
+        codes = [charge.kind, surrogate.kind, int(self.soft), int(self.detach_reset), int(self.strict)]
+        return MembraneForm([float(c) for c in constants], codes, charge.k if learnt else None)
 
     def initial_state(self, x_t: Tensor) -> Tensor:
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels.form import DECAY_INPUT, DECAY_STATE_LEARNT, ChargeForm
 from snnbench.models.parts import Site
 from snnbench.neurons.membrane import MembraneNeuron
 
@@ -51,6 +52,10 @@ class PLIF(MembraneNeuron):
     def tau(self) -> float:
         """The present membrane time constant in steps."""
         return 1 / torch.sigmoid(self.w).item()
+
+    def kernel_charge(self) -> ChargeForm:
+        kind = DECAY_INPUT if self.decay_input else DECAY_STATE_LEARNT
+        return ChargeForm(kind, torch.sigmoid(self.w))
 
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
         k = torch.sigmoid(self.w)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
 
+from snnbench.kernels.form import NormForm, states_its_own
 from snnbench.models.parts import Site
 from snnbench.temporal import over_time
 
@@ -49,6 +50,17 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     def gain(self) -> Tensor:
         """What multiplies the whitened input, `[C]`."""
         return self.weight
+
+    def kernel_form(self) -> NormForm | None:
+        """This norm as the fused kernels know it, or None (statistics shared between ranks)."""
+        shared = self.sync and dist.is_initialized() and dist.get_world_size() > 1
+        if shared or not states_its_own(self, "normalise"):
+            return None
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        return NormForm(
+            self.gain(), self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps
+        )
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return over_time(self.normalise, x_seq)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,11 +13,6 @@ class Objective(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Loss:
         raise NotImplementedError(f"{type(self).__name__} must define forward(logits, target)")
-
-
-def full_precision(logits: Tensor) -> Tensor:
-    """Logits in at least fp32 (bf16 means over T lose digits)."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def as_probabilities(target: Tensor, logits: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.objectives.base import Loss, Objective, full_precision
+from snnbench.objectives.base import Loss, Objective
+from snnbench.temporal import full_precision
 
 
 class MeanCE(Objective):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.objectives.base import Loss, Objective, as_probabilities, full_precision
+from snnbench.objectives.base import Loss, Objective, as_probabilities
+from snnbench.temporal import full_precision
 
 
 class MeanMSE(Objective):

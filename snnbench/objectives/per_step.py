@@ -12,7 +12,8 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.objectives.base import Loss, Objective, as_probabilities, full_precision, per_step_cross_entropy
+from snnbench.objectives.base import Loss, Objective, as_probabilities, per_step_cross_entropy
+from snnbench.temporal import full_precision
 
 
 class PerStep(Objective):

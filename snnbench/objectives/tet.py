@@ -12,7 +12,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.objectives.base import Loss, Objective, full_precision, per_step_cross_entropy
+from snnbench.objectives.base import Loss, Objective, per_step_cross_entropy
+from snnbench.temporal import full_precision
 
 
 class TET(Objective):

@@ -13,6 +13,8 @@ Outcome = tuple[Tensor, Tensor, dict[str, Tensor]]
 class Rule:
     """Owns the order of forward, backward and optimiser step; knows neither the objective nor the trainer."""
 
+    one_step_at_the_end = False  # one optimiser step a batch, after everything else: the rest may be a CUDA graph
+
     def prepare(self, model: nn.Module) -> None:
         """Called once after building; may set `synapse.mechanics`. Raises ConfigError if the model does not suit."""
 

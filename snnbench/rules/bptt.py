@@ -16,6 +16,8 @@ from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
 class BPTT(Rule):
     """One forward, one backward, one optimiser step a batch."""
 
+    one_step_at_the_end = True
+
     def train_batch(
         self,
         model: nn.Module,

@@ -62,6 +62,7 @@ class OTTT(Rule):
     ):
         self.variant, self.tau = variant, tau
         self.trace_first, self.trace_readout = trace_first, trace_readout
+        self.one_step_at_the_end = variant == "A"
 
     def prepare(self, model: nn.Module) -> None:
         """Give every synapse its trace.

@@ -13,9 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snnbench.neurons.base import full_precision
 from snnbench.synapses.base import Synapse
-from snnbench.temporal import active_states
+from snnbench.temporal import active_states, full_precision
 
 
 class _TracedContraction(torch.autograd.Function):

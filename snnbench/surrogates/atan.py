@@ -11,6 +11,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from snnbench.kernels.form import ATAN, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -27,3 +28,6 @@ class ATan(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return (self.alpha / 2) / (1 + (math.pi / 2 * self.alpha * x).square())
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(ATAN, self.alpha / 2, math.pi / 2 * self.alpha)

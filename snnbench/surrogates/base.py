@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels.form import SurrogateForm
+
 
 class _Spike(torch.autograd.Function):
     """s = H(x); ds/dx is replaced by `surrogate.derivative(x)`."""
@@ -31,6 +33,10 @@ class Surrogate(nn.Module):
     def derivative(self, x: Tensor) -> Tensor:
         """The value used for ds/dx at x = u - v_th, elementwise."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
+
+    def kernel_form(self) -> SurrogateForm | None:
+        """The derivative as the fused kernels know it, or None: neurons with this surrogate run as plain PyTorch."""
+        return None
 
     def forward(self, x: Tensor, strict: bool = False) -> Tensor:
         return _Spike.apply(x, self, strict)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from snnbench.kernels.form import FAST_SIGMOID, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -29,3 +30,6 @@ class FastSigmoid(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return self.scale / (1 + self.beta * x.abs()).square()
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(FAST_SIGMOID, self.scale, self.beta)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from snnbench.kernels.form import RECTANGLE, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -26,3 +27,6 @@ class Rectangle(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return (x.abs() < self.width / 2).to(x.dtype) / self.width
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(RECTANGLE, self.width / 2, 1 / self.width)

@@ -11,6 +11,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from snnbench.kernels.form import SIGMOID, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -28,3 +29,6 @@ class Sigmoid(Surrogate):
     def derivative(self, x: Tensor) -> Tensor:
         s = torch.sigmoid(self.alpha * x)
         return self.alpha * s * (1 - s)
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(SIGMOID, self.alpha)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from torch import Tensor
 
+from snnbench.kernels.form import TRIANGLE, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -25,3 +26,6 @@ class Triangle(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return (self.gamma - x.abs()).clamp(min=0) / self.gamma**2
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(TRIANGLE, self.gamma, 1 / self.gamma**2)

@@ -1,0 +1,92 @@
+"""Which path runs: fused kernels on CUDA where they can stand in, else the plain PyTorch reference, said once.
+
+    with use("reference"): ...        # `kernels=reference` on the command line
+
+Models and rules never look here; `Neuron.forward` does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from snnbench.kernels.form import MembraneForm, NormForm
+
+_MODE: ContextVar[str] = ContextVar("snnbench_kernels", default="auto")
+log = logging.getLogger("snnbench.kernels")
+
+
+@contextmanager
+def use(mode: str) -> Iterator[None]:
+    """Run what is inside with `auto` (fused where possible), `reference`, or `fused` (also off CUDA: interpreter)."""
+    token = _MODE.set(mode)
+    try:
+        yield
+    finally:
+        _MODE.reset(token)
+
+
+def wanted(x: Tensor) -> bool:
+    """Whether kernels should run on this tensor at all; asked first because it is cheap."""
+    mode = _MODE.get()
+    return mode == "fused" or (mode == "auto" and x.is_cuda)
+
+
+def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
+    """Spikes of `neuron(norm(x_seq) + residual)` from the kernels, or None: take the reference path.
+
+    neuron: gives `kernel_form() -> MembraneForm | None`; norm: None or a module that may give
+    `kernel_form() -> NormForm | None`. A norm that cannot be fused runs by itself before the neuron's kernel.
+    """
+    form: MembraneForm | None = neuron.kernel_form()
+    if form is None or x_seq.dtype not in (torch.float32, torch.bfloat16, torch.float16) or not _triton():
+        _say_once(neuron, x_seq.dtype, form is None)
+        return None
+    from snnbench.kernels.fused import run as run_fused
+
+    norm_form: NormForm | None = None
+    if norm is not None:
+        make = getattr(norm, "kernel_form", None)
+        norm_form = make() if make is not None and not _hooked(norm) else None
+        if norm_form is None:
+            x_seq = norm(x_seq)
+    return run_fused(x_seq, residual, norm_form, form)
+
+
+def average_pool(x: Tensor, kernel: int) -> Tensor | None:
+    """Mean of every kernel x kernel window of `[B, C, H, W]` from the kernel, or None: take PyTorch's."""
+    if not (wanted(x) and _triton()):
+        return None
+    from snnbench.kernels import pooling
+
+    return pooling.AveragePool.apply(x, kernel) if pooling.fits(x, kernel) else None
+
+
+def _hooked(module: torch.nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+@cache
+def _triton() -> bool:
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        log.warning("Triton is not installed: neurons run as plain PyTorch (kernels=reference)")
+        return False
+    return True
+
+
+_said: set[str] = set()
+
+
+def _say_once(neuron, dtype: torch.dtype, unknown: bool) -> None:
+    why = f"{type(neuron).__name__} with {type(neuron.surrogate).__name__}" if unknown else f"dtype {dtype}"
+    if why not in _said:
+        _said.add(why)
+        log.warning(f"no fused kernel for {why}: this layer runs as plain PyTorch")

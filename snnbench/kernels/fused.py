@@ -1,0 +1,56 @@
+"""Fused norm + residual + neuron with its gradient; what `Neuron.forward` runs when `dispatch.fuses` allows it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnbench.kernels import ops  # noqa: F401  (registers torch.ops.snnbench)
+from snnbench.kernels.form import MembraneForm, NormForm
+from snnbench.kernels.layout import dense, like
+from snnbench.temporal import is_static
+
+OPS = torch.ops.snnbench
+
+
+class _Sequence(torch.autograd.Function):
+    """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and four numbers a channel for the backward."""
+
+    @staticmethod
+    def forward(ctx, x, residual, gain, bias, k, running_mean, running_var, time_steps, form, norm):
+        folded = None
+        if norm is not None:
+            folded = OPS.norm_fold(x, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
+        ctx.save_for_backward(x, residual, folded, k)
+        ctx.time_steps, ctx.form, ctx.training = time_steps, form, norm is not None and norm.training
+        return OPS.membrane_forward(x, residual, folded, k, time_steps, form.constants, form.codes)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, residual, folded, k = ctx.saved_tensors
+        g = like(g, x) if g.shape == x.shape else dense(g)
+        g_x, g_residual, grads, g_k = OPS.membrane_backward(
+            g, x, residual, folded, k, ctx.time_steps, ctx.training, ctx.form.constants, ctx.form.codes
+        )
+        if residual is not None and folded is None:
+            g_residual = g_x
+        normed = folded is not None
+        return (
+            g_x, g_residual if residual is not None else None, grads[0] if normed else None,
+            grads[1] if normed else None, g_k if k is not None else None, None, None, None, None, None,
+        )  # fmt: skip
+
+
+def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: MembraneForm) -> Tensor:
+    """Currents `[T, N, C, *]` (before the norm) to spikes of the same shape, dtype and layout.
+
+    A static sequence is read once and its gradient comes back summed over time.
+    """
+    time_steps = x_seq.shape[0]
+    if is_static(x_seq) and residual is None:
+        x = dense(x_seq[:1])
+    else:
+        x = dense(x_seq)
+        residual = None if residual is None else like(residual, x)
+    gain, bias, mean, var = (norm.gain, norm.bias, norm.running_mean, norm.running_var) if norm else (None,) * 4
+    return _Sequence.apply(x, residual, gain, bias, form.k, mean, var, time_steps, form, norm)
