@@ -9,7 +9,9 @@ import lightning as L
 import torch
 
 from snnbench.config.build import build_data, build_model
+from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
+from snnbench.kernels import use
 from snnbench.metrics.firing import FiringRates
 from snnbench.records import RunRecord
 from snnbench.train.run import build_task, measure, precision
@@ -19,17 +21,23 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
     """Accuracy, firing rates and operations of `checkpoint` on the test set; writes `folder`/eval.json.
 
     Raises:
-        ConfigError: the checkpoint does not belong to the recorded network.
+        ConfigError: the recorded configuration is damaged, or the checkpoint is, or it belongs to another network.
     """
     config = record.config
+    try:
+        check(config, record.choices)
+    except ConfigError as error:
+        raise ConfigError(f"{folder}/run.json holds no configuration that can be run: {error}") from None
+    state = _weights(checkpoint)
     model, rule = build_model(config)
     data = build_data(config)
     data.setup("validate")
     task = build_task(config, model, rule, data)
     try:
-        task.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise ConfigError(f"{checkpoint} does not fit the network of {folder}/run.json: {str(error)[:200]}") from None
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{checkpoint} does not fit the network of {folder}/run.json: {reason}") from None
     trainer = L.Trainer(
         accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
         devices=1,
@@ -40,8 +48,10 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         limit_val_batches=config["train"]["limit_test_batches"],
         use_distributed_sampler=False,
     )
-    with FiringRates(task.model) as firing:
+    with use(config["kernels"]), FiringRates(task.model) as firing:
         trainer.validate(task, datamodule=data, verbose=False)
+        task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
+        operations = measure(config, task, data) if config["measure"]["operations"] else {}
     meter = task.eval_meters["test"]
     found = {
         "checkpoint": str(checkpoint),
@@ -49,7 +59,16 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         "loss_test": meter.loss,
         "test_samples_per_s": meter.samples_per_s,
         "firing_rates": firing.rates(),
-        "operations": measure(config, task, data) if config["measure"]["operations"] else {},
+        "operations": operations,
     }
     (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
     return f"test accuracy {meter.accuracy:.2f} %  {folder / 'eval.json'}"
+
+
+def _weights(checkpoint: Path) -> dict:
+    try:
+        return dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
+        raise ConfigError(
+            f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): choose another or train again"
+        ) from None

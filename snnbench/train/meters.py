@@ -13,29 +13,25 @@ class Meter:
 
     def __init__(self) -> None:
         self.sums: Tensor | None = None
+        self.seen = 0
         self.seconds = 0.0
 
     def start(self) -> None:
-        self.sums, self.started = None, time.perf_counter()
+        self.sums, self.seen, self.started = None, 0, time.perf_counter()
 
     def add(self, loss: Tensor, readout: Tensor, target: Tensor) -> None:
         """readout: `[N, K]`; target: `[N]` or soft `[N, K]` (its largest class counts as right)."""
         hard = target.argmax(1) if target.ndim == 2 else target
         correct = (readout.argmax(1) == hard).sum()
-        batch = torch.stack(
-            [
-                loss.detach().double() * len(hard),
-                correct.double(),
-                torch.tensor(len(hard), dtype=torch.float64, device=loss.device),
-            ]
-        )
+        batch = torch.stack([loss.detach().double() * len(hard), correct.double()])
         self.sums = batch if self.sums is None else self.sums + batch
+        self.seen += len(hard)
 
     def stop(self, strategy=None) -> None:
         """Close the epoch: read the sums (over all ranks) and the clock."""
-        sums = (
-            self.sums if strategy is None or strategy.world_size == 1 else strategy.reduce(self.sums, reduce_op="sum")
-        )
+        sums = torch.cat([self.sums, self.sums.new_tensor([self.seen])])
+        if strategy is not None and strategy.world_size > 1:
+            sums = strategy.reduce(sums, reduce_op="sum")
         loss, self.correct, self.count = sums.tolist()
         self.seconds = time.perf_counter() - self.started
         self.loss, self.accuracy = loss / self.count, 100.0 * self.correct / self.count

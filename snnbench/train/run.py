@@ -15,11 +15,13 @@ from snnbench.config import identity
 from snnbench.config.build import build_data, build_model, instantiate
 from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
+from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
 from snnbench.train.loggers import close, loggers
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
+from snnbench.train.signals import sigterm_raises
 from snnbench.train.task import Task
 
 
@@ -37,6 +39,8 @@ def train(composed: Composed) -> Path:
     model, rule = build_model(config)
     data = build_data(config)
     data.setup("fit")
+    if torch.cuda.is_available() and config["train"]["accelerator"] != "cpu":
+        model.to(memory_format=torch.channels_last)  # what tensor cores read; the CPU keeps its bits
     task = build_task(config, model, rule, data)
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 
@@ -47,12 +51,15 @@ def train(composed: Composed) -> Path:
     trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
     started = time.perf_counter()
     try:
-        _reset_peak_memory()
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
-        write(run_dir, record | {"device": describe_device(trainer)})  # counting operations may take minutes
-        if config["measure"]["operations"] and trainer.is_global_zero:
-            record["operations"] = measure(config, task, data)
+        with use(config["kernels"]), sigterm_raises():
+            _reset_peak_memory()
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
+            record["data"]["resident"] = data.placement
+            write(run_dir, record | {"device": describe_device(trainer)})
+            if config["measure"]["operations"] and trainer.is_global_zero:
+                task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
+                record["operations"] = measure(config, task, data)
         record["status"] = "done"
     except (KeyboardInterrupt, SystemExit):
         record |= {"status": "interrupted", "error": "stopped by the user or the system"}
@@ -86,6 +93,7 @@ def build_task(config: dict, model, rule, data) -> Task:
         mix=getattr(data.augment, "mix", None),
         grad_clip=train["grad_clip"],
         check_every=config["log"]["every_n_steps"],
+        capture=config["kernels"] == "auto",
     )
 
 
@@ -128,7 +136,9 @@ def measure(config: dict, task: Task, data) -> dict:
             yield task.encoder(x[:left].to(device))
 
     constants = {"mac_pj": settings["mac_pj"], "ac_pj": settings["ac_pj"]}
-    return count_operations(task.model, sequences(), constants)
+    half = precision(config) == "bf16-mixed" and device.type == "cuda"
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        return count_operations(task.model, sequences(), constants)
 
 
 def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:

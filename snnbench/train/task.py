@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from snnbench import kernels
+from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, first_non_finite
 from snnbench.train.meters import Meter
 
@@ -21,7 +23,8 @@ class Task(L.LightningModule):
 
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
     mix: None or `(x, y, num_classes, generator) -> (x, soft targets)`; optimizer: model -> torch optimiser;
-    schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None.
+    schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
+    forward and backward as a CUDA graph.
     """
 
     EVAL_SETS = ("test", "val")
@@ -40,12 +43,15 @@ class Task(L.LightningModule):
         mix=None,
         grad_clip: float | None = None,
         check_every: int = 50,
+        capture: bool = False,
     ):
         super().__init__()
         self.automatic_optimization = False
         self.model, self.objective, self.encoder = model, objective, encoder
         self.rule, self.make_optimizer, self.schedule, self.mix = rule, optimizer, schedule, mix
         self.num_classes, self.seed, self.grad_clip, self.check_every = num_classes, seed, grad_clip, check_every
+        self.capture = capture
+        self._captured: CapturedBatch | None = None
         self.train_meter = Meter()
         self.eval_meters: dict[str, Meter] = {}
 
@@ -58,6 +64,14 @@ class Task(L.LightningModule):
         per_epoch = self.trainer.num_training_batches if self.schedule.interval == "step" else 1
         return self.schedule.factor(count / per_epoch)
 
+    def on_fit_start(self) -> None:
+        alone = self.trainer.world_size == 1
+        if self.capture and alone and self.device.type == "cuda" and self.rule.one_step_at_the_end:
+            self._captured = CapturedBatch(self.model, self._forward_backward)
+
+    def on_fit_end(self) -> None:
+        self._captured = None
+
     def on_train_epoch_start(self) -> None:
         self.train_meter.start()
 
@@ -66,19 +80,32 @@ class Task(L.LightningModule):
         soft = self._mixed(x, target, batch_index)
         x, target = soft if soft is not None else (x, target)
         optimizer = self.optimizers()
-        logits, loss, _ = self.rule.train_batch(
-            self.model,
-            self.encoder(x),
-            loss_of=lambda logits: self.objective(logits, target),
-            backward=self.manual_backward,
-            optimizer_step=lambda: self._step(optimizer),
-            zero_grad=optimizer.zero_grad,
-        )
+        readout, loss = self._train_batch(x, target, optimizer)
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
-        self.train_meter.add(loss, logits.mean(0), target)
+        self.train_meter.add(loss, readout, target)
         if (batch_index + 1) % self.check_every == 0 or self.device.type == "cpu":
             self._refuse_non_finite(loss, x)
+
+    def _train_batch(self, x: Tensor, target: Tensor, optimizer) -> tuple[Tensor, Tensor]:
+        """(mean logits `[N, K]`, loss), detached, after the optimiser's step."""
+        if self._captured is not None and self._captured.fits(x, target):
+            found = self._captured(x, target)
+            if found is not None:
+                self._step(optimizer)
+                return found
+        steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
+        return self._run_rule(x, target, backward=self.manual_backward, **steps)
+
+    def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
+        logits, loss, _ = self.rule.train_batch(
+            self.model, self.encoder(x), loss_of=lambda logits: self.objective(logits, target), **calls
+        )
+        return logits.mean(0), loss
+
+    def _forward_backward(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What a CUDA graph holds: all of the rule but the optimiser's step, which comes last and once."""
+        return self._run_rule(x, target, backward=Tensor.backward, optimizer_step=_nothing, zero_grad=_nothing)
 
     def _mixed(self, x: Tensor, target: Tensor, batch_index: int):
         if self.mix is None or not self.mix.active(self.current_epoch):
@@ -89,14 +116,14 @@ class Task(L.LightningModule):
 
     def _step(self, optimizer) -> None:
         if self.grad_clip is not None:
-            self.clip_gradients(optimizer, gradient_clip_val=self.grad_clip, gradient_clip_algorithm="norm")
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.grad_clip)
         optimizer.step()
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:
         if not torch.isfinite(loss):
-            raise NonFiniteLoss(
-                float(loss), self.global_step, self.current_epoch, first_non_finite(self.model, self.encoder(x))
-            )
+            with kernels.use("reference"):  # every layer by itself
+                layer = first_non_finite(self.model, self.encoder(x))
+            raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
 
     def on_train_epoch_end(self) -> None:
         if self.schedule.interval == "epoch":
@@ -117,3 +144,7 @@ class Task(L.LightningModule):
         for name, meter in self.eval_meters.items():
             meter.stop(self.trainer.strategy)
             self.log(f"acc_{name}", meter.accuracy, sync_dist=False, rank_zero_only=False)
+
+
+def _nothing() -> None:
+    """The optimiser's part while a graph is captured."""

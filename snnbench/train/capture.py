@@ -1,0 +1,103 @@
+"""One batch's forward and backward as a CUDA graph: the GPU replays a thousand kernel launches as one.
+
+Python runs once, at capture; what it computes from Python numbers is frozen then (a component whose numbers change
+while training must call for a new capture by `CapturedBatch.forget`). The optimiser step stays outside, so learning
+rates, clipping and Lightning's bookkeeping are as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+log = logging.getLogger("snnbench.train")
+
+WARM_UP = 2  # runs before the capture: compile kernels, let cuDNN choose, create cuBLAS workspaces
+MOST_SHAPES = 2  # whole batches with hard and with soft targets; a smaller last batch runs eagerly
+
+
+@dataclass
+class _Graph:
+    graph: torch.cuda.CUDAGraph
+    x: Tensor
+    target: Tensor
+    outputs: tuple[Tensor, ...]
+    gradients: list[Tensor | None]
+
+
+class CapturedBatch:
+    """Calls `forward_backward(x, target) -> outputs`, captured once for each shape of batch.
+
+    After a call every parameter's `.grad` holds this batch's gradient (not added to an older one). The outputs are
+    overwritten by the next call. `forward_backward` must not synchronise with the host.
+    """
+
+    def __init__(self, model: nn.Module, forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, ...]]):
+        self.model, self.forward_backward = model, forward_backward
+        self._graphs: dict[tuple, _Graph] = {}
+        self._refused = False
+
+    def fits(self, x: Tensor, target: Tensor) -> bool:
+        """Whether a batch of this shape has a graph or may get one."""
+        return not self._refused and (self._key(x, target) in self._graphs or len(self._graphs) < MOST_SHAPES)
+
+    def forget(self) -> None:
+        """Drop all graphs; the next call captures anew."""
+        self._graphs.clear()
+
+    def __call__(self, x: Tensor, target: Tensor) -> tuple[Tensor, ...] | None:
+        """Outputs of this batch, or None if it cannot be captured (said once; nothing has changed then)."""
+        key = self._key(x, target)
+        if key not in self._graphs:
+            try:
+                self._graphs[key] = self._capture(x, target)
+            except RuntimeError as error:
+                self._refused = True
+                self.model.zero_grad(set_to_none=True)
+                log.warning(f"the training step cannot be captured as a CUDA graph and runs eagerly: {error}")
+                return None
+        found = self._graphs[key]
+        found.x.copy_(x, non_blocking=True)
+        found.target.copy_(target, non_blocking=True)
+        found.graph.replay()
+        for parameter, gradient in zip(self.model.parameters(), found.gradients):
+            parameter.grad = gradient
+        return found.outputs
+
+    @staticmethod
+    def _key(x: Tensor, target: Tensor) -> tuple:
+        return (x.shape, x.stride(), x.dtype, target.shape, target.dtype)
+
+    def _run(self, x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        self.model.zero_grad(set_to_none=True)
+        enabled = torch.is_autocast_enabled("cuda")
+        # a weight cast before the capture must not be found in autocast's cache inside it
+        with torch.autocast("cuda", torch.get_autocast_dtype("cuda"), enabled=enabled, cache_enabled=False):
+            return self.forward_backward(x, target)
+
+    def _capture(self, x: Tensor, target: Tensor) -> _Graph:
+        """Warm up on a side stream, put buffers and generator back, and record."""
+        x, target = x.clone(), target.clone()
+        buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        generator = torch.cuda.get_rng_state(x.device)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    self._run(x, target)
+        finally:
+            torch.cuda.current_stream().wait_stream(stream)
+            for buffer, before in buffers:
+                buffer.copy_(before)
+            torch.cuda.set_rng_state(generator, x.device)
+        self.model.zero_grad(set_to_none=True)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            outputs = self._run(x, target)
+        return _Graph(graph, x, target, outputs, [parameter.grad for parameter in self.model.parameters()])
