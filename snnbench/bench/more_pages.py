@@ -1,0 +1,151 @@
+"""The other parts of bench.md: rooflines, scaling curves, the survey's speed study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snnbench.bench.pages import PLACE, cell, place_title
+from snnbench.bench.results import BASELINE, OK, WAY, latest, load, number
+from snnbench.tables.render import EMPTY, escape_markdown, markdown_rows
+from snnbench.tables.reported import Reported
+
+Rows = list[dict[str, str]]
+THEIRS = ("train_speed", "test_speed", "gpu_memory")  # quantities of the survey's rows, beside ours in this order
+
+
+def kernel_lines(folder: Path) -> list[str]:
+    """One line a kernel, dtype and layout: its share of copy bandwidth, and the reference path's time."""
+    lines = []
+    for title, rows in _by_place(latest(load(folder, "kernels"), (*PLACE, "kernel", *WAY, "shape"))):
+        reference = {_kind(row): row for row in rows if row["engine"] == "reference"}
+        cells = []
+        for row in (row for row in rows if row["engine"] != "reference"):
+            other = number(reference.get(_kind(row)), "ms_median")
+            ms, share = number(row, "ms_median"), number(row, "share_of_copy")
+            share_text = EMPTY if share is None else f"{100 * share:.0f} %"
+            cells.append(
+                [row["kernel"], f"{row['precision']} {row['layout']}", row["bytes_per_element"], cell(ms, 3),
+                 cell(number(row, "gb_per_s"), 0), share_text, cell(other, 3), cell(ms and other and other / ms, 2)]
+            )  # fmt: skip
+        columns = [
+            "kernel",
+            "tensor",
+            "bytes an element",
+            "ms",
+            "GB/s",
+            "of copy speed",
+            "reference ms",
+            "reference / ours",
+        ]
+        shapes = ", ".join(dict.fromkeys(row["shape"] for row in rows))
+        lines += [f"## Kernels against copy bandwidth: {escape_markdown(title)}", "", f"Tensor {shapes}.", ""]
+        lines += [*markdown_rows(columns, cells), ""]
+    return lines
+
+
+def scaling_lines(folder: Path) -> list[str]:
+    """One table a curve: milliseconds and GiB at every point, ours and the reference path."""
+    lines = []
+    for title, rows in _by_place(latest(load(folder, "scaling"), (*PLACE, "curve", "value", *WAY))):
+        lines += [f"## Scaling: {escape_markdown(title)}", ""]
+        for curve in dict.fromkeys(row["curve"] for row in rows):
+            of_curve = [row for row in rows if row["curve"] == curve]
+            engines = list(dict.fromkeys(row["engine"] for row in of_curve))
+            found = {(row["value"], row["engine"]): row for row in of_curve}
+            cells = [
+                [value]
+                + [
+                    cell(number(found.get((value, engine)), column), 3)
+                    for column in ("ms_median", "peak_gib")
+                    for engine in engines
+                ]
+                for value in sorted({row["value"] for row in of_curve}, key=int)
+            ]
+            columns = [curve, *(f"{engine} {unit}" for unit in ("ms", "peak GiB") for engine in engines)]
+            lines += [*markdown_rows(columns, cells), ""]
+    return lines
+
+
+def survey_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
+    return [*_net_lines(folder, reported), *_layer_lines(folder)]
+
+
+def _net_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
+    """The survey's speed rows: its CSNN with each neuron, beside its own figures where it has that neuron."""
+    lines = []
+    rows_of = _by_place(latest(load(folder, "survey_nets"), (*PLACE, "neuron", "phase", *WAY)))
+    for title, rows in rows_of:
+        cells = []
+        for neuron in dict.fromkeys(row["neuron"] for row in rows):
+            train, test = (_fastest(rows, neuron, phase) for phase in ("train", "test"))
+            peak = number(train, "peak_gib")
+            measured = [number(train, "samples_per_s"), number(test, "samples_per_s"), peak and peak * 1024]
+            theirs = [reported.get(f"survey/cifar10/{neuron}/{name}") for name in THEIRS]
+            numbers = [row.number if row and rows[0]["size"] == "full" else None for row in theirs]
+            cells.append([neuron, *(cell(value, 0) for pair in zip(measured, numbers) for value in pair)])
+        columns = ["neuron", "train samples/s", "survey", "test samples/s", "survey", "train peak MiB", "survey (MB)"]
+        lines += [
+            f"## The survey's speed rows, its CSNN: {escape_markdown(title)}",
+            "",
+            *markdown_rows(columns, cells),
+            "",
+        ]
+        lines += [
+            *_refused(rows),
+            "The survey's figures are from its authors' GPU, whole epochs with data loading.",
+            "",
+        ]
+    return lines
+
+
+def _layer_lines(folder: Path) -> list[str]:
+    """The survey's speed study: how many times faster than the LIF walked step by step, by T."""
+    lines = []
+    keys = (*PLACE, "neuron", "engine", "time_steps", "power", "phase")
+    for title, rows in _by_place(latest(load(folder, "survey_speed"), keys)):
+        lines += [f"## The survey's speed study, one fp32 layer: {escape_markdown(title)}", ""]
+        lines += [
+            "Times faster than a LIF walked step by step with scripted charge and reset (the survey's baseline).",
+            "",
+        ]
+        found = {(row["engine"], row["neuron"], row["time_steps"], row["power"], row["phase"]): row for row in rows}
+        steps = sorted({row["time_steps"] for row in rows}, key=int)
+        layers = list(dict.fromkeys((row["engine"], row["neuron"]) for row in rows if row["engine"] != BASELINE))
+        for power in sorted({row["power"] for row in rows}, key=int):
+            for phase in dict.fromkeys(row["phase"] for row in rows):
+                cells = []
+                for engine, neuron in layers:
+                    ratios = []
+                    for step in steps:
+                        baseline = number(found.get((BASELINE, "lif", step, power, phase)), "ms_median")
+                        ms = number(found.get((engine, neuron, step, power, phase)), "ms_median")
+                        ratios.append(cell(baseline and ms and baseline / ms, 2))
+                    cells.append([neuron if engine == "ours" else f"{engine} {neuron}", *ratios])
+                lines += [f"N = 2^{int(power) + 1}, {phase}:", ""]
+                lines += [*markdown_rows(["neuron", *(f"T {step}" for step in steps)], cells), ""]
+        lines += _refused(rows)
+    return lines
+
+
+def _refused(rows: Rows) -> list[str]:
+    """One line for each neuron that could not be measured."""
+    found = {(row["engine"], row["neuron"]): row for row in rows if row["status"] != OK}
+    texts = [f"{engine} {neuron}: {row['status']}. {row['sentence']}" for (engine, neuron), row in found.items()]
+    return [*(f"- {escape_markdown(text)}" for text in texts), *([""] if texts else [])]
+
+
+def _fastest(rows: Rows, neuron: str, phase: str) -> dict[str, str] | None:
+    found = [row for row in rows if row["neuron"] == neuron and row["phase"] == phase and row["status"] == OK]
+    return min(found, key=lambda row: float(row["ms_median"]), default=None)
+
+
+def _by_place(rows: Rows) -> list[tuple[str, Rows]]:
+    """(title, rows) of each device and size."""
+    places = dict.fromkeys(tuple(row[key] for key in PLACE) for row in rows)
+    return [
+        (place_title(*place), [row for row in rows if tuple(row[key] for key in PLACE) == place]) for place in places
+    ]
+
+
+def _kind(row: dict[str, str]) -> tuple[str, ...]:
+    return row["kernel"], row["precision"], row["layout"], row["shape"]

@@ -1,0 +1,107 @@
+"""The same architectures built from somebody else's layers.
+
+Our models ask a `Parts` for their layers and never name a class, so a peer's network is our model built from the
+peer's convolutions, norms and neurons: same graph, same state-dict keys, same weights. Its units do not pass through
+our `Unit`, whose fused path is the very thing to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.bench.step import count
+from snnbench.bench.works import Work
+from snnbench.config.build import build_model, instantiate
+from snnbench.models.parts import Parts, Site, _bias
+
+
+class PeerUnit(nn.Module):
+    """synapse -> norm (-> pool) (-> + residual) -> neuron, one after the other."""
+
+    def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, pool: nn.Module | None = None):
+        super().__init__()
+        self.synapse, self.norm, self.pool, self.neuron = synapse, norm, pool, neuron
+
+    def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+        current = self.norm(self.synapse(x_seq))
+        if self.pool is not None:
+            current = self.pool(current)
+        if residual is not None:
+            current = current + residual
+        return self.neuron(current)
+
+
+class PeerProjection(nn.Module):
+    """synapse -> norm."""
+
+    def __init__(self, synapse: nn.Module, norm: nn.Module):
+        super().__init__()
+        self.synapse, self.norm = synapse, norm
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.norm(self.synapse(x_seq))
+
+
+class PeerParts(Parts):
+    """Parts whose `norm_factory(site, dims)` also learns how many spatial axes there are (1-d and 2-d classes)."""
+
+    def unit(self, c_in: int, c_out: int, kernel: int = 3, *, branches: int = 1, zero_init: bool = False,
+             bias: bool | None = None, pool: nn.Module | None = None, dims: int = 2, **conv) -> PeerUnit:  # fmt: skip
+        synapse, norm = self._pair(c_in, c_out, kernel, bias, dims, conv)
+        return PeerUnit(synapse, norm, self.neuron(c_out), pool)
+
+    def projection(self, c_in: int, c_out: int, kernel: int = 1, *, branches: int = 1, zero_init: bool = False,
+                   bias: bool | None = None, dims: int = 2, **conv) -> PeerProjection:  # fmt: skip
+        return PeerProjection(*self._pair(c_in, c_out, kernel, bias, dims, conv))
+
+    def linear_unit(self, c_in: int, c_out: int, *, bias: bool = True) -> PeerUnit:
+        return PeerUnit(self.linear(c_in, c_out, bias=bias), nn.Identity(), self.neuron(c_out))
+
+    def _pair(self, c_in: int, c_out: int, kernel: int, bias: bool | None, dims: int, conv: dict):
+        norm = self.norm_factory(Site(c_out, self.time_steps), dims)
+        return self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), dims=dims, **conv), norm
+
+
+def peer_net(
+    work: Work, neuron: Callable[[dict, dict], nn.Module], norm: Callable[[Site, int], nn.Module], synapse: object
+) -> nn.Module:
+    """Our model of `work` from a peer's layers, with the weights of ours (seed 0).
+
+    neuron: (neuron section of the config, changes) -> layer; norm: (site, dims) -> layer.
+
+    Raises:
+        ValueError: the peer's network is not the same architecture.
+    """
+    config = work.config()
+    parts = PeerParts(
+        neuron_factory=lambda site, **changes: neuron({**config["neuron"], **changes}, config["surrogate"]),
+        norm_factory=norm,
+        synapse=synapse,
+        time_steps=config["T"],
+    )
+    data = config["data"]
+    model = instantiate(config["model"], parts, in_shape=tuple(data["shape"]), num_classes=data["num_classes"])
+    torch.manual_seed(0)
+    ours, _ = build_model(config)
+    model.load_state_dict(ours.state_dict(), strict=True)
+    if count(model) != count(ours):
+        raise ValueError(f"{work.name}: {count(model)} parameters of the peer for {count(ours)} of ours")
+    return model
+
+
+def require_lif(neuron: dict, surrogate: dict) -> None:
+    """The peers here know one neuron: LIF with a hard detached reset to 0, ATan. Raises ValueError for another."""
+    known = {
+        "decay_input": True,
+        "reset": "hard",
+        "v_reset": 0.0,
+        "detach_reset": True,
+        "strict": False,
+        "amplitude": 1.0,
+    }
+    other = {key: neuron.get(key) for key, value in known.items() if neuron.get(key) != value}
+    if other or not surrogate["_target_"].endswith(".ATan"):
+        raise ValueError(f"the peers are built for LIF with ATan, not for {other or surrogate['_target_']}")

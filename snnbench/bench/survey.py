@@ -1,0 +1,153 @@
+"""The survey's speed measurements with our neurons (Fang et al., Chinese Journal of Computers 2025, folder `speed`).
+
+* `survey_speed`: one layer of N = 2 * 2^power neurons, fp32, T steps; training is forward and backward of the sum,
+  test is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline)
+  and with SpikingJelly's fused LIF.
+* `survey_nets`: its CSNN on CIFAR-10's shape with each neuron, samples/s in training and test and peak memory: the
+  speed rows of its CIFAR-10 table.
+
+Every neuron of `configs/neuron` takes part; one that does not fit becomes a row that says why.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.bench.clock import Effort
+from snnbench.bench.engines import ours, spikingjelly
+from snnbench.bench.engines.eager import _ATan
+from snnbench.bench.results import BASELINE
+from snnbench.bench.session import Session
+from snnbench.bench.step import Prepared, Variant, autocast, batch_of, count, kernel_path
+from snnbench.bench.works import Work, section
+from snnbench.config.build import instantiate
+from snnbench.config.catalogue import options
+from snnbench.config.compose import compose
+
+PHASES = ("train", "test")
+
+
+def run_survey_speed(session: Session) -> None:
+    """One layer alone, by power, T, neuron and phase; returns early when the time is over."""
+    node = section("survey_speed", session.size)
+    effort = Effort(node["repeats"], warmup=3, seconds=0)
+    for power in node["powers"]:
+        for time_steps in node["time_steps"]:
+            for engine, neuron, build in _layers(node["overrides"], 2 * 2**power, time_steps):
+                for phase in PHASES:
+                    if session.is_over:
+                        return
+                    shape = (time_steps, 1, 2 * 2**power)
+                    row = session.attempt(lambda: _layer(build, shape, phase, session.device), 1, effort)  # noqa: B023
+                    row |= {"neuron": neuron, "engine": engine, "precision": "fp32", "layout": "contiguous"}
+                    row |= {"time_steps": time_steps, "power": power, "phase": phase}
+                    session.record(
+                        "survey_speed", row, f"survey speed N=2^{power + 1} T={time_steps} {engine} {neuron} {phase}"
+                    )
+
+
+def run_survey_nets(session: Session) -> None:
+    """The survey's network with each neuron; returns early when the time is over."""
+    node = section("survey_nets", session.size)
+    variant = Variant("fp32" if session.device.type == "cpu" else "bf16", mode="eager")
+    for neuron in options("neuron"):
+        work = Work("survey_nets", neuron, (*node["overrides"], f"neuron={neuron}"), batch=node["batch"])
+        for phase in PHASES:
+            for mode in ours.modes(session.device) if phase == "train" else (variant.mode,):
+                if session.is_over:
+                    return
+                way = Variant(variant.precision, variant.layout, mode)
+                make = ours.prepare if phase == "train" else _test
+                row = session.attempt(lambda: make(work, way, session.device), work.batch)  # noqa: B023
+                row |= {"neuron": neuron, "engine": "ours", **asdict(way), "batch": work.batch, "phase": phase}
+                session.record("survey_nets", row, f"survey CSNN {neuron} {phase} {mode}")
+
+
+def _layers(overrides: list[str], channels: int, time_steps: int) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
+    """(engine, neuron, build) of the baseline, SpikingJelly and all of ours."""
+    plain = compose([*overrides, "neuron=lif"]).config
+    yield BASELINE, "lif", lambda: JitLIF(plain["neuron"]["tau"], plain["surrogate"]["alpha"])
+    yield "spikingjelly", "lif", lambda: _SpikingJellyLayer(spikingjelly.lif_node(plain["neuron"], plain["surrogate"]))
+    for name in options("neuron"):
+        yield (
+            "ours",
+            name,
+            lambda name=name: ours.neuron_of(
+                compose([*overrides, f"neuron={name}", f"T={time_steps}"]).config, channels, time_steps
+            ),
+        )
+
+
+def _layer(build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, device: torch.device) -> Prepared:
+    layer = build().to(device).train(phase == "train")
+    x = torch.rand(shape, device=device, requires_grad=phase == "train")
+    wanted = [x, *layer.parameters()]
+
+    def train() -> None:
+        torch.autograd.grad(layer(x).sum(), wanted)
+
+    def test() -> None:
+        with torch.no_grad():
+            layer(x)
+
+    return Prepared(train if phase == "train" else test)
+
+
+def _test(work: Work, variant: Variant, device: torch.device) -> Prepared:
+    """Forward in evaluation mode, without gradients."""
+    config = work.config()
+    torch.manual_seed(0)
+    model = ours.net_in_layout(ours.build_model(config)[0], device, variant.layout).eval()
+    x, _ = batch_of(work, config, device, variant.layout)
+    x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
+
+    def step() -> Tensor:
+        with torch.no_grad(), kernel_path("auto"), autocast(device, variant.precision):
+            return model(x_seq).mean(0)
+
+    return Prepared(step, count(model))
+
+
+class _SpikingJellyLayer(nn.Module):
+    """Its node from rest at each call."""
+
+    def __init__(self, node: nn.Module):
+        super().__init__()
+        self.node = node
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        self.node.reset()
+        return self.node(x_seq)
+
+
+def _charge(x: Tensor, v: Tensor, tau: float) -> Tensor:
+    return v + (x - v) / tau
+
+
+def _reset(h: Tensor, s: Tensor) -> Tensor:
+    return (1.0 - s) * h
+
+
+class JitLIF(nn.Module):
+    """LIF walked step by step, charge and reset scripted (`torch.jit.script`), threshold 1, reset detached."""
+
+    def __init__(self, tau: float, alpha: float):
+        super().__init__()
+        self.tau, self.alpha = tau, alpha
+        with warnings.catch_warnings():  # torch.jit is deprecated, and it is the survey's baseline
+            warnings.simplefilter("ignore")
+            self.charge, self.reset = torch.jit.script(_charge), torch.jit.script(_reset)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        v, spikes = torch.zeros_like(x_seq[0]), []
+        for x in x_seq:
+            h = self.charge(x, v, self.tau)
+            s = _ATan.apply(h - 1.0, self.alpha)
+            v = self.reset(h, s.detach())
+            spikes.append(s)
+        return torch.stack(spikes)

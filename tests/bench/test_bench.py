@@ -1,0 +1,199 @@
+"""`snnbench bench` on the CPU in tiny size: rows, pages, errors, refusals."""
+
+import csv
+
+import pytest
+import torch
+
+from snnbench.bench import scaling, survey
+from snnbench.bench.clock import Effort, measure
+from snnbench.bench.engines import eager, ours
+from snnbench.bench.kernels import run_kernels
+from snnbench.bench.pages import write_page
+from snnbench.bench.plots import write_plots
+from snnbench.bench.results import FILES, append, latest, load
+from snnbench.bench.session import Session
+from snnbench.bench.table import run_table
+from snnbench.bench.works import bench_config, load_work
+from snnbench.cli.main import main
+from snnbench.config.errors import ConfigError
+from snnbench.config.paths import results_dir
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(CPU, tmp_path, "tiny", Effort(2, warmup=0, seconds=0), say=lambda text: None)
+
+
+def test_the_command_measures_and_renders(tmp_path, capsys):
+    code = main(
+        ["bench", "size=tiny", "device=cpu", f"out={tmp_path}", "work=csnn,lif_fp32", "engine=ours,eager,floor"]
+    )
+    assert code == 0
+    with (tmp_path / "bench.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == FILES["bench"]
+    assert {(row["work"], row["engine"]) for row in rows} == {
+        (work, engine) for work in ("csnn", "lif_fp32") for engine in ("ours", "eager", "floor")
+    }
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(float(row["ms_p10"]) <= float(row["ms_median"]) <= float(row["ms_p90"]) for row in rows)
+    assert rows[0]["parameters"] == rows[1]["parameters"]
+    assert "csnn ours fp32" in capsys.readouterr().out
+
+    page = (tmp_path / "bench.md").read_bytes()
+    assert b"| csnn (tiny) | samples/s |" in page
+    (tmp_path / "bench.md").unlink()
+    assert main(["bench", f"out={tmp_path}", "render=true"]) == 0
+    assert (tmp_path / "bench.md").read_bytes() == page
+    assert len(load(tmp_path, "bench")) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory"),
+        (ImportError("no module"), "not installed"),
+        (ConfigError("does not fit"), "refused"),
+        (RuntimeError("broken\nsecond line"), "failed"),
+    ],
+)
+def test_an_engine_that_fails_is_a_row(session, monkeypatch, error, status):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(eager, "prepare", fail)
+    run_table(session, ["lif_fp32"], ["eager", "ours"])
+    failed, measured = load(session.out, "bench")
+    assert failed["status"] == status
+    assert failed["sentence"] == f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    assert measured["status"] == "ok"
+    write_page(session.out)
+    assert f"lif\\_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("work=cnn", "work=cnn is nothing to measure: the nearest is csnn"),
+        ("engine=our", "engine=our is no engine: the nearest is ours"),
+        ("size=small", "size=small must be one of full, tiny"),
+        ("repeats=0", "repeats=0 must be a whole number above 0"),
+        ("limit_s=soon", "limit_s=soon must be a number above 0"),
+        ("works=csnn", "'works=csnn' is not understood"),
+    ],
+)
+def test_wrong_arguments_are_refused(argument, sentence, capsys, tmp_path):
+    assert main(["bench", argument, f"out={tmp_path}"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_render_is_said(tmp_path, capsys):
+    assert main(["bench", "render=true", f"out={tmp_path}"]) == 2
+    assert "holds no CSV" in capsys.readouterr().err
+
+
+def test_no_measurement_starts_after_the_limit(session):
+    session.limit_s = 0.0
+    run_table(session, ["lif_fp32"], ["ours"])
+    run_kernels(session)
+    assert all(row["kernel"] == "copy" for row in load(session.out, "kernels"))
+    assert not load(session.out, "bench")
+
+
+def test_a_training_step_can_be_replaced(session, monkeypatch):
+    made = []
+
+    def mine(model, optimizer, x_seq, target, precision):
+        made.append((tuple(x_seq.shape), tuple(target.shape), precision))
+        return lambda: None
+
+    monkeypatch.setitem(ours.STEPS, "eager", mine)
+    run_table(session, ["csnn"], ["ours"])
+    assert made == [((2, 4, 3, 16, 16), (4,), "fp32")]
+    assert load(session.out, "bench")[0]["status"] == "ok"
+
+
+def test_a_network_of_another_size_is_no_measurement(session):
+    from dataclasses import replace
+
+    work = replace(load_work("csnn", "tiny"), parameters=1)
+    with pytest.raises(ValueError, match="1 were expected"):
+        ours.prepare(work, ours.variants(work, CPU, False)[0], CPU)
+
+
+def test_kernels_scaling_and_survey(session, monkeypatch):
+    node = bench_config()["scaling"]
+    monkeypatch.setitem(bench_config(), "scaling", {curve: node[curve] for curve in ("T", "batch")})
+    monkeypatch.setitem(bench_config()["kernels"], "dtypes", ["fp32"])
+    monkeypatch.setattr(survey, "options", lambda axis: ["lif", "plif"])
+    run_kernels(session)
+    scaling.run_scaling(session)
+    survey.run_survey_speed(session)
+    survey.run_survey_nets(session)
+    for name in ("kernels", "scaling", "survey_speed", "survey_nets"):
+        rows = load(session.out, name)
+        assert {row["status"] for row in rows if row["engine"] != "spikingjelly"} == {"ok"}, name
+    lif = next(row for row in load(session.out, "kernels") if row["kernel"] == "lif_train")
+    elements = 2 * 4 * 8 * 8 * 8
+    assert float(lif["gb_per_s"]) == pytest.approx(elements * 5 * 4 / float(lif["ms_median"]) / 1e6, rel=1e-4)
+    (page,) = write_page(session.out)
+    for heading in ("Kernels against copy bandwidth", "Scaling", "speed rows", "speed study"):
+        assert heading in page.read_text()
+    pytest.importorskip("matplotlib")
+    (plot,) = write_plots(session.out)
+    once = plot.read_bytes()
+    write_plots(session.out)
+    assert plot.read_bytes() == once
+
+
+def test_ottt_can_be_measured():
+    work = scaling._work("ottt_T", scaling.sized(bench_config()["scaling"]["ottt_T"], "tiny"), 2)
+    prepared = scaling.rule_step(work, ours.Variant("fp32"), CPU, "reference")
+    assert torch.isfinite(prepared.step())
+
+
+def test_the_latest_row_of_a_kind_counts_and_other_columns_are_refused(tmp_path):
+    for value in (1.0, 2.0):
+        append(tmp_path, "bench", {"work": "csnn", "engine": "ours", "status": "ok", "ms_median": value})
+    (row,) = latest(load(tmp_path, "bench"), ("work", "engine"))
+    assert row["ms_median"] == "2"
+    with pytest.raises(ValueError, match="no column nonsense"):
+        append(tmp_path, "bench", {"nonsense": 1})
+    (tmp_path / "bench.csv").write_text("a,b\n")
+    with pytest.raises(ConfigError, match="another version"):
+        load(tmp_path, "bench")
+
+
+def test_the_clock_takes_quantiles():
+    timing = measure(lambda: None, CPU, Effort(5, warmup=1, seconds=0))
+    assert timing.steps == 5
+    assert timing.ms_p10 <= timing.ms_median <= timing.ms_p90
+    assert timing.peak_gib is None
+
+
+def test_every_work_composes_in_both_sizes():
+    for size in ("full", "tiny"):
+        for name in bench_config()["works"]:
+            assert load_work(name, size).config()["model"]
+
+
+def test_the_committed_page_is_what_its_csvs_give(tmp_path):
+    folder = results_dir() / "bench"
+    if not any(folder.glob("*.csv")):
+        pytest.skip("no measurements are committed yet")
+    for path in folder.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (page,) = write_page(tmp_path)
+    assert page.read_text() == (folder / "bench.md").read_text(), "run `snnbench bench render=true`"

@@ -1,0 +1,113 @@
+"""Peers compute what we compute: same weights, same outputs, same gradients; and what the floor is made of."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from snnbench.bench.engines.eager import PlainLIF, plain_net, repeated
+from snnbench.bench.engines.floor import contractions, copy_step
+from snnbench.bench.engines.ours import neuron_of
+from snnbench.bench.peers import peer_net, require_lif
+from snnbench.bench.step import batch_of, count, kernel_path
+from snnbench.bench.survey import JitLIF
+from snnbench.bench.works import load_work, work_names
+from snnbench.config.build import build_model, instantiate
+
+NETS = [name for name in work_names() if not load_work(name, "tiny").is_layer]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def lively(name):
+    """A tiny work whose threshold is low enough for spikes to reach the readout."""
+    work = load_work(name, "tiny")
+    return replace(work, overrides=(*work.overrides, "neuron.v_th=0.2"))
+
+
+def outputs_and_gradient(model, x_seq):
+    """Logits and the gradient of the first weight, in training mode."""
+    logits = model.train()(x_seq)
+    weight = next(model.parameters())
+    (gradient,) = torch.autograd.grad(logits.float().mean(0).logsumexp(1).sum(), weight)
+    return logits, gradient
+
+
+def reference(work, x):
+    """Ours on the reference path with the weights that peers copy."""
+    config = work.config()
+    torch.manual_seed(0)
+    model, _ = build_model(config)
+    with kernel_path("reference"):
+        logits, gradient = outputs_and_gradient(model, instantiate(config["encoder"], time_steps=config["T"])(x))
+    assert gradient.any()
+    assert logits.std(1).amax() > 1e-3  # samples differ: spikes reach the readout
+    return model, logits, gradient
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_plain_pytorch_equals_our_reference(name):
+    work = lively(name)
+    x, _ = batch_of(work, work.config(), CPU, "contiguous")
+    ours, logits, gradient = reference(work, x)
+    plain = plain_net(work)
+    assert count(plain) == count(ours)
+    theirs, their_gradient = outputs_and_gradient(plain, repeated(x, work.config()["T"]))
+    torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(their_gradient, gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", NETS)
+def test_spikingjelly_equals_our_reference(name):
+    pytest.importorskip("spikingjelly")
+    from snnbench.bench.engines import spikingjelly
+
+    work = lively(name)
+    x, _ = batch_of(work, work.config(), CPU, "contiguous")
+    ours, logits, _ = reference(work, x)
+    net = peer_net(work, spikingjelly.lif_node, spikingjelly._norm, spikingjelly._Synapses())
+    assert count(net) == count(ours)
+    theirs, _ = outputs_and_gradient(net, repeated(x, work.config()["T"]))
+    torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_equal_ours():
+    config = load_work("lif_fp32", "tiny").config()
+    x = torch.randn(5, 2, 3, 4)
+    spikes = neuron_of(config, 3, 5)(x)
+    assert spikes.any()
+    assert torch.equal(PlainLIF(2.0, 1.0, 2.0)(x), spikes)
+    assert torch.equal(JitLIF(2.0, 2.0)(x), spikes)
+
+
+def test_a_peer_refuses_a_neuron_that_it_does_not_compute():
+    config = load_work("lif_fp32", "tiny").config()
+    with pytest.raises(ValueError, match="soft"):
+        require_lif({**config["neuron"], "reset": "soft"}, config["surrogate"])
+
+
+def test_the_floor_meets_a_static_image_once_and_every_other_layer_T_times():
+    work = load_work("csnn", "tiny")
+    first, *others = contractions(work)
+    time_steps = work.config()["T"]
+    assert first.shape == (work.batch, 3, 16, 16)
+    assert not first.needs_grad
+    assert [c.shape[0] for c in others] == [time_steps * work.batch] * 7
+    assert all(c.needs_grad for c in others)
+
+
+@pytest.mark.parametrize("passes", [2, 5])
+def test_copies_count_as_two_passes_each(passes, monkeypatch):
+    moved = []
+    original = torch.Tensor.copy_
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda a, b: (moved.append(2 * b.numel()), original(a, b))[1])
+    copy_step((4, 2), torch.float32, CPU, passes)()
+    assert sum(moved) == passes * 8
