@@ -7,7 +7,7 @@ from torch import Tensor
 
 from snnbench.kernels import ops  # noqa: F401  (registers torch.ops.snnbench)
 from snnbench.kernels.form import MembraneForm, NormForm
-from snnbench.kernels.layout import dense, like
+from snnbench.kernels.layout import dense, empty_sequence, like
 from snnbench.temporal import is_static
 
 OPS = torch.ops.snnbench
@@ -17,10 +17,11 @@ class _Sequence(torch.autograd.Function):
     """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and four numbers a channel for the backward."""
 
     @staticmethod
-    def forward(ctx, x, residual, gain, bias, k, running_mean, running_var, time_steps, form, norm):
+    def forward(ctx, x, residual, gain, bias, k, running_mean, running_var, time_steps, form, norm, static):
         folded = None
         if norm is not None:
-            folded = OPS.norm_fold(x, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
+            once = x[:1] if static else x  # as the reference counts running_var's n
+            folded = OPS.norm_fold(once, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
         ctx.save_for_backward(x, residual, folded, k)
         ctx.time_steps, ctx.form, ctx.training = time_steps, form, norm is not None and norm.training
         return OPS.membrane_forward(x, residual, folded, k, time_steps, form.constants, form.codes)
@@ -28,7 +29,7 @@ class _Sequence(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g):
         x, residual, folded, k = ctx.saved_tensors
-        g = like(g, x) if g.shape == x.shape else dense(g)
+        g = like(g, empty_sequence(x, ctx.time_steps))
         g_x, g_residual, grads, g_k = OPS.membrane_backward(
             g, x, residual, folded, k, ctx.time_steps, ctx.training, ctx.form.constants, ctx.form.codes
         )
@@ -37,7 +38,7 @@ class _Sequence(torch.autograd.Function):
         normed = folded is not None
         return (
             g_x, g_residual if residual is not None else None, grads[0] if normed else None,
-            grads[1] if normed else None, g_k if k is not None else None, None, None, None, None, None,
+            grads[1] if normed else None, g_k if k is not None else None, None, None, None, None, None, None,
         )  # fmt: skip
 
 
@@ -53,4 +54,4 @@ def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: Mem
         x = dense(x_seq)
         residual = None if residual is None else like(residual, x)
     gain, bias, mean, var = (norm.gain, norm.bias, norm.running_mean, norm.running_var) if norm else (None,) * 4
-    return _Sequence.apply(x, residual, gain, bias, form.k, mean, var, time_steps, form, norm)
+    return _Sequence.apply(x, residual, gain, bias, form.k, mean, var, time_steps, form, norm, is_static(x_seq))

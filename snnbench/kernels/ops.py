@@ -103,7 +103,6 @@ def membrane_backward(g, x, residual, folded, k, time_steps, training, constants
     norm = folded is not None
     layout, flags = layout_of(x, norm), _flags(x, residual, folded, k, time_steps, codes)
     chunks = triton.cdiv(time_steps, CHUNK)
-    empty = x.new_empty(0)
     membrane = torch.empty(chunks, layout.step, device=x.device, dtype=torch.float32) if chunks > 1 else x
     store_first = not norm or residual is not None or chunks > 1  # dL/du is needed, or dear to compute twice
     blocks = layout.blocks(ELEMENTS)
@@ -115,7 +114,7 @@ def membrane_backward(g, x, residual, folded, k, time_steps, training, constants
     k_sums = torch.empty(grid[0] * grid[1], **scratch) if k is not None else x
     rows = (folded[0], folded[1], folded[2], folded[3]) if norm else (x, x, x, x)
     first = torch.empty_like(x) if store_first else x
-    grads = torch.empty(2, layout.channels, **scratch) if norm else empty
+    grads = torch.empty(2, layout.channels, **scratch) if norm else x
     affine = torch.empty(3, layout.channels, **scratch) if norm else x
 
     def launch(grid: tuple[int, int], out: Tensor, **modes: bool) -> None:
@@ -127,9 +126,9 @@ def membrane_backward(g, x, residual, folded, k, time_steps, training, constants
         )  # fmt: skip
 
     launch(grid, first, SUMS=norm, SUM_K=k is not None, WRITE=store_first, AFFINE=False)
-    g_k = k_sums.sum() if k is not None else empty
+    g_k = k_sums.sum() if k is not None else x.new_empty(0)
     if not norm:
-        return first, empty, empty, g_k
+        return first, x.new_empty(0), x.new_empty(0), g_k
     count = float(layout.positions * x.shape[0])
     small = _small(layout.channels)
     coefficients_kernel[(triton.cdiv(layout.channels, small["BC"]),)](
@@ -142,7 +141,7 @@ def membrane_backward(g, x, residual, folded, k, time_steps, training, constants
         affine_kernel[whole](first, x, affine, g_x, positions, layout.channels, layout.inner, **blocks, **OPTIONS)
     else:
         launch(whole, g_x, SUMS=False, SUM_K=False, WRITE=True, AFFINE=True)
-    return g_x, first if residual is not None else empty, grads, g_k
+    return g_x, first if residual is not None else x.new_empty(0), grads, g_k
 
 
 LIBRARY.impl("norm_fold", norm_fold, "CompositeExplicitAutograd")
@@ -162,12 +161,11 @@ def _(x, residual, folded, k, time_steps, constants, codes):
 
 @torch.library.register_fake("snnbench::membrane_backward", lib=LIBRARY)
 def _(g, x, residual, folded, k, time_steps, training, constants, codes) -> tuple[Tensor, ...]:
-    empty = x.new_empty(0)
-    grads = x.new_empty(2, x.shape[2], dtype=torch.float32) if folded is not None else empty
-    g_k = x.new_empty((), dtype=torch.float32) if k is not None else empty
+    grads = x.new_empty(2, x.shape[2], dtype=torch.float32) if folded is not None else x.new_empty(0)
+    g_k = x.new_empty((), dtype=torch.float32) if k is not None else x.new_empty(0)
     return (
         torch.empty_like(x),
-        torch.empty_like(x) if residual is not None and folded is not None else empty,
+        torch.empty_like(x) if residual is not None and folded is not None else x.new_empty(0),
         grads,
         g_k,
     )

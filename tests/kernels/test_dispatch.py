@@ -1,0 +1,189 @@
+"""When kernels run and when they must not: what they do not know takes the reference path, said once."""
+
+import logging
+
+import pytest
+import torch
+from parity import Case, build, currents, is_fused
+from torch import nn
+
+from snnbench import kernels
+from snnbench.kernels import dispatch, fused
+from snnbench.models.parts import Site
+from snnbench.neurons.integrate_fire import IF
+from snnbench.neurons.lif import LIF
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.surrogates.atan import ATan
+from snnbench.temporal import stepping
+
+SITE = Site(5, 4)
+
+
+class OwnCharge(LIF):
+    def charge(self, v, x_t):
+        return 0.5 * v + x_t
+
+
+class OwnStep(LIF):
+    def step(self, x_t, state):
+        spike, v = super().step(x_t, state)
+        return spike, v.clamp(min=-1.0)
+
+
+class OwnFire(IF):
+    def fire(self, u):
+        return self.surrogate(u - 2 * self.v_th, strict=self.strict)
+
+
+class OwnDerivative(ATan):
+    def derivative(self, x):
+        return torch.exp(-x.square())
+
+
+class OwnName(LIF):
+    """Overrides nothing that kernels do."""
+
+    def extra_repr(self):
+        return "mine"
+
+
+UNKNOWN = {
+    "charge": lambda: OwnCharge(SITE, ATan()),
+    "step": lambda: OwnStep(SITE, ATan()),
+    "fire": lambda: OwnFire(SITE, ATan()),
+    "derivative": lambda: LIF(SITE, OwnDerivative()),
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch):
+    monkeypatch.setattr(dispatch, "_said", set())
+
+
+@pytest.fixture
+def never(monkeypatch):
+    def run(*arguments):
+        raise AssertionError("a kernel ran")
+
+    monkeypatch.setattr(fused, "run", run)
+
+
+def x_seq(dtype=torch.float32, device="cpu"):
+    return currents(Case(), 0, 4, device).to(dtype).requires_grad_()
+
+
+def outcome(mode, neuron, x, norm=None):
+    x = x.detach().clone().requires_grad_()
+    with kernels.use(mode):
+        spikes = neuron(x, norm)
+    spikes.square().sum().backward()
+    return spikes.detach(), x.grad
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_overridden_parts_run_as_pytorch_and_say_so_once(name, device, never, caplog):
+    neuron, x = UNKNOWN[name](), x_seq(device=device)
+    with caplog.at_level(logging.WARNING, "snnbench.kernels"):
+        found = outcome("fused", neuron, x), outcome("fused", neuron, x)
+    for got, expected in zip(found[0], outcome("reference", neuron, x)):
+        assert torch.equal(got, expected)
+    (record,) = caplog.records
+    owner = neuron.surrogate if name == "derivative" else neuron
+    assert type(owner).__name__ in record.message
+    assert "plain PyTorch" in record.message
+
+
+def test_double_runs_as_pytorch_and_says_so_once(device, never, caplog):
+    neuron, x = LIF(SITE, ATan()), x_seq(torch.float64, device)
+    with caplog.at_level(logging.WARNING, "snnbench.kernels"):
+        assert torch.equal(outcome("fused", neuron, x)[0], outcome("reference", neuron, x)[0])
+        outcome("fused", neuron, x)
+    (record,) = caplog.records
+    assert "torch.float64" in record.message
+
+
+def test_subclass_that_changes_nothing_is_fused(device, caplog):
+    with kernels.use("fused"):
+        assert is_fused(OwnName(SITE, ATan())(x_seq(device=device)))
+    assert not caplog.records
+
+
+def _forward_hook(norm, seen):
+    norm.register_forward_hook(lambda *_: seen.append("hook"))
+
+
+def _pre_hook(norm, seen):
+    norm.register_forward_pre_hook(lambda *_: seen.append("hook"))
+
+
+def _backward_hook(norm, seen):
+    norm.register_full_backward_hook(lambda *_: seen.append("hook"))
+
+
+@pytest.mark.parametrize("register", [_forward_hook, _pre_hook, _backward_hook])
+def test_hooks_of_a_norm_are_called(register, device):
+    norm, seen, x = BatchNorm(SITE).to(device), [], x_seq(device=device)
+    register(norm, seen)
+    neuron = LIF(SITE, ATan())
+    fused_outcome = outcome("fused", neuron, x, norm)
+    assert seen == ["hook"]
+    assert norm.num_batches_tracked == 1
+    for got, expected in zip(fused_outcome, outcome("reference", neuron, x, norm)):
+        torch.testing.assert_close(got, expected)
+
+
+class OwnNormalise(BatchNorm):
+    def normalise(self, x):
+        return 2 * super().normalise(x)
+
+
+@pytest.mark.parametrize("norm", [OwnNormalise(SITE), nn.Identity(), nn.GroupNorm(4, 4)], ids=["own", "none", "group"])
+def test_foreign_norm_runs_by_itself_before_the_kernel(norm, device):
+    """GroupNorm(4, 4) sees axis 1, the 4 samples, which is all this test needs."""
+    norm, neuron = norm.to(device), LIF(SITE, ATan())
+    x = torch.randn(4, 4, 5, 3, 3, generator=torch.Generator().manual_seed(0)).to(device) * 3
+    for got, expected in zip(outcome("fused", neuron, x, norm), outcome("reference", neuron, x, norm)):
+        torch.testing.assert_close(got, expected)
+    with kernels.use("fused"):
+        assert is_fused(neuron(x.requires_grad_(), norm))
+
+
+def test_batches_are_counted_as_the_reference_does(device):
+    layer = build(Case(norm="bn")).to(device)
+    norm, before = layer["norm"], 0
+    for mode in ("fused", "reference", "fused"):
+        outcome(mode, layer["neuron"], x_seq(device=device), norm)
+        before += 1
+        assert norm.num_batches_tracked == before
+    norm.eval()
+    outcome("fused", layer["neuron"], x_seq(device=device), norm)
+    assert norm.num_batches_tracked == before
+
+
+def test_reference_never_calls_a_kernel(device, never):
+    layer = build(Case(norm="bn")).to(device)
+    outcome("reference", layer["neuron"], x_seq(device=device), layer["norm"])
+    with pytest.raises(AssertionError, match="a kernel ran"):
+        outcome("fused", layer["neuron"], x_seq(device=device), layer["norm"])
+
+
+def test_auto_means_cuda(never):
+    LIF(SITE, ATan())(x_seq())
+    with kernels.use("auto"):
+        LIF(SITE, ATan())(x_seq())
+
+
+def test_mode_ends_with_its_block():
+    with kernels.use("fused"):
+        with kernels.use("reference"):
+            assert not dispatch.wanted(torch.ones(1))
+        assert dispatch.wanted(torch.ones(1))
+    assert not dispatch.wanted(torch.ones(1))
+
+
+def test_walking_step_by_step_is_never_fused(device, never):
+    neuron, x = LIF(SITE, ATan()), x_seq(device=device)
+    with kernels.use("fused"), stepping(neuron) as step:
+        walk = torch.stack([step(x_t) for x_t in x])
+    with kernels.use("reference"):
+        assert torch.equal(walk, neuron(x))

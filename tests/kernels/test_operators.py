@@ -1,0 +1,138 @@
+"""`torch.ops.snnbench.*` as operators: schemas, fake tensors, torch.compile, CUDA graphs."""
+
+import copy
+
+import pytest
+import torch
+from parity import Case, build, currents, is_fused
+from torch.nn import functional as F
+
+from snnbench import kernels
+from snnbench.kernels import fused, pooling
+from snnbench.models.csnn import CSNN
+from snnbench.models.parts import Parts, Unit
+from snnbench.neurons.lif import LIF
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.surrogates.atan import ATan
+from snnbench.synapses.plain import Plain
+from snnbench.train.capture import CapturedBatch
+
+OPS = torch.ops.snnbench
+CHECKS = ("test_schema", "test_faketensor")
+PARTS = Parts(lambda site, **changes: LIF(site, ATan(), **changes), BatchNorm, Plain(), 4)
+
+
+def membrane_arguments(case: Case, device: str):
+    """(x, residual, folded, k, time_steps, constants, codes) of the membrane operators."""
+    layer, x = build(case).to(device), currents(case, 0, 1 if case.static else case.time_steps, device)
+    residual = currents(case, 1, case.time_steps, device) if case.residual else None
+    folded = torch.rand(4, case.channels, device=device) + 0.5 if case.norm != "none" else None
+    form = layer["neuron"].kernel_form()
+    k = None if form.k is None else form.k.detach()
+    return x, residual, folded, k, case.time_steps, form.constants, form.codes
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(neuron="plif"),
+        Case(layout="channels_last", norm="bn", residual=True),
+        Case(layout="channels_last", norm="bn", static=True, time_steps=9),
+        Case(layout="flat", dtype=torch.bfloat16, neuron="if", norm="bn"),
+    ],
+    ids=str,
+)
+def test_membrane_operators(case, device):
+    x, residual, folded, k, time_steps, constants, codes = arguments = membrane_arguments(case, device)
+    torch.library.opcheck(OPS.membrane_forward.default, arguments, test_utils=CHECKS)
+    g = torch.randn_like(OPS.membrane_forward(*arguments))
+    backward = (g, x, residual, folded, k, time_steps, True, constants, codes)
+    torch.library.opcheck(OPS.membrane_backward.default, backward, test_utils=CHECKS)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_norm_fold(training, device):
+    case = Case(norm="bn", layout="channels_last")
+    form, x = build(case).to(device)["norm"].kernel_form(), currents(case, 0, 4, device)
+    gain, bias = form.gain.detach(), form.bias.detach()
+    arguments = (x, gain, bias, form.running_mean, form.running_var, training, 0.1, 1e-5)
+    torch.library.opcheck(OPS.norm_fold.default, arguments, test_utils=CHECKS)
+
+
+def test_pooling_operators(device):
+    x = torch.randn(2, 5, 4, 6, device=device).contiguous(memory_format=torch.channels_last)
+    torch.library.opcheck(OPS.average_pool.default, (x, 2), test_utils=CHECKS)
+    torch.library.opcheck(OPS.average_pool_backward.default, (x, 2), test_utils=CHECKS)
+    assert pooling.fits(x, 2)
+
+
+def trained(unit: Unit, function, x, residual):
+    """Spikes, gradients and running statistics of one call of `function`, which stands for `unit`."""
+    unit.zero_grad()
+    spikes = function(x, residual)
+    spikes.square().sum().backward()
+    return spikes.detach(), [p.grad for p in unit.parameters()], [b.clone() for b in unit.buffers()]
+
+
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_compiled_unit_equals_eager(with_residual, device):
+    """The CPU has no compiled kernels to inline: there only the tracing is tested."""
+    torch._dynamo.reset()
+    eager = PARTS.unit(3, 5).to(device)
+    unit = copy.deepcopy(eager)
+    x = torch.randn(4, 2, 3, 6, 6, generator=torch.Generator().manual_seed(0)).to(device) * 3
+    residual = torch.ones(4, 2, 5, 6, 6, device=device) if with_residual else None
+    compiled = torch.compile(unit, fullgraph=False, backend="inductor" if device == "cuda" else "aot_eager")
+    with kernels.use("fused"):
+        for _ in range(2):
+            expected = trained(eager, eager, x, residual)
+            found = trained(unit, compiled, x, residual)
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert 0 < found[0].mean() < 1
+
+
+def csnn_steps(captured: bool, steps: int = 3):
+    """Losses and the parameters and statistics of a tiny CSNN after `steps` steps of SGD on CUDA, fused kernels."""
+    torch.manual_seed(0)
+    model = CSNN(PARTS, (3, 8, 8), 10, width=8, hidden=16).cuda().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    generator, losses = torch.Generator().manual_seed(1), []
+
+    def forward_backward(x, target):
+        loss = F.cross_entropy(model(x.unsqueeze(0).expand(4, *x.shape)).mean(0), target)
+        loss.backward()
+        return (loss.detach(),)
+
+    batch = CapturedBatch(model, forward_backward)
+    for _ in range(steps):
+        x = (torch.randn(6, 3, 8, 8, generator=generator) * 2).cuda().contiguous(memory_format=torch.channels_last)
+        target = torch.randint(10, (6,), generator=generator).cuda()
+        if captured:
+            (loss,) = batch(x, target)
+        else:
+            model.zero_grad()
+            (loss,) = forward_backward(x, target)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, dict(model.state_dict())
+
+
+@pytest.mark.gpu
+def test_captured_steps_equal_eager_steps(monkeypatch):
+    calls, run = [], fused.run
+    monkeypatch.setattr(fused, "run", lambda *arguments: calls.append(1) or run(*arguments))
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    losses, state = csnn_steps(captured=False)
+    assert len(calls) == 3 * 7  # six convolutions' neurons and the hidden layer's, each step
+    captured_losses, captured_state = csnn_steps(captured=True)
+    assert len(calls) == 3 * 7 + 3 * 7  # two warm-ups and the capture; replays call nothing
+    assert captured_losses == pytest.approx(losses, rel=1e-5)
+    assert captured_state.keys() == state.keys()
+    for name, expected in state.items():
+        torch.testing.assert_close(captured_state[name], expected, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: n + m)
+
+
+@pytest.mark.gpu
+def test_auto_is_fused_on_cuda():
+    neuron = LIF(PARTS.neuron(5).site, ATan())
+    assert is_fused(neuron(torch.randn(4, 2, 5, device="cuda", requires_grad=True)))

@@ -1,0 +1,91 @@
+"""Average pooling of channels-last images against `F.avg_pool2d`."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from snnbench import kernels
+from snnbench.kernels import dispatch, pooling
+from snnbench.models.layers import AvgPool2d
+
+
+def images(*shape, dtype=torch.float32, device="cpu"):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return x.to(device, dtype).contiguous(memory_format=torch.channels_last)
+
+
+def pooled(x, kernel, function):
+    x = x.detach().clone().requires_grad_()
+    y = function(x, kernel)
+    y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(y))
+    return y.detach(), x.grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "kernel"),
+    [
+        ((3, 5, 6, 4), 2),
+        ((2, 3, 6, 9), 3),
+        ((2, 130, 4, 2), 2),
+        ((17, 7, 8, 8), 2),
+        ((1, 1, 4, 4), 4),
+        ((2, 3, 2, 2), 1),
+    ],
+    ids=str,
+)
+def test_equals_pytorch(shape, kernel, dtype, device):
+    x = images(*shape, dtype=dtype, device=device)
+    with kernels.use("fused"):
+        y, grad = pooled(x, kernel, dispatch.average_pool)
+    expected, expected_grad = pooled(x, kernel, F.avg_pool2d)
+    assert y.dtype == grad.dtype == dtype
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert y.shape == expected.shape
+    digits = 2**-7 if dtype == torch.bfloat16 else 1e-6
+    torch.testing.assert_close(y, expected, rtol=digits, atol=digits)
+    torch.testing.assert_close(grad, expected_grad, rtol=digits, atol=digits)
+
+
+def test_pooled_spikes_are_exact(device):
+    spikes = (images(4, 5, 8, 8, dtype=torch.bfloat16, device=device) > 0.5).bfloat16()
+    with kernels.use("fused"):
+        assert torch.equal(dispatch.average_pool(spikes, 2), F.avg_pool2d(spikes, 2))
+
+
+REFUSED = {
+    "contiguous": (images(2, 3, 4, 4).contiguous(), 2),
+    "height": (images(2, 3, 5, 4), 2),
+    "width": (images(2, 3, 4, 5), 2),
+    "double": (images(2, 3, 4, 4, dtype=torch.float64), 2),
+    "half": (images(2, 3, 4, 4, dtype=torch.float16), 2),
+    "gaps": (images(2, 6, 4, 4)[:, ::2], 2),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_kernel_does_not_read_is_left_to_pytorch(name):
+    x, kernel = REFUSED[name]
+    assert not pooling.fits(x, kernel)
+    with kernels.use("fused"):
+        assert dispatch.average_pool(x, kernel) is None
+        assert torch.equal(AvgPool2d(kernel)(x.unsqueeze(0))[0], F.avg_pool2d(x, kernel))
+
+
+@pytest.mark.parametrize("arguments", [(2,), (2, 1), (2, 2, 1), (3, 2, 1)], ids=str)
+def test_layer_equals_pytorch(arguments, device, monkeypatch):
+    """Only stride = kernel without padding is the kernel's; the layer sees to the rest."""
+    calls, run = [], dispatch.average_pool
+    monkeypatch.setattr("snnbench.models.layers.average_pool", lambda *a: calls.append(a) or run(*a))
+    x = images(6, 5, 8, 6, device=device).unflatten(0, (3, 2))
+    with kernels.use("fused"):
+        found = AvgPool2d(*arguments)(x)
+    assert len(calls) == (arguments == (2,))
+    torch.testing.assert_close(found, F.avg_pool2d(x.flatten(0, 1), *arguments).unflatten(0, (3, 2)))
+
+
+def test_reference_takes_pytorch(monkeypatch):
+    monkeypatch.setattr(pooling, "fits", lambda *_: pytest.fail("asked"))
+    for mode in ("reference", "auto"):
+        with kernels.use(mode):
+            assert dispatch.average_pool(images(2, 3, 4, 4), 2) is None
