@@ -42,6 +42,8 @@ class TestNeuron:
 
     def test_walking_equals_running(self, name):
         neuron, x = self.build(name), torch.randn(T, N, C, 6, 6) * 2
+        if "parallel_in_time" in component(node("neuron", name)["_target_"]).traits:
+            pytest.skip("needs its whole sequence")
         with stepping(neuron) as step:
             walked = torch.stack([step(x_t) for x_t in x])
         assert torch.equal(walked, neuron(x))
@@ -62,13 +64,15 @@ class TestNeuron:
         keys = set(neuron.state_dict())
         assert torch.equal(neuron(x), neuron(x))
         assert set(neuron.state_dict()) == keys == {n for n, _ in neuron.named_parameters()}
-        neuron(x).sum().backward() if any(neuron.parameters()) else None
+        neuron(x).sum().backward() if list(neuron.parameters()) else None
         neuron(x.requires_grad_()).sum().backward()
 
     def test_membrane_is_fp32_under_autocast(self, name):
         neuron, x = self.build(name), (torch.randn(T, N, C, 6, 6) * 2).bfloat16()
         with torch.autocast("cpu", torch.bfloat16):
             assert neuron(x).dtype == torch.bfloat16
+            if "parallel_in_time" in component(node("neuron", name)["_target_"]).traits:
+                return
             _, state = neuron.step(x[0], neuron.initial_state(x[0]))
         states = state if isinstance(state, tuple) else (state,)
         assert all(s.dtype == torch.float32 for s in states if isinstance(s, torch.Tensor) and s.is_floating_point())

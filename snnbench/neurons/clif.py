@@ -1,0 +1,65 @@
+"""Complementary LIF: a second state remembers recent firing (Huang et al., ICML 2024, arXiv:2402.04663).
+
+    u_t = gamma u_{t-1} + x_t,   gamma = 1 - 1/tau;   s_t = H(u_t - v_th)
+    m_t = m_{t-1} sigmoid(u_t / tau) + s_t                     (u_t before the reset)
+    u_t <- u_t - s_t (v_th + sigmoid(m_t));   u_0 = m_0 = 0
+
+Nothing is detached: the m path carries gradients through time where the membrane's own is zero. Paper and official
+single-step class agree. The official multi-step class, and the survey's benchmark which copies it, apply the second
+sigmoid in place, so that m_t <- sigmoid(m_t) is what the next step sees; `overwrite_m=True` reproduces that defect.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.models.parts import Site
+from snnbench.neurons.base import Neuron
+from snnbench.temporal import full_precision
+
+
+class CLIF(Neuron):
+    """`[T, N, C, *]` currents -> spikes; the state is (u, m), both `[N, C, *]`. No parameters.
+
+    Args:
+        site, surrogate, v_th, strict, amplitude: see `Neuron`; the paper's surrogate is `rectangle`, width 1.
+        tau: membrane time constant in steps; it also divides u inside the sigmoid.
+        overwrite_m: the stored m is sigmoid(m) (the survey's CLIF); only to match its published figures.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        tau: Annotated[float, "> 1"] = 2.0,
+        v_th: Annotated[float, "> 0"] = 1.0,
+        overwrite_m: bool = False,
+        strict: bool = False,
+        amplitude: Annotated[float, "> 0"] = 1.0,
+    ):
+        super().__init__(site, surrogate, v_th, strict, amplitude)
+        self.tau, self.overwrite_m = tau, overwrite_m
+
+    @property
+    def leak(self) -> float:
+        """gamma = 1 - 1/tau."""
+        return 1 - 1 / self.tau
+
+    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
+        return rest, rest
+
+    def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        u, m = state
+        u = torch.add(full_precision(x_t), u, alpha=self.leak)
+        spike = self.fire(u)
+        m = torch.addcmul(spike, m, torch.sigmoid(u / self.tau))
+        complement = torch.sigmoid(m)
+        u = torch.addcmul(u, spike, complement + self.v_th, value=-1)
+        return self.emit(spike, x_t), (u, complement if self.overwrite_m else m)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}, overwrite_m={self.overwrite_m}, {super().extra_repr()}"

@@ -1,0 +1,153 @@
+"""Parallel spiking neuron: one matrix over time, no reset (Fang et al., NeurIPS 2023, arXiv:2304.12760).
+
+    H = W X,   S = Theta(H - B),   X [T, N*], W [T, T] and B [T] learnt and shared by all neurons of the layer.
+
+As in the released code the bias b = -B is stored, H = W X + b, S = Theta(H), with b = -1 and W ~ U(-1/sqrt T, 1/sqrt T)
+(nn.Linear's) at the start. The neuron sees the future: it needs the whole sequence, with the T it was built for.
+`over_time_matrix` is the product that the masked and sliding variants share.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Site
+from snnbench.neurons.base import Neuron
+from snnbench.neurons.parameters import spared
+from snnbench.temporal import full_precision, is_static
+
+
+def time_matrix(time_steps: int) -> nn.Parameter:
+    """W `[T, T]` as nn.Linear starts it, spared weight decay (the published runs decay nothing)."""
+    return spared(nn.init.kaiming_uniform_(torch.empty(time_steps, time_steps), a=math.sqrt(5)))
+
+
+def rows_of(x_seq: Tensor) -> tuple[Tensor, tuple[int, ...], list[int]]:
+    """`[T, N, *]` as `[T, N * ...]` in the order of memory: a view for every dense layout, also channels-last.
+
+    Returns the rows and what `rows_back` needs: the permuted shape and the permutation that undoes it.
+    """
+    order = [0, *sorted(range(1, x_seq.ndim), key=x_seq.stride, reverse=True)]
+    permuted = x_seq.permute(order)
+    return permuted.flatten(1), tuple(permuted.shape), [order.index(axis) for axis in range(x_seq.ndim)]
+
+
+def rows_back(rows: Tensor, shape: tuple[int, ...], undo: list[int]) -> Tensor:
+    """The inverse of `rows_of`, a view."""
+    return rows.reshape(shape).permute(undo)
+
+
+def over_time_matrix(x_seq: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """W X + b over the time axis: `[T, N, *]`, weight `[T, T]`, bias `[T]` or `[1]` -> `[T, N, *]` in at least fp32.
+
+    A static sequence costs one product per element: every column of X is the same, so only W's row sums count.
+    """
+    if is_static(x_seq):
+        column = (-1, *[1] * (x_seq.ndim - 1))
+        return torch.addcmul(bias.view(column), weight.sum(1).view(column), full_precision(x_seq[0]).unsqueeze(0))
+    rows, shape, undo = rows_of(x_seq)
+    return rows_back(_TimeProduct.apply(rows, weight, bias), shape, undo)
+
+
+class _TimeProduct(torch.autograd.Function):
+    """h = W x + b: x `[T, M]` stays in its own (half) dtype, products accumulate in fp32, h is at least fp32.
+
+    Autograd's addmm would, under autocast, round h to bf16 before the threshold.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.bias_like = bias.shape, bias.dtype
+        with torch.autocast(x.device.type, enabled=False):
+            return _product(weight, x).add_(bias.view(-1, 1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_h: Tensor):
+        x, weight = ctx.saved_tensors
+        shape, dtype = ctx.bias_like
+        grad_x = grad_weight = grad_bias = None
+        with torch.autocast(x.device.type, enabled=False):
+            if ctx.needs_input_grad[2]:
+                grad_bias = (grad_h.sum(1) if shape.numel() > 1 else grad_h.sum()).view(shape).to(dtype)
+            narrow = grad_h.to(x.dtype)
+            if ctx.needs_input_grad[0]:
+                grad_x = _product(weight.t(), narrow).to(x.dtype)
+            if ctx.needs_input_grad[1]:
+                grad_weight = _product(narrow, x.t()).to(weight.dtype)
+        return grad_x, grad_weight, grad_bias
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b with at least fp32 sums and result; on a GPU, half types feed the tensor cores without a cast copy."""
+    if b.is_cuda and b.dtype in (torch.bfloat16, torch.float16):
+        return torch.mm(a.to(b.dtype), b, out_dtype=torch.float32)
+    wide = torch.promote_types(b.dtype, torch.float32)
+    return torch.mm(a.to(wide), b.to(wide))
+
+
+class ParallelNeuron(Neuron):
+    """What the three share: `potentials(x_seq)` [T, N, *] with the bias in it, fired at zero.
+
+    `v_th` is the threshold at the start of training; the threshold itself is the learnt -bias.
+    """
+
+    def potentials(self, x_seq: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} must define potentials(x_seq)")
+
+    def fire(self, u: Tensor) -> Tensor:
+        return self.surrogate(u, strict=self.strict)
+
+    def sequence(self, x_seq: Tensor) -> Tensor:
+        return self.emit(self.fire(self.potentials(x_seq)), x_seq)
+
+    def check_length(self, time_steps: int) -> None:
+        """Raises ConfigError unless the sequence is as long as the matrix over time."""
+        if time_steps != self.site.time_steps:
+            raise ConfigError(
+                f"{type(self).__name__} was built for T={self.site.time_steps} and got {time_steps} steps: its weights "
+                f"are a matrix over time; set T={time_steps}, or use neuron=sliding_psn which takes any T"
+            )
+
+
+class PSN(ParallelNeuron):
+    """`[T, N, C, *]` currents -> spikes, T as in `site`; T^2 + T parameters a layer.
+
+    Args:
+        site, surrogate, strict, amplitude: see `Neuron`.
+        v_th: threshold at the start.
+
+    Raises:
+        ConfigError: the sequence has another T, or a rule walks step by step.
+    """
+
+    traits = ("parallel_in_time",)
+
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        v_th: Annotated[float, "> 0"] = 1.0,
+        strict: bool = False,
+        amplitude: Annotated[float, "> 0"] = 1.0,
+    ):
+        super().__init__(site, surrogate, v_th, strict, amplitude)
+        self.weight = time_matrix(site.time_steps)
+        self.bias = spared(torch.full((site.time_steps,), -float(v_th)))
+
+    def potentials(self, x_seq: Tensor) -> Tensor:
+        self.check_length(x_seq.shape[0])
+        return over_time_matrix(x_seq, self.weight, self.bias)
+
+    def step(self, x_t: Tensor, state: None):
+        raise ConfigError(
+            "neuron=psn sees the whole sequence at once and cannot be walked step by step; "
+            "use rule=bptt, or a causal variant: neuron=sliding_psn or neuron=masked_psn"
+        )

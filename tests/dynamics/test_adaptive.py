@@ -1,0 +1,128 @@
+"""ALIF and its block-parallel form: equal spikes, the stated gradient, the refractory period (page adaptive_block)."""
+
+import pytest
+import torch
+from tiny import site
+
+from snnbench.models.parts import Site
+from snnbench.neurons.alif import ALIF
+from snnbench.neurons.block_alif import BlockALIF, decaying_sum
+from snnbench.surrogates.atan import ATan
+from snnbench.surrogates.fast_sigmoid import FastSigmoid
+from snnbench.temporal import stepping
+
+F64 = torch.float64
+FAST = FastSigmoid(10.0)
+
+
+def pair(latency: int, **changes):
+    """ALIF and BlockALIF with the same parameters, different in each channel."""
+    torch.manual_seed(3)
+    alif, block = (make(Site(6, 1), FAST, latency, **changes).double() for make in (ALIF, BlockALIF))
+    alif.beta.data.uniform_(0.5, 0.99)
+    alif.p.data.uniform_(0.5, 0.99)
+    alif.b.data.uniform_(0.05, 0.9)
+    block.load_state_dict(alif.state_dict())
+    return alif, block
+
+
+@pytest.mark.parametrize("steps", [200, 203, 3])
+@pytest.mark.parametrize("latency", [0, 1, 4, 9, 39])
+def test_spikes_of_blocks_are_those_of_the_loop(latency, steps):
+    """Check 1; and check 4: at most one spike in any L steps."""
+    alif, block = pair(latency)
+    x = torch.randn(steps, 8, 6, dtype=F64) + 0.4
+    spikes = block(x)
+    assert torch.equal(spikes, alif(x))
+    assert spikes.sum() > 0
+    if steps > latency:
+        assert spikes.unfold(0, latency + 1, 1).sum(-1).max() == 1
+
+
+def test_adaptation_and_rest_by_hand():
+    """beta .5, p .5, b 1, d 1; constant 1.2: it fires, rests a step, and waits for its threshold to come down."""
+    neuron = ALIF(site(1), ATan(), 1, beta=0.5, p=0.5, b=0.999).double()
+    neuron.b.data.fill_(1.0)
+    x = torch.full((8, 1, 1), 1.2, dtype=F64)
+    spikes, state, seen = [], neuron.initial_state(x[0]), []
+    for x_t in x:
+        spike, state = neuron.step(x_t, state)
+        spikes.append(spike.item())
+        seen.append((state[0].item(), state[1].item()))
+    # v: 1.2 > 1 fires; rests; 1.2 < 1.5; 1.8 > 1.25 fires; rests; 1.2 < 1.5625; 1.8 > 1.28125 fires; rests
+    assert spikes == [1, 0, 0, 1, 0, 0, 1, 0]
+    assert [a for _, a in seen] == pytest.approx([1, 0.5, 0.25, 1.125, 0.5625, 0.28125, 1.140625, 0.5703125])
+    assert [v for v, _ in seen] == pytest.approx([0, 0, 1.2, 0, 0, 1.2, 0, 0])
+
+
+def test_toy_block_gradient():
+    """Check 2: beta .5, I = .6 five times, theta 1, L = 5."""
+    neuron = BlockALIF(site(1), FAST, 4, beta=0.5).double()
+    x = torch.full((5, 1, 1), 0.6, dtype=F64, requires_grad=True)
+    v = decaying_sum(x.detach(), torch.tensor(0.5, dtype=F64))
+    assert v.flatten().tolist() == pytest.approx([0.6, 0.9, 1.05, 1.125, 1.1625])
+    assert (v > 1).double().cumsum(0).cumsum(0).flatten().tolist() == [0, 0, 1, 3, 6]
+    spikes = neuron(x)
+    assert spikes.flatten().tolist() == [0, 0, 1, 0, 0]
+    spikes[2].sum().backward()
+    assert x.grad.flatten().tolist() == pytest.approx([0.481111, 0.722222, 0.444444, 0, 0], abs=1e-6)
+
+
+def test_gradient_inside_a_block_is_the_pages_formula():
+    """dL/df[k] = sum_{t>=k} (t-k+1) g[t];  dL/dI[j] = sum_{k>=j} beta^(k-j) sg'(v[k] - theta) dL/df[k]."""
+    length, beta = 7, 0.8
+    neuron = BlockALIF(site(1), FAST, length - 1, beta=beta).double()
+    x, g = torch.rand(length, 1, 1, dtype=F64), torch.randn(length, dtype=F64)
+    x.requires_grad_()
+    (neuron(x).flatten() * g).sum().backward()
+    lag = torch.arange(length)[:, None] - torch.arange(length)
+    ramp, decay = (lag + 1).clamp(min=0).double(), torch.where(lag >= 0, neuron.beta.detach() ** lag.clamp(min=0), 0.0)
+    v = decay @ x.detach().flatten()
+    by_hand = decay.t() @ (FAST.derivative(v - 1) * (ramp.t() @ g))
+    torch.testing.assert_close(x.grad.flatten(), by_hand)
+
+
+def test_blocks_inflate_the_gradient():
+    """Check 3, sum of spikes at d = 9: about the loop's direction, many times its length (the page has .96 and 48)."""
+    grads = []
+    for neuron in pair(9):
+        x = (torch.randn(200, 8, 6, dtype=F64, generator=torch.Generator().manual_seed(5)) + 0.4).requires_grad_()
+        neuron(x).sum().backward()
+        grads.append(x.grad.flatten())
+    loop, block = grads
+    assert torch.nn.functional.cosine_similarity(loop, block, dim=0) > 0.5
+    assert block.norm() / loop.norm() > 10
+
+
+def test_latency_zero_is_the_loop_also_in_gradient_without_adaptation():
+    """A block of one step has no faulty spikes; the loop's adaptation carries spike gradients, so b is made tiny."""
+    alif, block = pair(0)
+    for neuron in (alif, block):
+        neuron.b.data.fill_(0.0)  # clamped to 0.001
+    x = torch.randn(9, 4, 6, dtype=F64)
+    grads = []
+    for neuron in (alif, block):
+        y = x.clone().requires_grad_()
+        neuron(y).sum().backward()
+        grads.append(y.grad)
+    torch.testing.assert_close(*grads, atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [7, 8])
+def test_static_images_walk_and_half_types(steps):
+    block = BlockALIF(site(), FAST, 1)
+    x = (torch.randn(1, 2, 3, 4, 5) * 2).bfloat16().expand(steps, -1, -1, -1, -1)
+    with torch.autocast("cpu", torch.bfloat16):
+        spikes = block(x)
+        with stepping(block) as step:
+            assert torch.equal(torch.stack([step(x_t) for x_t in x]), spikes)
+    assert spikes.dtype == torch.bfloat16
+    assert torch.equal(spikes, block(x.float().contiguous()).bfloat16())
+    assert spikes.count_nonzero() > 0
+
+
+def test_released_b_never_learns():
+    for start, learns in ((1.8, False), (0.999, True)):
+        neuron = BlockALIF(site(), ATan(), b=start)
+        neuron(torch.randn(8, 4, 3)).sum().backward()
+        assert bool(neuron.b.grad.abs().sum() > 0) == learns

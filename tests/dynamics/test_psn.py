@@ -1,0 +1,206 @@
+"""The PSN family against its catalogue page's numbers and SpikingJelly's modules; layouts, precision, schedule."""
+
+import pytest
+import torch
+from tiny import site
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Site
+from snnbench.neurons.masked_psn import MaskedPSN
+from snnbench.neurons.psn import PSN, rows_of
+from snnbench.neurons.sliding_psn import SlidingPSN
+from snnbench.surrogates.atan import ATan
+from snnbench.temporal import stepping
+
+F64 = torch.float64
+X = torch.tensor([0.9, 1.4, 0.8, 2.5], dtype=F64).view(-1, 1, 1)
+W = torch.tensor([[0.5, -0.2, 0.1, 0], [0.4, 0.6, -0.3, 0.2], [0.1, 0.3, 0.8, -0.1], [-0.2, 0.2, 0.4, 0.9]], dtype=F64)
+
+
+def with_page_weights(neuron):
+    neuron = neuron.double()
+    neuron.weight.data.copy_(W)
+    return neuron
+
+
+def potentials(neuron, x=X) -> list[float]:
+    return neuron.potentials(x).flatten().tolist()
+
+
+def test_psn_page_numbers():
+    """psn page, check 1."""
+    neuron, x = with_page_weights(PSN(site(1), ATan())), X.clone().requires_grad_()
+    assert potentials(neuron) == pytest.approx([-0.75, 0.46, -0.1, 1.67])
+    spikes = neuron(x)
+    assert spikes.flatten().tolist() == [0, 1, 0, 1]
+    spikes.sum().backward()
+    db = torch.tensor([0.1526332, 0.3237914, 0.9101700, 0.0350565], dtype=F64)
+    torch.testing.assert_close(neuron.bias.grad, db, atol=5e-7, rtol=0)  # the page printed fp32
+    assert x.grad.flatten().tolist() == pytest.approx([0.2898389, 0.4438105, 0.6602845, 0.0052922], abs=5e-7)
+    torch.testing.assert_close(neuron.weight.grad, torch.outer(neuron.bias.grad, X.flatten()))
+
+
+@pytest.mark.parametrize(
+    ("k", "lam", "h"),
+    [
+        (2, 0.0, [-0.75, 0.46, -0.1, 1.67]),
+        (2, 0.5, [-0.65, 0.33, -0.02, 1.62]),
+        (2, 1.0, [-0.55, 0.20, 0.06, 1.57]),
+        (4, 1.0, [-0.55, 0.20, 0.15, 1.67]),
+    ],
+)
+def test_masked_page_numbers(k, lam, h):
+    """psn page, check 2."""
+    neuron = with_page_weights(MaskedPSN(site(1), ATan(), k, masked_from=1.0))
+    neuron.on_epoch(lam)
+    assert potentials(neuron) == pytest.approx(h)
+
+
+@pytest.mark.parametrize("backend", ["gemm", "conv"])
+@pytest.mark.parametrize(("k", "h"), [(2, [-0.1, 0.85, 0.5, 1.9]), (3, [-0.1, 0.85, 0.725, 2.25])])
+def test_sliding_page_numbers(k, h, backend):
+    """psn page, check 3."""
+    neuron = SlidingPSN(site(1), ATan(), k, backend=backend).double()
+    assert potentials(neuron) == pytest.approx(h)
+    assert sum(p.numel() for p in neuron.parameters()) == k + 1
+
+
+def test_lif_without_reset_is_a_psn():
+    """psn page, check 4: tau 2."""
+    neuron = PSN(site(1), ATan()).double()
+    lag = torch.arange(4)[:, None] - torch.arange(4)
+    neuron.weight.data.copy_(torch.where(lag >= 0, 0.5 * 0.5 ** lag.clamp(min=0).double(), 0.0))
+    neuron.bias.data.zero_()
+    assert potentials(neuron) == pytest.approx([0.45, 0.925, 0.8625, 1.68125])
+
+
+def test_parameter_counts_and_initial_values():
+    """psn page, check 5, and the released initialisation."""
+    for neuron in (PSN(site(), ATan()), MaskedPSN(site(), ATan(), 2)):
+        assert sum(p.numel() for p in neuron.parameters()) == 20
+        assert neuron.bias.tolist() == [-1.0] * 4
+        assert 0 < neuron.weight.abs().max() <= 0.5
+        assert all(p.no_weight_decay for p in neuron.parameters())
+    assert SlidingPSN(site(), ATan(), 4).weight.tolist() == [0.125, 0.25, 0.5, 1.0]
+    assert 0 < SlidingPSN(site(), ATan(), 4, exp_init=False).weight.abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("make", [MaskedPSN, SlidingPSN])
+def test_causal_of_order_k(make):
+    """psn page, check 6: s[2] with k = 2 depends on x[1] and x[2] alone; the walk is the run."""
+    neuron = make(site(), ATan(), 2).double()
+    x = (torch.randn(4, 5, 3, dtype=F64) * 3).requires_grad_()
+    neuron(x)[2].sum().backward()
+    assert [bool(g.abs().sum() > 0) for g in x.grad] == [False, True, True, False]
+    with stepping(neuron) as step:
+        assert torch.equal(torch.stack([step(x_t) for x_t in x]), neuron(x))
+
+
+def test_psn_sees_the_future_and_refuses_to_walk():
+    neuron, x = PSN(site(), ATan()).double(), torch.randn(4, 5, 3, dtype=F64, requires_grad=True)
+    neuron(x)[0].sum().backward()
+    assert x.grad[3].abs().sum() > 0
+    with stepping(neuron) as step, pytest.raises(ConfigError, match="sliding_psn"):
+        step(x[0])
+    with pytest.raises(ConfigError, match="T=4 and got 3"):
+        neuron(x[:3])
+
+
+def test_lambda_schedule():
+    neuron = MaskedPSN(site(), ATan(), 2)
+    found = []
+    for epoch in range(0, 32, 2):
+        neuron.on_epoch(epoch / 32)
+        found.append(neuron.lam_now.item())
+    assert found == [0.0, 0.5] + [1.0] * 14
+    neuron.on_epoch(0.0)
+    with stepping(neuron) as step, pytest.raises(ConfigError, match="lambda=0"):
+        step(torch.randn(2, 3))
+    neuron = MaskedPSN(site(), ATan(), 2, masked_from=0.0)
+    neuron.on_epoch(0.0)
+    assert neuron.lam == 1.0
+    assert torch.equal(neuron.masked_weight(), neuron.weight * neuron.weight.new_ones(4, 4).tril().triu(-1))
+
+
+MAKERS = {
+    "psn": lambda: PSN(site(), ATan()),
+    "masked": lambda: MaskedPSN(site(), ATan(), 2),
+    "gemm": lambda: SlidingPSN(site(), ATan(), 3),
+    "conv": lambda: SlidingPSN(site(), ATan(), 3, backend="conv"),
+}
+
+
+def gradients_of(neuron, x):
+    spikes = neuron(x)
+    weights = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).view(spikes.shape)
+    return [spikes.detach(), *torch.autograd.grad((spikes * weights).sum(), [x, *neuron.parameters()])]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_gradient_of_the_product_is_autograds(name):
+    """Against H = W X + b written with einsum."""
+    neuron, x = MAKERS[name]().double(), (torch.randn(4, 2, 3, 5, dtype=F64) * 2).requires_grad_()
+    found = gradients_of(neuron, x)
+    matrix = {"psn": lambda: neuron.weight, "masked": lambda: neuron.masked_weight()}.get(
+        name, lambda: neuron.time_matrix(4)
+    )
+    bias = neuron.bias if neuron.bias.ndim else neuron.bias.view(1)
+    neuron.potentials = lambda x: torch.einsum("ts,snci->tnci", matrix(), x) + bias.view(-1, 1, 1, 1)
+    for a, b in zip(found, gradients_of(neuron, x)):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_layouts_and_static_input_agree(name):
+    neuron = MAKERS[name]().double()
+    x = torch.randn(4, 2, 3, 5, 6, dtype=F64) * 2
+    last = x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    rows, _, _ = rows_of(last)
+    assert rows.data_ptr() == last.data_ptr()
+    for a, b in zip(gradients_of(neuron, x.requires_grad_()), gradients_of(neuron, last.requires_grad_())):
+        torch.testing.assert_close(a, b)
+    image = x[0].detach().requires_grad_()
+    found = []
+    for many in (image.expand(4, *image.shape), image.repeat(4, 1, 1, 1, 1)):
+        spikes = neuron(many)
+        found.append([spikes.detach(), *torch.autograd.grad(spikes[1:].sum(), [image, *neuron.parameters()])])
+    for a, b in zip(*found):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_half_input_spikes_like_its_fp32_copy(name):
+    neuron, x = MAKERS[name](), (torch.randn(4, 2, 3, 5) * 2).bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert neuron.potentials(x).dtype == torch.float32
+        spikes = neuron(x)
+    assert spikes.dtype == torch.bfloat16
+    assert torch.equal(spikes.float(), neuron(x.float()))
+    spikes.sum().backward()
+    assert x.grad.dtype == torch.bfloat16
+    assert neuron.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("steps", [3, 6])
+@pytest.mark.parametrize("name", MAKERS)
+def test_spikingjelly(name, steps):
+    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+    atan = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(2.0)
+    where = Site(3, steps)
+    ours, theirs = {
+        "psn": lambda: (PSN(where, ATan()), peer.PSN(steps, atan)),
+        "masked": lambda: (MaskedPSN(where, ATan(), 3, 1.0), peer.MaskedPSN(3, steps, 0.4, atan, "m")),
+        "gemm": lambda: (SlidingPSN(where, ATan(), 4), peer.SlidingPSN(4, True, atan, "m")),
+        "conv": lambda: (SlidingPSN(where, ATan(), 4, backend="conv"), peer.SlidingPSN(4, True, atan, "m")),
+    }[name]()
+    ours, theirs = ours.double(), theirs.double()
+    theirs.weight.data.copy_(ours.weight.data)
+    if name == "masked":
+        ours.on_epoch(0.4)
+    x = (torch.randn(steps, 4, 3, 2, dtype=F64) * 3).requires_grad_()
+    found = [gradients_of(neuron, x) for neuron in (ours, theirs)]
+    assert 0.05 < found[0][0].mean() < 0.95
+    assert torch.equal(found[0][0], found[1][0])
+    for a, b in zip(found[0][1:], found[1][1:], strict=True):
+        torch.testing.assert_close(a, b.view_as(a), rtol=1e-6, atol=1e-7)  # their lambda is a float32 0.4
