@@ -222,7 +222,9 @@ def test_lightning_passes_the_views_on_and_sets_the_epoch():
     ],
 )
 def test_gpu_gives_the_cpu_s_batches_and_is_never_waited_for(augment):
-    expected = epoch(pictures(augment=augment).train_dataloader(), 1)
+    held = pictures(augment=augment)
+    held.place("cpu")
+    expected = epoch(held.train_dataloader(), 1)
     data = pictures("auto", augment=augment)
     data.place("cuda")
     loader = data.train_dataloader()
