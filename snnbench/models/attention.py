@@ -58,6 +58,8 @@ class SpikingSelfAttention(nn.Module):
     def forward(self, x_seq: Tensor) -> Tensor:
         q, k, v = (_split(unit(x_seq), self.heads) for unit in (self.q, self.k, self.v))
         current = self.attend(q, k, v).flatten(2, 3) * self.scale
+        if x_seq.transpose(2, 3).is_contiguous():  # channels last: stay so, the projection is a matrix product then
+            current = current.transpose(2, 3).contiguous().transpose(2, 3)
         return self.projection(self.neuron(current))
 
 

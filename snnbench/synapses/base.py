@@ -67,7 +67,18 @@ class _Convolution(Synapse):
 
 
 class Conv1d(_Convolution, nn.Conv1d):
-    """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']`; constructor of `nn.Conv1d`."""
+    """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']`; constructor of `nn.Conv1d`.
+
+    A 1x1 convolution of tokens whose channels lie last in memory is a matrix product there and keeps that layout:
+    cuDNN would convert every such tensor to channels-first and back.
+    """
+
+    def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        pointwise = self.kernel_size == self.stride == (1,) and self.padding == (0,) and self.groups == 1
+        tokens = x.transpose(1, 2)
+        if pointwise and tokens.is_contiguous():
+            return F.linear(tokens, weight.squeeze(2), bias).transpose(1, 2)
+        return super().contract(x, weight, bias)
 
 
 class Conv2d(_Convolution, nn.Conv2d):

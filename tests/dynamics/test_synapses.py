@@ -71,3 +71,20 @@ def test_standardisation_equals_spikingjelly():
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(1, 2, 3, 6, 6)
     torch.testing.assert_close(ours(x)[0], theirs(x[0]))
+
+
+def test_token_convolution_keeps_channels_last_and_agrees_in_either_layout():
+    torch.manual_seed(0)
+    conv = Plain().conv(1, 6, 10, 1, bias=True).double()
+    first = torch.randn(3, 2, 6, 9, dtype=torch.double, requires_grad=True)
+    last = first.detach().transpose(2, 3).contiguous().transpose(2, 3).requires_grad_()
+    y_first, y_last = conv(first), conv(last)
+    assert y_last.transpose(2, 3).is_contiguous()
+    assert torch.allclose(y_first, y_last)
+    g = torch.randn_like(y_first)
+    for one, other in zip(
+        torch.autograd.grad(y_first, [first, *conv.parameters()], g),
+        torch.autograd.grad(y_last, [last, *conv.parameters()], g),
+        strict=True,
+    ):
+        assert torch.allclose(one, other)
