@@ -53,7 +53,7 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     norm_form: NormForm | None = None
     if norm is not None:
         make = getattr(norm, "kernel_form", None)
-        norm_form = make() if make is not None and not _hooked(norm) else None
+        norm_form = make() if make is not None and not hooked(norm) else None
         if norm_form is None:
             x_seq = norm(x_seq)
     return run_fused(x_seq, residual, norm_form, form)
@@ -68,7 +68,20 @@ def average_pool(x: Tensor, kernel: int) -> Tensor | None:
     return pooling.AveragePool.apply(x, kernel) if pooling.fits(x, kernel) else None
 
 
-def _hooked(module: torch.nn.Module) -> bool:
+def spike_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor | None:
+    """scale * Q (K^T V) per head of tokens `[T, N, C, L]` from the kernel, channels last, or None: take PyTorch's."""
+    if not (wanted(q) and _triton()):
+        return None
+    from snnbench.kernels import attention
+
+    tokens = [x.transpose(2, 3).flatten(0, 1) for x in (q, k, v)]
+    if not attention.fits(*tokens, heads):
+        return None
+    return attention.SpikeAttention.apply(*tokens, heads, scale).unflatten(0, q.shape[:2]).transpose(2, 3)
+
+
+def hooked(module: torch.nn.Module) -> bool:
+    """Whether somebody watches what enters or leaves this module, so that it must really run."""
     return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 

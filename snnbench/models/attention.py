@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from snnbench.kernels.dispatch import hooked, spike_attention
 from snnbench.models.base import require
 from snnbench.models.layers import SpikeMatmul
 from snnbench.models.parts import Parts
@@ -49,18 +50,22 @@ class SpikingSelfAttention(nn.Module):
         self.projection = parts.unit(dim, dim, 1, dims=1, bias=True)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Q K^T V per head of `[T, N, h, d, L]` tensors; d x d or L x L in between, whichever is smaller."""
+        """scale * Q K^T V of tokens `[T, N, C, L]`; in one kernel, or by d x d or L x L, whichever is smaller."""
+        products = (self.first_product, self.second_product)
+        if not any(map(hooked, products)):
+            current = spike_attention(q, k, v, self.heads, self.scale)
+            if current is not None:
+                return current
+        q, k, v = (_split(x, self.heads) for x in (q, k, v))
         head_dim, length = q.shape[-2:]
         if head_dim <= length:
-            return self.second_product(self.first_product(v, k.transpose(-2, -1)), q)
-        return self.second_product(v, self.first_product(k.transpose(-2, -1), q))
+            current = self.second_product(self.first_product(v, k.transpose(-2, -1)), q)
+        else:
+            current = self.second_product(v, self.first_product(k.transpose(-2, -1), q))
+        return current.flatten(2, 3) * self.scale
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        q, k, v = (_split(unit(x_seq), self.heads) for unit in (self.q, self.k, self.v))
-        current = self.attend(q, k, v).flatten(2, 3) * self.scale
-        if x_seq.transpose(2, 3).is_contiguous():  # channels last: stay so, the projection is a matrix product then
-            current = current.transpose(2, 3).contiguous().transpose(2, 3)
-        return self.projection(self.neuron(current))
+        return self.projection(self.neuron(self.attend(self.q(x_seq), self.k(x_seq), self.v(x_seq))))
 
 
 class QKTokenAttention(nn.Module):

@@ -123,11 +123,11 @@ def test_qkformer_binary_and_integer_tensors():
 
 def test_both_orders_of_attention_agree():
     attention = SpikingSelfAttention(make_parts(), 16, 2, scale=0.125, attn_v_th=0.5, qkv_bias=False)
-    q, k, v = (binary_spikes(spiking_input(2, 3, 2, 8, 10, seed=seed)) for seed in range(3))
-    reference = (q.mT @ k @ v.mT).mT  # (Q K^T) V with tokens in rows
-    assert torch.equal(attention.attend(q, k, v), reference)  # d=8 <= L=10
-    few = [tensor[..., :5] for tensor in (q, k, v)]  # L=5 < d=8: the other order
-    assert torch.equal(attention.attend(*few), (few[0].mT @ few[1] @ few[2].mT).mT)
+    tokens = [binary_spikes(spiking_input(2, 3, 16, 10, seed=seed)) for seed in range(3)]
+    for q, k, v in (tokens, [x[..., :5] for x in tokens]):  # d=8 <= L=10, then L=5 < d=8: the other order
+        heads = [x.unflatten(2, (2, -1)) for x in (q, k, v)]
+        reference = (heads[0].mT @ heads[1] @ heads[2].mT).mT.flatten(2, 3) * 0.125  # (Q K^T) V with tokens in rows
+        assert torch.equal(attention.attend(q, k, v), reference)
     assert sum(isinstance(module, SpikeMatmul) for module in attention.modules()) == 2
 
 

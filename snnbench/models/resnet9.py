@@ -1,0 +1,73 @@
+"""ResNet-9 with spiking neurons and membrane shortcuts, the network of the CIFAR-10 speed run.
+
+The shape is that of the fastest entries of DAWNBench's CIFAR-10 contest (Page, "How to Train Your ResNet", 2018): a
+stem, three stages that each pool once, and a residual pair in the first and the last of them. What is added is a
+real-valued current as in MS-ResNet (Hu et al., TNNLS 2024), so that the pair's last norm, the addition and the neuron
+are one pass. Convolutions see spikes only, except for the stem, which a static image passes once whatever T is.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel, require, require_size
+from snnbench.models.layers import GlobalAvgPool, MaxPool2d
+from snnbench.models.parts import Parts
+
+
+class Stage(nn.Module):
+    """conv3x3 - norm - max-pool 2 - neuron, and, if `residual`, two units whose second adds the pooled current.
+
+    `[T, N, C_in, H, W] -> [T, N, C, H/2, W/2]` spikes.
+    """
+
+    def __init__(self, parts: Parts, c_in: int, width: int, residual: bool):
+        super().__init__()
+        self.down = parts.projection(c_in, width, 3)
+        self.pool, self.neuron = MaxPool2d(2), parts.neuron(width)
+        self.first = parts.unit(width, width) if residual else None
+        self.second = parts.unit(width, width) if residual else None
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        current = self.pool(self.down(x_seq))
+        spikes = self.neuron(current)
+        return spikes if self.first is None else self.second(self.first(spikes), residual=current)
+
+
+class ResNet9(SpikingModel):
+    """`[T, N, C, H, W] -> [T, N, K]`.
+
+    Args:
+        widths: channels of the stem and of the stages; every stage halves the image.
+        residual: which stages have a residual pair.
+
+    Raises:
+        ConfigError: not one `residual` a stage, or an image smaller than the total stride.
+    """
+
+    traits = ("residual", "max_pool")
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        widths: list[int] = (64, 128, 256, 512),
+        residual: list[bool] = (True, False, True),
+    ):
+        super().__init__()
+        require(
+            len(widths) == len(residual) + 1 and min(widths) >= 1,
+            f"resnet9 needs one flag a stage and one more width for the stem, got model.widths={list(widths)} and "
+            f"model.residual={list(residual)}.",
+        )
+        require_size("resnet9", in_shape, 2 ** len(residual), "use a larger image")
+        self.stem = parts.unit(in_shape[0], widths[0])
+        self.stages = nn.Sequential(
+            *(Stage(parts, c_in, width, pair) for c_in, width, pair in zip(widths, widths[1:], residual))
+        )
+        self.pool = GlobalAvgPool()
+        self.readout = parts.readout(widths[-1], num_classes)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.readout(self.pool(self.stages(self.stem(x_seq))))
