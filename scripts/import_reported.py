@@ -2,8 +2,9 @@
 
     python scripts/import_reported.py ../shared
 
-Reads `catalogue/reported_*.csv` and `survey/tables.csv`; every number is copied as text, never typed. Rows without a
-number are left out and printed. The order of the sources decides the `-2` suffixes: append there, never reorder.
+Reads `catalogue/reported_*.csv`, `survey/tables.csv` and, for the ANN, `survey/README.md`; every number is copied as
+text, never typed. Rows without a number are left out and printed. The order of the sources decides the `-2` suffixes:
+append there, never reorder.
 """
 
 from __future__ import annotations
@@ -53,6 +54,17 @@ def survey_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def survey_ann_row(readme: Path) -> dict[str, str]:
+    """The survey's ANN twin, which its tables leave out: its README (in `survey/`) has the figure."""
+    dataset, architecture, _ = SURVEY_NETS["cifar10"]
+    return {
+        **SURVEY_PAPER, "id": "survey/cifar10/ann/top1", "dataset": dataset, "architecture": architecture,
+        "neuron": "ANN", "T": "", "quantity": "top1", "unit": "percent",
+        "value": re.search(r"ANN itself: ([\d.]+\d)", readme.read_text(encoding="utf-8"))[1], "params_M": "",
+        "source": SURVEY_SOURCE, "verified": "yes", "same_as": "",
+    }  # fmt: skip
+
+
 def catalogue_rows(path: Path, taken: dict[str, int], survey: dict[tuple[str, str], str]) -> list[dict[str, str]]:
     rows = []
     for line in csv.DictReader(path.open(encoding="utf-8")):
@@ -91,6 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     survey = survey_rows(arguments.shared / "survey" / "tables.csv")
+    survey.append(survey_ann_row(arguments.shared / "survey" / "README.md"))
     write(arguments.out / "survey.csv", survey)
     by_value: dict[tuple[str, str], str] = {}
     for row in survey:

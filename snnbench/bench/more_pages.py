@@ -71,30 +71,28 @@ def survey_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
 
 
 def _net_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
-    """The survey's speed rows: its CSNN with each neuron, beside its own figures where it has that neuron."""
+    """The survey's speed rows, a recipe each: ours, SpikingJelly's where it has the neuron, the survey's figures."""
     lines = []
-    rows_of = _by_place(latest(load(folder, "survey_nets"), (*PLACE, "neuron", "phase", *WAY)))
+    rows_of = _by_place(latest(load(folder, "survey_nets"), (*PLACE, "recipe", "phase", *WAY)))
     for title, rows in rows_of:
         cells = []
-        for neuron in dict.fromkeys(row["neuron"] for row in rows):
-            train, test = (_fastest(rows, neuron, phase) for phase in ("train", "test"))
-            peak = number(train, "peak_gib")
-            measured = [number(train, "samples_per_s"), number(test, "samples_per_s"), peak and peak * 1024]
-            theirs = [reported.get(f"survey/cifar10/{neuron}/{name}") for name in THEIRS]
-            numbers = [row.number if row and rows[0]["size"] == "full" else None for row in theirs]
-            cells.append([neuron, *(cell(value, 0) for pair in zip(measured, numbers) for value in pair)])
-        columns = ["neuron", "train samples/s", "survey", "test samples/s", "survey", "train peak MiB", "survey (MB)"]
-        lines += [
-            f"## The survey's speed rows, its CSNN: {escape_markdown(title)}",
-            "",
-            *markdown_rows(columns, cells),
-            "",
-        ]
-        lines += [
-            *_refused(rows),
-            "The survey's figures are from its authors' GPU, whole epochs with data loading.",
-            "",
-        ]
+        for recipe, row_id in dict.fromkeys((row["recipe"], row["reproduces"]) for row in rows):
+            columns = []
+            for engine in ("ours", "spikingjelly"):
+                train, test = (_fastest(rows, recipe, engine, phase) for phase in ("train", "test"))
+                peak = number(train, "peak_gib")
+                columns.append([number(train, "samples_per_s"), number(test, "samples_per_s"), peak and peak * 1024])
+            theirs = [reported.get(f"{row_id.rpartition('/')[0]}/{name}") for name in THEIRS]
+            columns.append([row.number if row and rows[0]["size"] == "full" else None for row in theirs])
+            cells.append([recipe, *(cell(value, 0) for values in zip(*columns) for value in values)])
+        quantities, engines = (
+            ("train samples/s", "test samples/s", "train peak MiB"),
+            ("", ", SpikingJelly", ", survey"),
+        )
+        columns = ["recipe", *(quantity + engine for quantity in quantities for engine in engines)]
+        lines += [f"## The survey's speed rows, each of its recipes: {escape_markdown(title)}", ""]
+        lines += [*markdown_rows(columns, cells), "", *_refused(rows, "recipe")]
+        lines += ["The survey's figures are from its authors' GPU, whole epochs with data loading.", ""]
     return lines
 
 
@@ -123,19 +121,22 @@ def _layer_lines(folder: Path) -> list[str]:
                     cells.append([neuron if engine == "ours" else f"{engine} {neuron}", *ratios])
                 lines += [f"N = 2^{int(power) + 1}, {phase}:", ""]
                 lines += [*markdown_rows(["neuron", *(f"T {step}" for step in steps)], cells), ""]
-        lines += _refused(rows)
+        lines += _refused(rows, "neuron")
     return lines
 
 
-def _refused(rows: Rows) -> list[str]:
-    """One line for each neuron that could not be measured."""
-    found = {(row["engine"], row["neuron"]): row for row in rows if row["status"] != OK}
-    texts = [f"{engine} {neuron}: {row['status']}. {row['sentence']}" for (engine, neuron), row in found.items()]
+def _refused(rows: Rows, column: str) -> list[str]:
+    """One line for each neuron or recipe that could not be measured in any way."""
+    measured = {(row["engine"], row[column], row["phase"]) for row in rows if row["status"] == OK}
+    found = {(row["engine"], row[column]): row for row in rows
+             if row["status"] != OK and (row["engine"], row[column], row["phase"]) not in measured}  # fmt: skip
+    texts = [f"{engine} {name}: {row['status']}. {row['sentence']}" for (engine, name), row in found.items()]
     return [*(f"- {escape_markdown(text)}" for text in texts), *([""] if texts else [])]
 
 
-def _fastest(rows: Rows, neuron: str, phase: str) -> dict[str, str] | None:
-    found = [row for row in rows if row["neuron"] == neuron and row["phase"] == phase and row["status"] == OK]
+def _fastest(rows: Rows, recipe: str, engine: str, phase: str) -> dict[str, str] | None:
+    wanted = {"recipe": recipe, "engine": engine, "phase": phase, "status": OK}
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
     return min(found, key=lambda row: float(row["ms_median"]), default=None)
 
 

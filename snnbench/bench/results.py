@@ -22,7 +22,7 @@ KERNELS = (
 )  # fmt: skip
 SCALING = (*STAMP, "curve", "value", *WAY, "batch", *TIMING)
 SURVEY_SPEED = (*STAMP, "neuron", *WAY, "time_steps", "power", "phase", *TIMING)
-SURVEY_NETS = (*STAMP, "neuron", *WAY, "batch", "phase", *TIMING)
+SURVEY_NETS = (*STAMP, "recipe", "reproduces", *WAY, "batch", "phase", *TIMING)
 
 FILES = {
     "bench": TABLE,

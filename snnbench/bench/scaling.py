@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import torch
-from torch import Tensor
 
 from snnbench.bench.engines.ours import PATHS
+from snnbench.bench.results import OK
 from snnbench.bench.session import Session
-from snnbench.bench.step import (
-    Prepared,
-    Step,
-    Variant,
-    autocast,
-    batch_of,
-    count,
-    kernel_path,
-    net_in_layout,
-    optimizer_of,
-)
+from snnbench.bench.step import Prepared, Variant
+from snnbench.bench.trainer_step import train_step
 from snnbench.bench.works import Work, bench_config, section, sized
-from snnbench.config.build import build_model, instantiate
+from snnbench.config.build import build_model
 
 
 def run_scaling(session: Session) -> None:
@@ -31,15 +22,17 @@ def run_scaling(session: Session) -> None:
         for value in node.get("values", list(node["vary"])):
             work = _work(curve, node, value)
             for engine in node["engines"]:
-                if session.is_over:
-                    return
-                variant = Variant("fp32" if session.device.type == "cpu" else "bf16")
-                row = session.attempt(
-                    lambda: rule_step(work, variant, session.device, PATHS[engine]),  # noqa: B023
-                    work.batch,
-                )
-                row |= {"curve": curve, "value": value, "engine": engine, **asdict(variant), "batch": work.batch}
-                session.record("scaling", row, f"scaling {curve}={value} {engine}")
+                for way in _ways(engine, session.device):
+                    if session.is_over:
+                        return
+                    row = session.attempt(
+                        lambda: _prepare(work, way, session.device, engine),  # noqa: B023
+                        work.batch,
+                    )
+                    row |= {"curve": curve, "value": value, "engine": engine, **asdict(way), "batch": work.batch}
+                    session.record("scaling", row, f"scaling {curve}={value} {engine}")
+                    if row["status"] == OK:
+                        break
 
 
 def _work(curve: str, node: dict, value: int) -> Work:
@@ -50,27 +43,14 @@ def _work(curve: str, node: dict, value: int) -> Work:
     return Work(curve, curve, (*kept, change), batch=node["batch"])
 
 
-def rule_step(work: Work, variant: Variant, device: torch.device, kernels: str) -> Prepared:
-    """A training step through the configuration's own learning rule and objective, as the trainer takes it."""
+def _prepare(work: Work, way: Variant, device: torch.device, engine: str) -> Prepared:
     config = work.config()
     torch.manual_seed(0)
-    model, rule = build_model(config)
-    model = net_in_layout(model, device, variant.layout)
-    optimizer, objective = optimizer_of(model, device), instantiate(config["objective"])
-    x, target = batch_of(work, config, device, variant.layout)
-    x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
+    return train_step(work, config, build_model(config), way, device, kernels=PATHS[engine])
 
-    def loss_of(logits: Tensor):
-        return objective(logits, target)
 
-    def step() -> Tensor:
-        with kernel_path(kernels), autocast(device, variant.precision):
-            _, loss, _ = rule.train_batch(model, x_seq, loss_of, torch.Tensor.backward, optimizer.step, clear)
-        clear()
-        return loss
-
-    def clear() -> None:
-        optimizer.zero_grad(set_to_none=True)
-
-    made: Step = step
-    return Prepared(made, count(model))
+def _ways(engine: str, device: torch.device) -> list[Variant]:
+    """As the trainer runs it: captured on CUDA unless the reference is asked for or the step cannot be captured."""
+    if device.type == "cpu":
+        return [Variant("fp32", mode="eager")]
+    return [Variant(mode=mode) for mode in (("captured", "eager") if engine == "ours" else ("eager",))]

@@ -116,10 +116,10 @@ def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.dev
     def step() -> tuple[Tensor, ...]:
         return torch.autograd.grad(layer(x), inputs, grad)
 
-    return _captured(step) if variant.mode == "captured" else step
+    return captured_call(step) if variant.mode == "captured" else step
 
 
-def _captured(step: Step) -> Step:
+def captured_call(step: Step) -> Step:
     """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

@@ -1,10 +1,8 @@
-"""The survey's speed measurements with our neurons (Fang et al., Chinese Journal of Computers 2025, folder `speed`).
+"""The survey's speed study with our neurons (Fang et al., Chinese Journal of Computers 2025, folder `speed`).
 
-* `survey_speed`: one layer of N = 2 * 2^power neurons, fp32, T steps; training is forward and backward of the sum,
-  test is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline)
-  and with SpikingJelly's fused LIF.
-* `survey_nets`: its CSNN on CIFAR-10's shape with each neuron, samples/s in training and test and peak memory: the
-  speed rows of its CIFAR-10 table.
+`survey_speed`: one layer of N = 2 * 2^power neurons, fp32, T steps; training is forward and backward of the sum, test
+is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline) and
+with SpikingJelly's fused LIF. The speed rows of its tables are `survey_nets` (recipes.py).
 
 Every neuron of `configs/neuron` takes part; one that does not fit becomes a row that says why.
 """
@@ -13,7 +11,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +20,8 @@ from snnbench.bench.engines import ours, spikingjelly
 from snnbench.bench.engines.eager import _ATan
 from snnbench.bench.results import BASELINE
 from snnbench.bench.session import Session
-from snnbench.bench.step import Prepared, Variant, autocast, batch_of, count, kernel_path
-from snnbench.bench.works import Work, section
-from snnbench.config.build import instantiate
+from snnbench.bench.step import Prepared
+from snnbench.bench.works import section
 from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
 
@@ -49,23 +45,6 @@ def run_survey_speed(session: Session) -> None:
                     session.record(
                         "survey_speed", row, f"survey speed N=2^{power + 1} T={time_steps} {engine} {neuron} {phase}"
                     )
-
-
-def run_survey_nets(session: Session) -> None:
-    """The survey's network with each neuron; returns early when the time is over."""
-    node = section("survey_nets", session.size)
-    variant = Variant("fp32" if session.device.type == "cpu" else "bf16", mode="eager")
-    for neuron in options("neuron"):
-        work = Work("survey_nets", neuron, (*node["overrides"], f"neuron={neuron}"), batch=node["batch"])
-        for phase in PHASES:
-            for mode in ours.modes(session.device) if phase == "train" else (variant.mode,):
-                if session.is_over:
-                    return
-                way = Variant(variant.precision, variant.layout, mode)
-                make = ours.prepare if phase == "train" else _test
-                row = session.attempt(lambda: make(work, way, session.device), work.batch)  # noqa: B023
-                row |= {"neuron": neuron, "engine": "ours", **asdict(way), "batch": work.batch, "phase": phase}
-                session.record("survey_nets", row, f"survey CSNN {neuron} {phase} {mode}")
 
 
 def _layers(overrides: list[str], channels: int, time_steps: int) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
@@ -96,21 +75,6 @@ def _layer(build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, d
             layer(x)
 
     return Prepared(train if phase == "train" else test)
-
-
-def _test(work: Work, variant: Variant, device: torch.device) -> Prepared:
-    """Forward in evaluation mode, without gradients."""
-    config = work.config()
-    torch.manual_seed(0)
-    model = ours.net_in_layout(ours.build_model(config)[0], device, variant.layout).eval()
-    x, _ = batch_of(work, config, device, variant.layout)
-    x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
-
-    def step() -> Tensor:
-        with torch.no_grad(), kernel_path("auto"), autocast(device, variant.precision):
-            return model(x_seq).mean(0)
-
-    return Prepared(step, count(model))
 
 
 class _SpikingJellyLayer(nn.Module):

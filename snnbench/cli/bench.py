@@ -4,7 +4,8 @@
                  [size=full|tiny] [device=auto|cpu|cuda] [thorough=true] [render=true]
 
 work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
-          scaling (curves over T, batch, depth; OTTT), survey_speed, survey_nets (the survey's speed); or all
+          scaling (curves over T, batch, depth; OTTT), survey_speed (the survey's speed study),
+          survey_nets (every survey recipe: the speed rows of its tables); or all
 engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
 out       folder of the CSVs, bench.md and the plots (default results/bench; size=tiny: runs/bench)
 repeats   steps timed at least (default 50); limit_s: after that, no new measurement starts
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
     device = _one_of(given, "device", ("auto", "cpu", "cuda"))
     thorough = _one_of(given, "thorough", ("false", "true")) == "true"
 
-    from snnbench.bench import kernels, scaling, survey, table
+    from snnbench.bench import kernels, recipes, scaling, survey, table
     from snnbench.bench.clock import Effort
     from snnbench.bench.engines import DEFAULT, load_engine
     from snnbench.bench.session import Session, choose_device, device_name
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         "kernels": kernels.run_kernels,
         "scaling": scaling.run_scaling,
         "survey_speed": survey.run_survey_speed,
-        "survey_nets": survey.run_survey_nets,
+        "survey_nets": recipes.run_survey_nets,
     }
     for name in works:
         if name in runs:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from snnbench.config import identity
 from snnbench.config.compose import compose, parse
 from snnbench.config.errors import ConfigError
+from snnbench.config.teacher import require_named
 
 
 def run_grid(overrides: list[str], jobs: int | None) -> int:
@@ -30,6 +31,8 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
         raise ConfigError("-m under torchrun would start the grid in every process: start a grid without torchrun")
     grid = expand(overrides)
     composed = [compose(job) for job in grid]
+    for job in composed:
+        require_named(job.config)
     gpus = visible_gpus()
     slots: SimpleQueue[str | None] = SimpleQueue()
     for slot in range(jobs or max(len(gpus), 1)):

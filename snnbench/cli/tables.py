@@ -1,9 +1,10 @@
 """rebuild every results table from the records: `snnbench tables`
 
-  snnbench tables [records=<folder>] [reported=<folder>] [out=<folder>]
+  snnbench tables [records=<folder>] [reported=<folder>] [bench=<folder>] [out=<folder>]
 
 E.g. snnbench tables records=runs/demo out=runs/demo/tables
-Defaults: results/records, results/reported, results/tables. Numbers come from records and published rows alone.
+Defaults: results/records, results/reported, results/bench (speeds), results/tables (tables and plots). Numbers come
+from records, published rows and the bench's CSVs alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KEEP_HELP = """keep a run's record: `snnbench keep run=runs/<name>/<hash>-s<seed
 def main(arguments: list[str]) -> int:
     from snnbench.tables.build import build_all
 
-    given = key_values(arguments, {"records": "folder", "reported": "folder", "out": "folder"})
+    given = key_values(arguments, {"records": "folder", "reported": "folder", "bench": "folder", "out": "folder"})
     results = results_dir()
     root = repository()  # the checkout's README shows the committed tables, no others
     written = build_all(
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
         given.get("reported", results / "reported"),
         given.get("out", results / "tables"),
         readme=root / "README.md" if root and not given else None,
+        bench_dir=given.get("bench", results / "bench"),
     )
     for path in written:
         print(path)

@@ -21,6 +21,7 @@ from snnbench.cli.grid import run_grid
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
+from snnbench.config.teacher import require_named
 from snnbench.records import load_record
 
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
 
         print(OmegaConf.to_yaml(OmegaConf.create(composed.config)))
         return 0
+    require_named(composed.config)
     folder = identity.run_dir(composed.config, composed.choices)
     if (folder / "run.json").exists() and load_record(folder / "run.json").status == "done":
         print(f"done already: {folder} (delete the folder to run it again)")

@@ -13,10 +13,11 @@ class Axis:
     package: str
     injected: frozenset[str]
     help: str
+    optional: bool = False  # `axis=null`, or no word of it, means none
 
 
-def _axis(package: str, help: str, *injected: str) -> Axis:
-    return Axis(package, frozenset(injected), help)
+def _axis(package: str, help: str, *injected: str, optional: bool = False) -> Axis:
+    return Axis(package, frozenset(injected), help, optional)
 
 
 AXES: dict[str, Axis] = {
@@ -29,6 +30,7 @@ AXES: dict[str, Axis] = {
     "norm": _axis("snnbench.norms", "normalisation between synapse and neuron", "site"),
     "synapse": _axis("snnbench.synapses", "flavour of convolutions and linear layers"),
     "objective": _axis("snnbench.objectives", "loss on the logits of all steps"),
+    "teacher": _axis("snnbench.teachers", "trained network that an objective distils from", optional=True),
     "rule": _axis("snnbench.rules", "learning rule: how gradients are made"),
     "optimizer": _axis("snnbench.train.optim", "optimiser", "model"),
     "schedule": _axis("snnbench.train.schedules", "learning-rate schedule", "epochs"),

@@ -73,6 +73,53 @@ def build_model(config: dict):
     return model, rule
 
 
+def build_teacher(config: dict):
+    """The frozen teacher of a configuration, or None. Draws nothing from the run's own random state.
+
+    Raises:
+        ConfigError: nobody said who teaches, or the teacher's run or checkpoint is damaged.
+    """
+    node = config.get("teacher")
+    if node is None:
+        return None
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        teacher = instantiate(node)
+    if all(teacher.config[key] == config[key] for key in ("T", "encoder")):
+        teacher.encoder = None  # one sequence for both, drawn once where encoding is random
+    return teacher
+
+
+def build_objective(config: dict, model=None, teacher=None):
+    """The objective of a configuration; with a teacher it learns which layers of `model` and teacher it compares.
+
+    Raises:
+        ConfigError: it cannot compare these two networks.
+    """
+    objective = instantiate(config["objective"])
+    if teacher is None:
+        return objective
+    import torch
+
+    from snnbench.objectives.taps import outline
+
+    with torch.random.fork_rng(devices=[]):
+        x = _blank(config)
+        x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
+        objective.prepare(outline(model, x_seq), outline(teacher.model, teacher.encoded(x, x_seq)))
+    return objective
+
+
+def _blank(config: dict):
+    """One sample as the data set gives it: an image, or T frames of events."""
+    import torch
+
+    events = "events" in component(config["encoder"]["_target_"]).requires
+    steps = [config["T"]] if events else []
+    return torch.zeros(1, *steps, *config["data"]["shape"])
+
+
 def build_data(config: dict):
     """The LightningDataModule of a configuration."""
     train = config["train"]

@@ -23,12 +23,17 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
             raise ConfigError(f"{section}={node} must be a section with keys, see configs/train.yaml")
         schema = component(f"snnbench.config.schema.{name}").parameters
         _check_values(section, node, schema, schema)
-    components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in AXES}
+    components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in _present(config)}
     _check_combination(components, choices)
 
 
 def components_of(config: dict) -> dict[str, Component]:
-    return {axis: component(config[axis]["_target_"]) for axis in AXES}
+    return {axis: component(config[axis]["_target_"]) for axis in _present(config)}
+
+
+def _present(config: dict) -> list[str]:
+    """Every axis but the optional ones that this configuration leaves out."""
+    return [axis for axis, about in AXES.items() if not about.optional or config.get(axis) is not None]
 
 
 def _check_component(axis: str, node: object, choice: str | None) -> Component:

@@ -20,6 +20,7 @@ from snnbench.config.catalogue import options
 from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
+from snnbench.config.teacher import identified
 
 GROUPS = (*AXES, *BUNDLES)
 
@@ -65,7 +66,7 @@ def compose(overrides: list[str]) -> Composed:
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
     config = _resolve(raw)
     check(config, choices)
-    return Composed(config, choices, tuple(overrides))
+    return Composed(identified(config), choices, tuple(overrides))
 
 
 def recipe_of(experiment: str) -> dict:
@@ -75,7 +76,7 @@ def recipe_of(experiment: str) -> dict:
 
 def _check_group(override: Override) -> None:
     key = override.key_or_group
-    if key in AXES and (override.value() is None or override.is_delete()):
+    if key in AXES and not AXES[key].optional and (override.value() is None or override.is_delete()):
         raise ConfigError(f"'{override.input_line}': every axis needs a component; `snnbench list {key}` shows them")
     if key in GROUPS and isinstance(override.value(), str) and override.value() not in options(key):
         raise ConfigError(
@@ -118,6 +119,9 @@ def _culprit(error: Exception, overrides: list[str]) -> str | None:
 def _override_error(bad: str, key: str, known: DictConfig, reason: str) -> str:
     if key in _keys(known):
         return f"'{bad}' does not fit {key}: {reason}"
+    axis = key.split(".")[0]
+    if axis in AXES and axis not in known:
+        return f"'{bad}' sets a value of {axis}, and there is none: add {axis}={options(axis)[0]}"
     return f"'{bad}': there is no key {key}; {nearest(key, _keys(known))}"
 
 

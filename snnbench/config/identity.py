@@ -17,6 +17,8 @@ VOLATILE = (
     "data.root",
     "data.num_workers",
     "data.resident",  # another path to the same distribution; the record tells which one a run took
+    "teacher.run",  # who teaches is in teacher.identity
+    "teacher.experiment",
     "train.ckpt_path",
     "train.devices",
     "train.accelerator",
@@ -30,7 +32,10 @@ REPETITION = ("seed", "data.fold", "data.split_seed")
 
 def recipe_hash(config: dict) -> str:
     """Hash of everything that shapes the result but seed and fold: runs that share it repeat each other."""
-    return _digest(_without(config, (*VOLATILE, *REPETITION)))
+    config = _without(config, (*VOLATILE, *REPETITION))
+    if (config.get("teacher") or {}).get("identity"):  # teachers of one recipe teach repetitions of one run
+        config["teacher"]["identity"] = config["teacher"]["identity"].split()[0]
+    return _digest(config)
 
 
 def config_hash(config: dict) -> str:
@@ -40,7 +45,8 @@ def config_hash(config: dict) -> str:
 
 def deviations(config: dict, recipe: dict) -> dict[str, list]:
     """What a run changed in its experiment's recipe: {key: [recipe's value, run's value]}; length and seeds aside."""
-    ours, theirs = (_flat(_without(c, (*VOLATILE, *REPETITION, "train.epochs"))) for c in (config, recipe))
+    aside = (*VOLATILE, *REPETITION, "train.epochs", "teacher.identity")
+    ours, theirs = (_flat(_without(c, aside)) for c in (config, recipe))
     return {k: [theirs.get(k), ours.get(k)] for k in sorted(ours | theirs) if ours.get(k) != theirs.get(k)}
 
 

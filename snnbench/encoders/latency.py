@@ -26,6 +26,7 @@ class Latency(Encoder):
         ConfigError: high is not above low.
     """
 
+    traits = ("single_spike_input",)
     requires = {  # noqa: RUF012
         "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
     }

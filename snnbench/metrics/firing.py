@@ -1,7 +1,7 @@
 """Firing rates of every neuron layer, gathered by hooks without a host synchronisation, and what is odd about them.
 
 Rate = fraction of non-zero outputs over time, samples and neurons: spikes per neuron and time step for outputs in
-{0, amplitude}, whatever the amplitude.
+{0, amplitude}, whatever the amplitude. Analogue units (neuron=relu) do not spike and are left out.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from torch import Tensor, nn
 
 
 def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Neuron layers by name: `model.neurons()` where it exists, else the modules that own a `surrogate`."""
-    if hasattr(model, "neurons"):
-        return dict(model.neurons())
-    return {name: module for name, module in model.named_modules() if hasattr(module, "surrogate")}
+    """Spiking layers by name: of `model.neurons()` where it exists, else of the modules that own a `surrogate`."""
+    found = model.neurons() if hasattr(model, "neurons") else dict(model.named_modules())
+    return {name: module for name, module in found.items() if hasattr(module, "surrogate") and not is_analogue(module)}
+
+
+def is_analogue(module: nn.Module) -> bool:
+    """Whether a module's outputs are activations of an ordinary network, not spikes."""
+    return "analogue" in getattr(module, "traits", ())
 
 
 class FiringRates:

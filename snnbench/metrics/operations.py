@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
+from snnbench.metrics.firing import is_analogue
 from snnbench.models.layers import SpikeMatmul
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import is_static
@@ -203,11 +204,14 @@ def count_operations(
     if not layers:
         raise ConfigError("no operation was counted: give at least one batch and a model made of snnbench synapses")
     per_layer = {name: layer.result(samples) for name, layer in layers.items()}
-
-    def total(key: str) -> float:
-        return sum(layer[key] for layer in per_layer.values())
-
+    if any(is_analogue(module) for module in model.modules()):
+        per_layer = {name: layer | {"sop": None, "sop_survey": None} for name, layer in per_layer.items()}
     attention = any(len(layer.inputs) == 2 for layer in layers.values())
+
+    def total(key: str) -> float | None:
+        values = [layer[key] for layer in per_layer.values()]
+        return None if None in values else sum(values)
+
     return {
         "dense_macs": total("dense_macs"),
         "macs": total("macs"),

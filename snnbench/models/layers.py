@@ -25,6 +25,17 @@ class AvgPool2d(nn.Module):
         return F.avg_pool2d(x, self.kernel, self.stride, self.padding)
 
 
+class AvgPool1d(nn.Module):
+    """Average pooling of every step without overlap, `[T, N, C, L] -> [T, N, C, L // kernel]`."""
+
+    def __init__(self, kernel: int = 2):
+        super().__init__()
+        self.kernel = kernel
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return over_time(lambda x: F.avg_pool1d(x, self.kernel), x_seq)
+
+
 class MaxPool2d(nn.Module):
     """Max pooling of every step, `[T, N, C, H, W] -> [T, N, C, H', W']`. Spikes stay binary."""
 

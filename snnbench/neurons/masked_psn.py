@@ -55,10 +55,11 @@ class MaskedPSN(ParallelNeuron):
         self.register_buffer("outside", outside, persistent=False)
         self.register_buffer("lam_now", torch.ones(()), persistent=False)
 
-    def on_epoch(self, progress: float) -> None:
-        """Set lam for an epoch; progress = epoch / epochs in [0, 1]."""
+    def on_epoch(self, progress: float) -> bool:
+        """Set lam for an epoch; progress = epoch / epochs in [0, 1]. False: nothing that a CUDA graph froze changed."""
         self.lam = 1.0 if progress >= self.masked_from else progress / self.masked_from
         self.lam_now.fill_(self.lam)
+        return False
 
     def masked_weight(self) -> Tensor:
         """W o M_k(lam), `[T, T]`."""

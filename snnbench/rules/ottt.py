@@ -48,6 +48,8 @@ class OTTT(Rule):
         "use a model with average pooling such as model=vgg11_ws, or rule=bptt",
         "no_leak": "the traces decay with the neurons' time constant and this neuron has none; use neuron=lif_ottt",
         "learnable_leak": "the traces need a fixed time constant; use neuron=lif_ottt",
+        "parallel_in_time": "online rules see one time step at a time and this neuron needs the whole sequence; "
+        "use neuron=lif_ottt",
     }
     requires = {  # noqa: RUF012
         "per_step_loss": "an online rule needs a loss of each time step alone; use objective=per_step or objective=tet",

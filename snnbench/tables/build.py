@@ -1,4 +1,7 @@
-"""Every table from `results/records` and `results/reported` alone: deterministic, without torch, written if changed."""
+"""Every table and plot from `results/records`, `results/reported` and `results/bench` alone.
+
+Deterministic, without torch; a file is written only if it changed.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,26 @@ from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
 from snnbench.tables.published import published_tables
 from snnbench.tables.render import GENERATED, RENDERERS
-from snnbench.tables.reported import load_reported
+from snnbench.tables.reported import load_remarks, load_reported
 from snnbench.tables.runs import runs_csv, runs_page, runs_table
+from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
+from snnbench.tables.survey_plots import survey_plots
 
 __all__ = ["build_all", "runs_table"]
 
 
 def build_all(
-    records_dir: str | Path, reported_dir: str | Path, out_dir: str | Path, readme: Path | None = None
+    records_dir: str | Path,
+    reported_dir: str | Path,
+    out_dir: str | Path,
+    readme: Path | None = None,
+    bench_dir: str | Path | None = None,
 ) -> list[Path]:
-    """Rebuild all tables in `out_dir` and return their paths.
+    """Rebuild all tables and plots in `out_dir` and return their paths.
 
     A file whose content stays is not touched; a table of ours that no longer exists is removed, with its three files.
-    `readme`: a Markdown file whose marked excerpt is filled too.
+    readme: a Markdown file whose marked excerpt is filled too; bench_dir: folder of the bench's CSVs, for speeds.
 
     Raises:
         ConfigError: a damaged record or published row, or a folder that does not exist.
@@ -30,7 +39,10 @@ def build_all(
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     groups = group_records(records)
     files = {"runs.csv": runs_csv(records), "runs.md": runs_page(records)}
-    tables = [*survey_tables(reported, groups), *published_tables(reported, groups)]
+    speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
+    files |= survey_plots(reported, groups, speeds)
+    tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
+    tables += published_tables(reported, groups)
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)

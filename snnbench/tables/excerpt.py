@@ -6,28 +6,31 @@ from pathlib import Path
 
 from snnbench.config.errors import ConfigError
 from snnbench.tables.render import EMPTY, Table, markdown_rows
+from snnbench.tables.survey import TASKS, ours_heading
 
 BEGIN, END = "<!-- begin: filled by `snnbench tables`; do not edit -->", "<!-- end -->"
 SOURCE, ROWS = "survey_cifar10", 8
-COLUMNS = {
-    "Method": "Method",
-    "Top-1 (%) reported": "Reported (%)",
-    "Top-1 (%) ours": "Ours (%)",
-    "Top-1 (%) difference": "Difference",
-    "SOP (M) reported": "SOP reported (M)",
-    "SOP (M) ours": "SOP ours (M)",
-    "Seeds": "Seeds",
-    "Protocol": "Protocol",
+FULL, SHORTER = (ours_heading(epochs) for epochs in TASKS["cifar10"].protocols())
+QUANTITIES = {  # heading -> (quantity, whose) of the table
+    "Survey (%)": ("Top-1 (%)", "survey"),
+    f"{FULL.capitalize()} (%)": ("Top-1 (%)", FULL),
+    "Difference": ("Top-1 (%)", f"difference, {FULL.removeprefix('ours, ')}"),
+    f"{SHORTER.capitalize()} (%)": ("Top-1 (%)", SHORTER),
+    "SOP, survey (M)": ("SOP (M)", "survey"),
+    f"SOP {FULL} (M)": ("SOP (M)", FULL),
+    "Train samples/s, survey": ("Train samples/s", "survey"),
+    "Train samples/s, ours": ("Train samples/s", "ours"),
 }
+OURS = [place for place, (quantity, whose) in enumerate(QUANTITIES.values()) if whose in (FULL, SHORTER)]
 
 
 def excerpt(table: Table) -> str:
-    """Markdown of at most 8 rows: methods that we have run come first, then the survey's order."""
-    places = [table.columns.index(name) for name in COLUMNS]
-    rows = [[row[place] for place in places] for part in table.parts for row in part.rows]
-    ours = list(COLUMNS).index("Top-1 (%) ours")
-    rows.sort(key=lambda row: row[ours] == EMPTY)  # stable
-    return "\n".join(markdown_rows(list(COLUMNS.values()), rows[:ROWS]))
+    """Markdown of at most 8 methods, a row each: those that we have run longest come first, then the survey's order."""
+    found = {(quantity, whose): cells for part in table.parts for quantity, whose, *cells in part.rows}
+    columns = [found[place] for place in QUANTITIES.values()]
+    rows = [[method, *cells] for method, *cells in zip(table.columns[2:], *columns)]
+    rows.sort(key=lambda row: [row[1 + place] == EMPTY for place in OURS])  # stable
+    return "\n".join(markdown_rows(["Method", *QUANTITIES], rows[:ROWS]))
 
 
 def filled(readme: str, tables: list[Table]) -> str:

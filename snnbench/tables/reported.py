@@ -83,3 +83,12 @@ def load_reported(folder: str | Path) -> dict[str, Reported]:
         if row.same_as and row.same_as not in rows:
             raise ConfigError(f"published row '{row.id}': same_as '{row.same_as}' names no row; correct it")
     return rows
+
+
+def load_remarks(folder: str | Path) -> dict[str, list[str]]:
+    """Sentences to print below tables, from `<folder>/remarks/<table>.txt`, one a line; `#` starts a comment line."""
+    remarks = {}
+    for path in sorted(Path(folder).glob("remarks/*.txt")):
+        lines = map(str.strip, path.read_text(encoding="utf-8").splitlines())
+        remarks[path.stem] = [line for line in lines if line and not line.startswith("#")]
+    return remarks

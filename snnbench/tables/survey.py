@@ -1,117 +1,237 @@
-"""The survey's comparison tables: one row a method, its quantities reported and ours."""
+"""The survey's comparison tables in its own layout: one column a method, its quantities as rows, theirs and ours.
+
+Ours stands there by protocol: the recipe's full length and one short length common to all methods.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from snnbench.records import RunRecord
-from snnbench.tables.groups import Group, Measure, operation, percent_best, percent_last, signed
+from snnbench.tables.groups import Group, Measure, number, operation, percent_best, percent_last, signed
+from snnbench.tables.ranks import LEAST, spearman
 from snnbench.tables.render import EMPTY, Part, Table
 from snnbench.tables.reported import Reported
+from snnbench.tables.speeds import OURS, PEER, Speeds
+from snnbench.tables.survey_columns import MARK, Column, columns_of
+
+SHORT = 32  # epochs of the common short protocol
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """A quantity of the survey and where our records hold it. compare: 'difference', 'ratio' or ''."""
+class Task:
+    """One of the survey's tables: our file's name, title, epochs of the full protocol, whether we have recipes for it.
 
-    key: str
-    heading: str
-    ours: Measure
-    digits: int
-    compare: str
-    is_machine: bool = False
+    same_counter: its SOPs were counted as `sop_survey` counts.
+    """
+
+    name: str
+    title: str
+    epochs: int
+    has_recipes: bool = False
+
+    @property
+    def same_counter(self) -> bool:
+        return self.has_recipes
+
+    def protocols(self) -> list[int]:
+        return [self.epochs, SHORT] if self.has_recipes else [self.epochs]
 
 
-def _not_recorded(record: RunRecord) -> None:
-    return None
-
-
-QUANTITIES = [
-    Quantity("top1", "Top-1 (%)", percent_best, 2, "difference"),
-    Quantity("pretraining_top1", "Pre-training top-1 (%)", _not_recorded, 2, "difference"),
-    Quantity("map50", "mAP50", _not_recorded, 4, "difference"),
-    Quantity("map50_95", "mAP50-95", _not_recorded, 4, "difference"),
-    Quantity("sop", "SOP (M)", operation("sop_survey"), 3, "difference"),
-    Quantity("train_speed", "Train samples/s", lambda r: r.train_samples_per_s, 1, "ratio", True),
-    Quantity("test_speed", "Test samples/s", lambda r: r.test_samples_per_s, 1, "ratio", True),
-    Quantity("gpu_memory", "GPU memory (MB)", lambda r: r.peak_memory_mb, 0, "ratio", True),
-]
-TITLES = {  # table in the ids -> (name of ours, title)
-    "cifar10": ("survey_cifar10", "The survey's CIFAR-10 table"),
-    "sequential_cifar10": ("survey_sequential_cifar10", "The survey's sequential CIFAR-10 table"),
-    "shd": ("survey_shd", "The survey's SHD table"),
-    "gen1_detection": ("survey_gen1", "The survey's Gen1 detection table"),
+TASKS = {  # task in the ids of published rows
+    "cifar10": Task("survey_cifar10", "The survey's CIFAR-10 table", 256, True),
+    "sequential_cifar10": Task("survey_sequential_cifar10", "The survey's sequential CIFAR-10 table", 256, True),
+    "shd": Task("survey_shd", "The survey's SHD table", 150),
+    "gen1_detection": Task("survey_gen1", "The survey's Gen1 detection table", 50),
 }
-SAME_COUNTER = ("cifar10", "sequential_cifar10")  # tables whose SOPs were counted as `sop_survey` counts
+HEADINGS = {
+    "top1": "Top-1 (%)", "pretraining_top1": "Pre-training top-1 (%)", "map50": "mAP50", "map50_95": "mAP50-95",
+    "sop": "SOP (M)", "train_speed": "Train samples/s", "test_speed": "Test samples/s",
+    "gpu_memory": "GPU memory (MB)",
+}  # fmt: skip
+MEASURES: dict[str, tuple[Measure, int]] = {"top1": (percent_best, 2), "sop": (operation("sop_survey"), 3)}
+MACHINE = {"train_speed": 0, "test_speed": 0, "gpu_memory": 0}  # digits of ours
+ALL_POSITIONS = "SOP, all positions (M)"
 NOTES = [
-    "Reported: the survey's own experiments, one seed each, accuracy of the best test epoch; differences under about "
-    "0.3 points are noise. Ours: best test epoch, mean ± sample standard deviation over seeds.",
-    "A run shorter than the recipe is marked with its epochs, in the difference too: it then compares no methods.",
-    "Speed and memory: ours / reported; the survey names no device for them, ours is in the protocol column.",
+    "Survey: its own experiments, one seed each, accuracy of the best test epoch; differences under about 0.3 points "
+    "are noise. Ours: the same choice of epoch, mean ± sample standard deviation over seeds; difference is ours less "
+    "the survey's.",
 ]
+SHORT_NOTE = (
+    f"Short protocol: the same recipe over {SHORT} epochs (its cosine too), for every method. It ranks methods; its "
+    "accuracies are not to be compared with the survey's."
+)
 SOP_NOTES = {
-    True: "SOP (M): counted as the survey's script counts, whose convolutions' FLOPs lack one spatial axis; SOP, all "
-    "positions (M) is dense MACs x firing rate over the whole feature map.",
+    True: f"SOP (M): counted as the survey's script counts, whose convolutions' FLOPs lack one spatial axis; "
+    f"{ALL_POSITIONS} is dense MACs x firing rate over the whole feature map.",
     False: "The survey counts these SOPs with another script than its CIFAR ones (for SHD a time step instead of the "
     "whole sample, first layer included); ours is left out until it counts the same.",
 }
 
 
-def survey_tables(reported: dict[str, Reported], groups: list[Group]) -> list[Table]:
-    """One table a task of the survey. A group belongs to the method whose row (any quantity) it reproduces."""
-    by_method: dict[tuple[str, str], list[Group]] = {}
-    for group in groups:
-        row = reported.get(group.first.reproduces or "")
-        row = row and reported.get(row.same_as, row)
-        if row and row.key == "survey":
-            _, task, method, _ = row.id.split("/")
-            by_method.setdefault((task, method), []).append(group)
-    return [_table(task, reported, by_method) for task in TITLES]
+def survey_tables(
+    reported: dict[str, Reported],
+    groups: list[Group],
+    speeds: Speeds | None = None,
+    remarks: dict[str, list[str]] | None = None,
+) -> list[Table]:
+    """One table a task of the survey. A run belongs to the method whose row (any quantity) it reproduces.
+
+    remarks: table name -> sentences written by hand (why a difference is there), printed below the table.
+    """
+    speeds, tables = speeds or Speeds(), []
+    for key, task in TASKS.items():
+        tables.append(_table(task, columns_of(key, reported, groups, speeds), speeds))
+        tables[-1].notes += (remarks or {}).get(task.name, [])
+    return tables
 
 
-def _table(task: str, reported: dict[str, Reported], by_method: dict[tuple[str, str], list[Group]]) -> Table:
-    values: dict[str, dict[str, Reported]] = {}  # method -> quantity -> row, in the survey's column order
-    for row in reported.values():
-        if row.id.startswith(f"survey/{task}/"):
-            values.setdefault(row.id.split("/")[2], {})[row.quantity] = row
-    quantities = [quantity for quantity in QUANTITIES if any(quantity.key in rows for rows in values.values())]
-    columns = ["Method"]
-    for quantity in quantities:
-        heading = quantity.heading
-        columns += [f"{heading} reported", f"{heading} ours"]
-        columns += [f"{heading} ours, last epoch"] if quantity.key == "top1" else []
-        columns += [f"{heading} {'difference' if quantity.compare == 'difference' else 'ours / reported'}"]
-    columns += ["SOP, all positions (M) ours", "Seeds", "Protocol"]
-    lines = []
-    for method, rows in values.items():
-        for group in by_method.get((task, method)) or [None]:
-            line = [next(iter(rows.values())).neuron]
-            for quantity in quantities:
-                line += _cells(quantity, rows.get(quantity.key), group, task)
-            sop = group.text(operation("sop"), 3) if group else EMPTY
-            lines.append([*line, sop, str(group.seeds) if group else EMPTY, group.protocol() if group else EMPTY])
-    name, title = TITLES[task]
-    notes = [*NOTES, SOP_NOTES[task in SAME_COUNTER]]
-    return Table(name, f"{title} (best test epoch)", columns, [Part("", lines)], notes)
+def ours_heading(epochs: int) -> str:
+    """How a row of ours is called, as the README's excerpt looks it up too."""
+    return f"ours, {epochs} epochs"
 
 
-def _cells(quantity: Quantity, row: Reported | None, group: Group | None, task: str) -> list[str]:
-    """reported, ours (for top-1 also the last epoch), and how they compare."""
-    ours, last, compared = EMPTY, EMPTY, EMPTY
-    other_counter = quantity.key == "sop" and task not in SAME_COUNTER
-    if group is not None and not other_counter:
-        text = group.machine_text if quantity.is_machine else group.text
-        ours, mean = text(quantity.ours, quantity.digits), group.mean(quantity.ours)
-        several_machines = quantity.is_machine and len(group.devices) != 1
-        # A short run's speed and memory compare as well as a long one's.
-        mark = "" if quantity.is_machine else group.mark
-        if ours != EMPTY and not several_machines:
-            ours += mark
-            if row is not None and mean is not None:
-                different = quantity.compare == "difference"
-                compared = signed(mean - row.number, quantity.digits) if different else f"{mean / row.number:.2f}"
-                compared += mark
-        last = group.text(percent_last)
-        last += mark if last != EMPTY else ""
-    reported = EMPTY if row is None else row.value + ("" if row.is_verified else "†")
-    return [reported, ours, last, compared] if quantity.key == "top1" else [reported, ours, compared]
+Row = tuple[str, str, Callable[[Column], str]]  # quantity, whose, a column's cell
+
+
+def _table(task: Task, columns: list[Column], speeds: Speeds) -> Table:
+    published = [key for key in HEADINGS if any(key in column.published for column in columns)]
+    others = sorted({epochs for column in columns for epochs in column.runs} - set(task.protocols()), reverse=True)
+    lines: list[Row] = []
+    for key in published:
+        lines.append((HEADINGS[key], "survey", partial(_published, key=key)))
+        if key in MACHINE:
+            lines += _machine_rows(key, speeds) if task.has_recipes else []
+        else:
+            lines += _measured_rows(key, task, others)
+    for epochs in [*task.protocols(), *others]:
+        lines.append(("Runs", ours_heading(epochs), partial(_protocol, epochs=epochs)))
+    rows = [[quantity, whose, *map(cell, columns)] for quantity, whose, cell in lines]
+    headings = ["Quantity", "Whose", *(column.heading for column in columns)]
+    title = f"{task.title} (best test epoch)"
+    return Table(task.name, title, headings, [Part("", rows)], _notes(task, columns, speeds))
+
+
+def _machine_rows(key: str, speeds: Speeds) -> list[Row]:
+    """Ours and SpikingJelly's by the bench."""
+    heading, common = HEADINGS[key], {"key": key, "speeds": speeds}
+    return [
+        (heading, "ours", partial(_speed, **common, engine=OURS)),
+        (heading, "ours / survey", partial(_ratio, **common)),
+        (heading, "SpikingJelly", partial(_speed, **common, engine=PEER)),
+        (heading, "ours / SpikingJelly", partial(_peer_ratio, **common)),
+    ]
+
+
+def _measured_rows(key: str, task: Task, others: list[int]) -> list[Row]:
+    """Ours from the records by protocol; accuracy also of runs of `others` epochs, and of the last epoch."""
+    heading, (measure, digits) = HEADINGS[key], MEASURES.get(key, (_unmeasured, 2))
+    if key == "sop" and not task.same_counter:
+        measure = _unmeasured
+    ours = partial(_ours, measure=measure, digits=digits, spikes=key == "sop")
+    difference = partial(_difference, key=key, epochs=task.epochs, measure=measure, digits=digits)
+    full, *shorter = [(heading, ours_heading(epochs), partial(ours, epochs=epochs)) for epochs in task.protocols()]
+    rows: list[Row] = [full, (heading, f"difference, {task.epochs} epochs", difference), *shorter]
+    if key == "top1":
+        last = partial(_ours, measure=percent_last, digits=2)
+        rows += [(heading, ours_heading(epochs), partial(ours, epochs=epochs)) for epochs in others]
+        rows += [(heading, f"{ours_heading(e)}, last", partial(last, epochs=e)) for e in task.protocols()]
+    if key == "sop" and task.same_counter:
+        whole = partial(_ours, measure=operation("sop"), digits=3, spikes=True)
+        rows += [(ALL_POSITIONS, ours_heading(epochs), partial(whole, epochs=epochs)) for epochs in task.protocols()]
+    return rows
+
+
+def _unmeasured(record: object) -> None:
+    return None
+
+
+def _published(column: Column, key: str) -> str:
+    row = column.published.get(key)
+    if row is None:
+        return EMPTY
+    value = row.value if key not in MACHINE else number(row.number, MACHINE[key])
+    return value + ("" if row.is_verified else "†")
+
+
+def _ours(column: Column, epochs: int, measure: Measure, digits: int, spikes: bool = False) -> str:
+    """spikes: the quantity counts spikes, which the ANN twin has none of."""
+    group = column.runs.get(epochs)
+    return EMPTY if group is None or (spikes and not column.is_spiking) else group.text(measure, digits)
+
+
+def _difference(column: Column, key: str, epochs: int, measure: Measure, digits: int) -> str:
+    group, row = column.runs.get(epochs), column.published.get(key)
+    mean = group.mean(measure) if group else None
+    return EMPTY if mean is None or row is None else signed(mean - row.number, digits)
+
+
+def _speed(column: Column, key: str, speeds: Speeds, engine: str) -> str:
+    value = None if column.is_changed else speeds.of(column.recipe, key, engine)
+    return EMPTY if value is None else number(value, MACHINE[key])
+
+
+def _ratio(column: Column, key: str, speeds: Speeds) -> str:
+    row, value = column.published.get(key), None if column.is_changed else speeds.of(column.recipe, key)
+    return EMPTY if value is None or row is None else f"{value / row.number:.2f}"
+
+
+def _peer_ratio(column: Column, key: str, speeds: Speeds) -> str:
+    ours, peer = speeds.of(column.recipe, key), speeds.of(column.recipe, key, PEER)
+    return EMPTY if column.is_changed or ours is None or peer is None else f"{ours / peer:.2f}"
+
+
+def _protocol(column: Column, epochs: int) -> str:
+    group = column.runs.get(epochs)
+    if group is None:
+        return EMPTY
+    record = group.first
+    parts = [f"{group.seeds} seed{'s' if group.seeds > 1 else ''}"]
+    parts += [f"split {name}" for name in group.splits[:1]]
+    parts += [f"{len(group.splits)} splits"] if len(group.splits) > 1 else []
+    parts += [*group.devices, record.device.get("precision") or ""]
+    parts += ["uncommitted code"] if any(r.git_dirty for r in group.records) else []
+    return ", ".join(part for part in parts if part)
+
+
+def _notes(task: Task, columns: list[Column], speeds: Speeds) -> list[str]:
+    notes = list(NOTES)
+    if task.has_recipes:
+        notes += [SHORT_NOTE, *_rank_notes(task, columns)]
+        notes += _switch_notes(columns)
+        notes.append(speeds.note())
+    if any("sop" in column.published for column in columns):
+        notes.append(SOP_NOTES[task.same_counter])
+    return notes
+
+
+def _rank_notes(task: Task, columns: list[Column]) -> list[str]:
+    """Spearman's correlation of our accuracies with the survey's, one sentence a protocol that has enough methods."""
+    found = []
+    for epochs in task.protocols():
+        pairs = [
+            (column.label, column.runs[epochs].mean(percent_best), column.published["top1"].number)
+            for column in columns
+            if column.is_own and column.is_spiking and epochs in column.runs and "top1" in column.published
+        ]
+        pairs = [pair for pair in pairs if pair[1] is not None]
+        rho = spearman([ours for _, ours, _ in pairs], [theirs for *_, theirs in pairs])
+        if rho is not None:
+            methods = ", ".join(label for label, *_ in pairs)
+            found.append(
+                f"{ours_heading(epochs)}, and the survey: {rho:+.2f} over n = {len(pairs)} methods ({methods})."
+            )
+    if not found:
+        return [f"Rank correlation with the survey: none yet, fewer than {LEAST} methods have been run."]
+    return [f"Spearman's rank correlation of top-1 between {sentence}" for sentence in found]
+
+
+def _switch_notes(columns: list[Column]) -> list[str]:
+    switched = [f"{column.label}: {', '.join(column.switches)}" for column in columns if column.switches]
+    if not switched:
+        return []
+    return [
+        f"{MARK} A defect of the survey's code repeated by a named switch ({'; '.join(switched)}); the survey's figure "
+        "was measured with it. The method's own column is the method as its paper states it."
+    ]

@@ -108,9 +108,10 @@ class EpochLog(L.Callback):
     @staticmethod
     def _line(row: dict, epochs: int) -> str:
         val = "" if row["acc_val"] is None else f"  val {row['acc_val']:.2f}"
+        firing = "" if row["firing_rate"] is None else f"  firing {row['firing_rate']:.3f}"
         return (
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}  "
-            f"test {row['acc_test']:.2f}{val}  firing {row['firing_rate'] or 0:.3f}  "
+            f"test {row['acc_test']:.2f}{val}{firing}  "
             f"{row['train_samples_per_s']:,.0f} samples/s"
         )
 

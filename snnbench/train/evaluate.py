@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import lightning as L
-import torch
 
-from snnbench.config.build import build_data, build_model
+from snnbench.config.build import build_data, build_model, build_objective
 from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import FiringRates
 from snnbench.records import RunRecord
+from snnbench.teachers.recorded import load_model
 from snnbench.train.run import build_task, measure, precision
 
 
@@ -28,16 +28,11 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         check(config, record.choices)
     except ConfigError as error:
         raise ConfigError(f"{folder}/run.json holds no configuration that can be run: {error}") from None
-    state = _weights(checkpoint)
     model, rule = build_model(config)
+    load_model(model, checkpoint)
     data = build_data(config)
     data.setup("validate")
-    task = build_task(config, model, rule, data)
-    try:
-        task.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{checkpoint} does not fit the network of {folder}/run.json: {reason}") from None
+    task = build_task(config, model, rule, data, build_objective(config))
     trainer = L.Trainer(
         accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
         devices=1,
@@ -63,12 +58,3 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
     }
     (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
     return f"test accuracy {meter.accuracy:.2f} %  {folder / 'eval.json'}"
-
-
-def _weights(checkpoint: Path) -> dict:
-    try:
-        return dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
-        raise ConfigError(
-            f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): choose another or train again"
-        ) from None

@@ -1,7 +1,8 @@
 """Optimisers: thin constructors over torch.optim that take the model and split its parameters.
 
 Parameters marked `no_weight_decay` (PLIF's w and the like) never decay; with `decay_1d=False` neither do biases and
-normalisation gains (timm's habit, which the transformer recipes rely on).
+normalisation gains (timm's habit, which the transformer recipes rely on). A module's `lr_scales = {"name": 0.1}` lets
+its parameter `name` learn at a tenth of the rate (GLIF's gates).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def sgd(
     decay_1d: bool = True,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum."""
-    return torch.optim.SGD(parameter_groups(model, weight_decay, decay_1d), lr=lr, momentum=momentum, nesterov=nesterov,
-                           fused=_on_cuda(model))  # fmt: skip
+    groups = parameter_groups(model, lr, weight_decay, decay_1d)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_on_cuda(model))
 
 
 def adam(
@@ -33,8 +34,8 @@ def adam(
     decay_1d: bool = True,
 ) -> torch.optim.Optimizer:
     """Adam; weight decay is added to the gradient (L2)."""
-    return torch.optim.Adam(parameter_groups(model, weight_decay, decay_1d), lr=lr, betas=tuple(betas),
-                            fused=_on_cuda(model))  # fmt: skip
+    groups = parameter_groups(model, lr, weight_decay, decay_1d)
+    return torch.optim.Adam(groups, lr=lr, betas=tuple(betas), fused=_on_cuda(model))
 
 
 def adamw(
@@ -45,8 +46,8 @@ def adamw(
     decay_1d: bool = False,
 ) -> torch.optim.Optimizer:
     """AdamW; decoupled weight decay."""
-    return torch.optim.AdamW(parameter_groups(model, weight_decay, decay_1d), lr=lr, betas=tuple(betas),
-                             fused=_on_cuda(model))  # fmt: skip
+    groups = parameter_groups(model, lr, weight_decay, decay_1d)
+    return torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), fused=_on_cuda(model))
 
 
 def _on_cuda(model: nn.Module) -> bool:
@@ -54,10 +55,24 @@ def _on_cuda(model: nn.Module) -> bool:
     return all(parameter.is_cuda for parameter in model.parameters())
 
 
-def parameter_groups(model: nn.Module, weight_decay: float, decay_1d: bool) -> list[dict]:
-    """One group that decays and one that does not; empty groups are left out."""
-    groups: dict[bool, list] = {True: [], False: []}
+def parameter_groups(model: nn.Module, lr: float, weight_decay: float, decay_1d: bool) -> list[dict]:
+    """One group that decays and one that does not, then such pairs at other rates; empty groups are left out."""
+    scales = _lr_scales(model)
+    groups: dict[tuple[float, bool], list] = {(1.0, True): [], (1.0, False): []}
     for parameter in model.parameters():
         decays = not getattr(parameter, "no_weight_decay", False) and (decay_1d or parameter.ndim > 1)
-        groups[decays].append(parameter)
-    return [{"params": p, "weight_decay": weight_decay if d else 0.0} for d, p in groups.items() if p]
+        groups.setdefault((scales.get(parameter, 1.0), decays), []).append(parameter)
+    return [
+        {"params": held, "weight_decay": weight_decay if decays else 0.0, "lr": lr * scale}
+        for (scale, decays), held in groups.items()
+        if held
+    ]
+
+
+def _lr_scales(model: nn.Module) -> dict[nn.Parameter, float]:
+    """What modules say of their own parameters' rates."""
+    return {
+        module.get_parameter(name): scale
+        for module in model.modules()
+        for name, scale in getattr(module, "lr_scales", {}).items()
+    }

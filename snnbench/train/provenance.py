@@ -24,7 +24,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def new_record(composed: Composed, data, model) -> dict:
+def new_record(composed: Composed, data, model, teacher=None) -> dict:
     """The record of a run that starts now."""
     config, choices = composed.config, composed.choices
     recipe = recipe_of(choices["experiment"]) if choices["experiment"] else config
@@ -45,12 +45,21 @@ def new_record(composed: Composed, data, model) -> dict:
         "git_dirty": dirty,
         "data": data.describe() | {"name": choices["data"], "data_hash": data.data_hash, "split_hash": data.split_hash},
         "versions": versions(),
-        "deviations": identity.deviations(config, recipe),
+        "teacher": teacher.about if teacher is not None else {},
+        "deviations": identity.deviations(config, recipe) | _other_teacher(config, teacher),
         "epochs_planned": recipe["train"]["epochs"],
         "parameters": sum(p.numel() for p in model.parameters()),
         "started": now(),
         "command": "snnbench " + shlex.join(sys.argv[1:]),
     }
+
+
+def _other_teacher(config: dict, teacher) -> dict:
+    """A teacher of another recipe than the one asked for is a deviation too."""
+    wanted = config["teacher"]["experiment"] if teacher is not None else None
+    if wanted is None or teacher.about["experiment"] == wanted:
+        return {}
+    return {"teacher.experiment": [wanted, teacher.about["experiment"] or teacher.about["name"]]}
 
 
 def versions() -> dict:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from snnbench.config import identity
-from snnbench.config.build import build_data, build_model, instantiate
+from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
 from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
@@ -39,13 +39,17 @@ def train(composed: Composed) -> Path:
     model, rule = build_model(config)
     data = build_data(config)
     data.setup("fit")
+    teacher = build_teacher(config)
+    objective = build_objective(config, model, teacher)
     if torch.cuda.is_available() and config["train"]["accelerator"] != "cpu":
-        model.to(memory_format=torch.channels_last)  # what tensor cores read; the CPU keeps its bits
-    task = build_task(config, model, rule, data)
+        for network in (model, teacher):  # what tensor cores read; the CPU keeps its bits
+            if network is not None:
+                network.to(memory_format=torch.channels_last)
+    task = build_task(config, model, rule, data, objective, teacher)
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 
     run_dir.mkdir(parents=True, exist_ok=True)
-    record = new_record(composed, data, model)
+    record = new_record(composed, data, model, teacher)
     write(run_dir, record)
     epochs = EpochLog(run_dir, print_lines=not wants_bar(config["log"]["progress"]))
     trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
@@ -78,13 +82,13 @@ def train(composed: Composed) -> Path:
     return run_dir
 
 
-def build_task(config: dict, model, rule, data) -> Task:
+def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task:
     """The LightningModule of a configuration."""
     train = config["train"]
     return Task(
         model,
         rule,
-        instantiate(config["objective"]),
+        objective,
         instantiate(config["encoder"], time_steps=config["T"]),
         optimizer=lambda net: instantiate(config["optimizer"], net),
         schedule=instantiate(config["schedule"], epochs=train["epochs"]),
@@ -94,6 +98,7 @@ def build_task(config: dict, model, rule, data) -> Task:
         grad_clip=train["grad_clip"],
         check_every=config["log"]["every_n_steps"],
         capture=config["kernels"] == "auto",
+        teacher=teacher,
     )
 
 
@@ -146,15 +151,9 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
     callbacks = [
         epochs,
         ResumeState(identity.config_hash(config)),
-        ModelCheckpoint(
-            run_dir / "checkpoints",
-            filename="best",
-            monitor="acc_test",
-            mode="max",
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
+        # two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last
+        _checkpoint(run_dir, "best", monitor="acc_test", mode="max"),
+        _checkpoint(run_dir, "last"),
     ]
     if train["ema"] is not None:
         callbacks.append(EMAWeightAveraging(decay=train["ema"]))
@@ -176,6 +175,13 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         limit_train_batches=train["limit_train_batches"],
         limit_val_batches=train["limit_test_batches"],
         log_every_n_steps=log["every_n_steps"],
+    )
+
+
+def _checkpoint(run_dir: Path, name: str, **which) -> ModelCheckpoint:
+    """Writes checkpoints/<name>.ckpt after an epoch: the newest, or the best that `which` monitors."""
+    return ModelCheckpoint(
+        run_dir / "checkpoints", filename=name, save_on_train_epoch_end=True, enable_version_counter=False, **which
     )
 
 

@@ -50,6 +50,50 @@ class Cosine(Schedule):
         return self.min_factor + (1 - self.min_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+class CosineWave(Schedule):
+    """Half a cosine down to zero in `half_period` epochs, up again in as many, and so on: torch's CosineAnnealingLR
+    with T_max below the number of epochs (PLIF's code; GLIF's on event data)."""
+
+    def __init__(
+        self,
+        epochs: int,
+        half_period: Annotated[int, ">= 1"] = 64,
+        interval: Literal["epoch", "step"] = "epoch",
+    ):
+        super().__init__(epochs, interval)
+        self.half_period = half_period
+
+    def factor(self, epoch: float) -> float:
+        return 0.5 * (1 + math.cos(math.pi * epoch / self.half_period))
+
+
+class OneCycle(Schedule):
+    """Up to the optimiser's lr and down again by half cosines, as torch's OneCycleLR (Smith & Topin, 2019) stepped once
+    an epoch: lr / div_factor at epoch 0, lr at `peak` * epochs - 1, lr / (div_factor * final_div_factor) at the last.
+    The optimiser's momentum stays (torch cycles it too)."""
+
+    def __init__(
+        self,
+        epochs: int,
+        peak: Annotated[float, "in (0, 1)"] = 0.3,
+        div_factor: Annotated[float, ">= 1"] = 25.0,
+        final_div_factor: Annotated[float, ">= 1"] = 1e4,
+        interval: Literal["epoch", "step"] = "epoch",
+    ):
+        super().__init__(epochs, interval)
+        self.top, self.last = max(peak * epochs - 1, 0.0), max(epochs - 1, 1)
+        self.first, self.final = 1 / div_factor, 1 / (div_factor * final_div_factor)
+
+    def factor(self, epoch: float) -> float:
+        if epoch < self.top:
+            return _half_cosine(self.first, 1.0, epoch / self.top)
+        return _half_cosine(1.0, self.final, min((epoch - self.top) / max(self.last - self.top, 1e-9), 1.0))
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
 class Step(Schedule):
     """Multiply by `gamma` after every `every` epochs."""
 

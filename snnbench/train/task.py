@@ -6,6 +6,8 @@ rule may step several times a batch (OTTT_O) or once per several backward passes
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import lightning as L
 import numpy as np
 import torch
@@ -24,7 +26,8 @@ class Task(L.LightningModule):
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
     mix: None or `(x, y, num_classes, generator) -> (x, soft targets)`; optimizer: model -> torch optimiser;
     schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
-    forward and backward as a CUDA graph.
+    forward and backward as a CUDA graph; teacher: None or a `Teacher` for an objective that needs one. It is no
+    submodule: whatever walks this module neither trains nor saves it.
     """
 
     EVAL_SETS = ("test", "val")
@@ -44,6 +47,7 @@ class Task(L.LightningModule):
         grad_clip: float | None = None,
         check_every: int = 50,
         capture: bool = False,
+        teacher: nn.Module | None = None,
     ):
         super().__init__()
         self.automatic_optimization = False
@@ -51,29 +55,47 @@ class Task(L.LightningModule):
         self.rule, self.make_optimizer, self.schedule, self.mix = rule, optimizer, schedule, mix
         self.num_classes, self.seed, self.grad_clip, self.check_every = num_classes, seed, grad_clip, check_every
         self.capture = capture
+        self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
         self._captured: CapturedBatch | None = None
         self.train_meter = Meter()
         self.eval_meters: dict[str, Meter] = {}
 
     def configure_optimizers(self):
-        optimizer = self.make_optimizer(self.model)
+        optimizer = self.make_optimizer(self._trained())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def _trained(self) -> nn.Module:
+        """What the optimiser steps: the model, with the objective where that learns too (its transforms)."""
+        learns = next(self.objective.parameters(), None) is not None
+        return nn.ModuleList([self.model, self.objective]) if learns else self.model
 
     def _lr_factor(self, count: int) -> float:
         per_epoch = self.trainer.num_training_batches if self.schedule.interval == "step" else 1
         return self.schedule.factor(count / per_epoch)
 
     def on_fit_start(self) -> None:
+        (teacher,) = self._teacher
+        if teacher is not None:
+            teacher.to(self.device)
         alone = self.trainer.world_size == 1
         if self.capture and alone and self.device.type == "cuda" and self.rule.one_step_at_the_end:
-            self._captured = CapturedBatch(self.model, self._forward_backward)
+            self._captured = CapturedBatch(self._trained(), self._forward_backward)
 
     def on_fit_end(self) -> None:
         self._captured = None
 
     def on_train_epoch_start(self) -> None:
         self.train_meter.start()
+        self._tell_epoch()
+
+    def _tell_epoch(self) -> None:
+        """Modules whose numbers depend on training's progress hear of it, also right after a resume; one that answers
+        True has changed something that a captured CUDA graph holds."""
+        progress = self.current_epoch / self.trainer.max_epochs
+        stale = [module.on_epoch(progress) for module in self.modules() if hasattr(module, "on_epoch")]
+        if any(stale) and self._captured is not None:
+            self._captured.forget()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, target = batch
@@ -98,9 +120,13 @@ class Task(L.LightningModule):
         return self._run_rule(x, target, backward=self.manual_backward, **steps)
 
     def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
-        logits, loss, _ = self.rule.train_batch(
-            self.model, self.encoder(x), loss_of=lambda logits: self.objective(logits, target), **calls
-        )
+        x_seq = self.encoder(x)
+        (teacher,) = self._teacher
+        lessons = nullcontext(tuple) if teacher is None else teacher.lesson(self.model, self.objective, x, x_seq)
+        with lessons as lesson:  # what an objective with a teacher takes beside logits and target
+            logits, loss, _ = self.rule.train_batch(
+                self.model, x_seq, loss_of=lambda logits: self.objective(logits, target, *lesson()), **calls
+            )
         return logits.mean(0), loss
 
     def _forward_backward(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,7 +142,7 @@ class Task(L.LightningModule):
 
     def _step(self, optimizer) -> None:
         if self.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.grad_clip)
+            nn.utils.clip_grad_norm_(self._trained().parameters(), self.grad_clip)
         optimizer.step()
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:

@@ -5,7 +5,7 @@ import csv
 import pytest
 import torch
 
-from snnbench.bench import scaling, survey
+from snnbench.bench import recipes, scaling, survey
 from snnbench.bench.clock import Effort, measure
 from snnbench.bench.engines import eager, ours
 from snnbench.bench.kernels import run_kernels
@@ -141,7 +141,8 @@ def test_kernels_scaling_and_survey(session, monkeypatch):
     run_kernels(session)
     scaling.run_scaling(session)
     survey.run_survey_speed(session)
-    survey.run_survey_nets(session)
+    monkeypatch.setattr(recipes, "recipes", lambda: ["survey/cifar10_psn", "survey/sequential_cifar10_clif_survey"])
+    recipes.run_survey_nets(session)
     for name in ("kernels", "scaling", "survey_speed", "survey_nets"):
         rows = load(session.out, name)
         assert {row["status"] for row in rows if row["engine"] != "spikingjelly"} == {"ok"}, name
@@ -158,9 +159,45 @@ def test_kernels_scaling_and_survey(session, monkeypatch):
     assert plot.read_bytes() == once
 
 
+def test_every_recipe_of_the_survey_is_measured(session):
+    """All of them are walked, with the rows they reproduce; SpikingJelly stands beside those whose neuron it has."""
+    names = recipes.recipes()
+    assert {"survey/cifar10_clif", "survey/sequential_cifar10_sliding_psn"} <= set(names)
+    for name in names:
+        work, config = recipes.work_of(name, "full")
+        assert work.batch == config["train"]["batch_size"]
+        assert config["T"] == (32 if "sequential" in name else 1 if name.endswith("_ann") else 4)
+    assert recipes.work_of("survey/sequential_cifar10_lif", "tiny")[1]["T"] == 8  # as wide as its image
+
+
+def test_a_recipe_that_does_not_run_is_a_row(session, monkeypatch):
+    def refuse(*arguments):
+        raise ConfigError("needs a teacher")
+
+    monkeypatch.setattr(recipes, "recipes", lambda: ["survey/cifar10_lif"])
+    monkeypatch.setattr(recipes, "work_of", refuse)
+    recipes.run_survey_nets(session)
+    train, test = load(session.out, "survey_nets")
+    assert (train["status"], test["phase"]) == ("refused", "test")
+    assert train["sentence"] == "ConfigError: needs a teacher"
+    write_page(session.out)
+    assert "ours survey/cifar10\\_lif: refused." in (session.out / "bench.md").read_text()
+
+
+def test_a_step_that_cannot_be_captured_is_tried_eagerly(session, monkeypatch):
+    monkeypatch.setattr(recipes, "recipes", lambda: ["survey/cifar10_if"])
+    ways = [recipes.Variant("fp32", mode=mode) for mode in ("captured", "eager", "again")]
+    monkeypatch.setattr(recipes, "_ways", lambda engine, phase, device: ways if phase == "train" else [])
+    monkeypatch.setattr(recipes, "peer_of", lambda config: None)
+    recipes.run_survey_nets(session)
+    captured, eager = load(session.out, "survey_nets")
+    assert (captured["mode"], captured["status"] != "ok") == ("captured", True)
+    assert (eager["mode"], eager["status"]) == ("eager", "ok")
+
+
 def test_ottt_can_be_measured():
     work = scaling._work("ottt_T", scaling.sized(bench_config()["scaling"]["ottt_T"], "tiny"), 2)
-    prepared = scaling.rule_step(work, ours.Variant("fp32"), CPU, "reference")
+    prepared = scaling._prepare(work, ours.Variant("fp32", mode="eager"), CPU, "reference")
     assert torch.isfinite(prepared.step())
 
 

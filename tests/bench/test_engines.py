@@ -9,6 +9,8 @@ from snnbench.bench.engines.eager import PlainLIF, plain_net, repeated
 from snnbench.bench.engines.floor import contractions, copy_step
 from snnbench.bench.engines.ours import neuron_of
 from snnbench.bench.peers import peer_net, require_lif
+from snnbench.bench.recipe_peers import peer_of
+from snnbench.bench.recipes import work_of
 from snnbench.bench.step import batch_of, count, kernel_path
 from snnbench.bench.survey import JitLIF
 from snnbench.bench.works import load_work, work_names
@@ -77,6 +79,35 @@ def test_spikingjelly_equals_our_reference(name):
     assert count(net) == count(ours)
     theirs, _ = outputs_and_gradient(net, repeated(x, work.config()["T"]))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "recipe", ["cifar10_if", "cifar10_lif", "cifar10_clif", "cifar10_psn", "sequential_cifar10_sliding_psn"]
+)
+def test_spikingjelly_computes_the_survey_recipe(recipe):
+    """Its network of a recipe, with our weights: same logits, same gradient of the first weight."""
+    pytest.importorskip("spikingjelly")
+    work, _ = work_of(f"survey/{recipe}", "tiny")
+    config = work.config()
+    torch.manual_seed(0)
+    ours, _ = build_model(config)
+    theirs = peer_of(config)()
+    assert count(theirs) == count(ours)
+    x_seq = instantiate(config["encoder"], time_steps=config["T"])(torch.randn(4, 3, 8, 8))
+    with kernel_path("reference"):
+        logits, gradient = outputs_and_gradient(ours, x_seq)
+    assert gradient.any()
+    their_logits, their_gradient = outputs_and_gradient(theirs, x_seq)
+    torch.testing.assert_close(their_logits, logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(their_gradient, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_the_survey_peer_leaves_out_what_it_does_not_compute():
+    for recipe in ("cifar10_clif_survey", "cifar10_block_alif"):
+        assert peer_of(work_of(f"survey/{recipe}", "tiny")[1]) is None
+    config = work_of("survey/cifar10_lif", "tiny")[1]
+    assert peer_of({**config, "neuron": {**config["neuron"], "reset": "soft"}}) is None
 
 
 def test_layers_equal_ours():

@@ -21,7 +21,19 @@ from snnbench.synapses.plain import Plain
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
-__all__ = ["CONFIGS", "IF", "LIF", "NAMES", "build", "counts", "make_parts", "outputs", "parameters", "spiking_input"]
+__all__ = [
+    "CONFIGS",
+    "IF",
+    "LIF",
+    "NAMES",
+    "build",
+    "counts",
+    "make_parts",
+    "outputs",
+    "parameters",
+    "spiking_input",
+    "step_shape",
+]
 
 
 def make_parts(
@@ -40,6 +52,7 @@ def build(
 ) -> SpikingModel:
     """The model of `configs/model/<name>.yaml` with `changes` of its values; on "meta" nothing is allocated."""
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) | changes
+    config.pop("defaults", None)  # the other axes that a model brings along
     module, _, cls = config.pop("_target_").rpartition(".")
     torch.manual_seed(0)
     with torch.device(device):
@@ -61,6 +74,11 @@ def outputs(model: nn.Module, x_seq: Tensor, wanted) -> dict[str, Tensor]:
     for handle in handles:
         handle.remove()
     return seen
+
+
+def step_shape(name: str, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """What one sample shows in one step: an image, or the column `[C, H]` that a 1-d model reads."""
+    return in_shape[:2] if name.endswith("_1d") else in_shape
 
 
 def counts(tensor: Tensor) -> set[float]:

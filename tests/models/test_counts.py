@@ -5,16 +5,19 @@ import torch
 from torch import nn
 
 from snnbench.neurons.plif import PLIF
+from snnbench.neurons.psn import PSN
+from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.norms.none import NoNorm
 from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import NAMES, build, make_parts, parameters
+from .building import NAMES, build, make_parts, parameters, step_shape
 
 IMAGENET, CIFAR, DVS, DVS48 = (3, 224, 224), (3, 32, 32), (2, 128, 128), (2, 48, 48)
 
 PUBLISHED = [
     ("csnn", CIFAR, 10, 17_542_026),
+    ("csnn_1d", CIFAR, 10, 513_418),
     ("vggsnn", DVS48, 10, 9_271_498),
     ("resnet19", CIFAR, 10, 12_630_858),
     ("resnet19", CIFAR, 100, 12_653_988),
@@ -76,6 +79,18 @@ def test_parameters_of_other_sizes(name, changes, shape, classes, count):
     assert parameters(build(name, shape, classes, device="meta", **changes)) == count
 
 
+@pytest.mark.parametrize(
+    ("neuron", "settings", "classes", "count"),
+    [(PSN, {}, 10, 520_810), (PSN, {}, 100, 543_940), (SlidingPSN, {"k": 32}, 10, 513_649),
+     (SlidingPSN, {"k": 32}, 100, 536_779), (SlidingPSN, {"k": 4}, 10, 513_418 + 7 * 5)],
+)  # fmt: skip
+def test_sequential_net_with_the_psn_family(neuron, settings, classes, count):
+    """Counts of the released sequential-CIFAR classes (catalogue page psn); T 32, seven neuron layers."""
+    model = build("csnn_1d", CIFAR, classes, make_parts(neuron, time_steps=32, **settings), "meta")
+    assert parameters(model) == count
+    assert len(model.neurons()) == 7
+
+
 @pytest.mark.parametrize(("channels", "count"), [(3, 9_228_362), (2, 9_228_362 - 9 * 64)])
 def test_vgg11_ws_with_standardised_weights_and_no_norm(channels, count):
     parts = make_parts(norm=NoNorm, synapse=WeightStandardised())
@@ -99,7 +114,7 @@ def test_neuron_layers(name, layers):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_modules_are_registered_in_forward_order(name):
-    shape = DVS if name.startswith("sew_") and "7b" in name else (2, 16, 16)
+    shape = DVS if (name.startswith("sew_") and "7b" in name) or name == "plif_net_gesture" else (2, 16, 16)
     if name.startswith(("spikformer", "qkformer")):
         shape = CIFAR
     model = build(name, shape, device="meta")
@@ -108,7 +123,7 @@ def test_modules_are_registered_in_forward_order(name):
     for module in expected:
         module.register_forward_hook(lambda module, _inputs, _y: order.append(module))
     with torch.no_grad():
-        model.eval()(torch.zeros(1, 1, *shape, device="meta"))
+        model.eval()(torch.zeros(1, 1, *step_shape(name, shape), device="meta"))
     assert all(ran is listed for ran, listed in zip(order, expected, strict=True))
     assert model.synapses() == [module for module in order if isinstance(module, Synapse)]
     assert list(model.neurons().values()) == [module for module in order if hasattr(module, "surrogate")]

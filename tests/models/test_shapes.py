@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from snnbench.config.errors import ConfigError
+from snnbench.encoders.column import Column
 from snnbench.models.base import SpikingModel
+from snnbench.models.layers import AvgPool1d
 from snnbench.models.parts import Unit
 from snnbench.norms.none import NoNorm
 from snnbench.synapses.weight_standardised import WeightStandardised
 from snnbench.temporal import stepping
 
-from .building import NAMES, build, make_parts, outputs
+from .building import NAMES, build, make_parts, outputs, step_shape
 
 CIFAR, IMAGENET, DVS, DVS48, DIGITS = (3, 32, 32), (3, 224, 224), (2, 128, 128), (2, 48, 48), (1, 8, 8)
 CARD_SHAPES = [CIFAR, IMAGENET, DVS, DVS48]
@@ -27,7 +29,7 @@ def true_shape(name: str) -> tuple[int, int, int]:
         return DVS48
     if name.endswith("7b") or "dvs" in name:
         return DVS
-    if name in ("csnn", "vgg11_ws", "resnet19") or "cifar" in name:
+    if name in ("csnn", "csnn_1d", "vgg11_ws", "resnet19") or "cifar" in name:
         return CIFAR
     return IMAGENET
 
@@ -41,7 +43,7 @@ def run(model: SpikingModel, shape, time_steps=2, samples=2, device="cpu"):
 def test_logits_per_step_on_the_true_shape(name):
     shape = true_shape(name)
     model = build(name, shape, 7, device="meta")
-    assert run(model, shape, device="meta").shape == (2, 2, 7)
+    assert run(model, step_shape(name, shape), device="meta").shape == (2, 2, 7)
     assert all(isinstance(unit, Unit) for unit in model.units())
     assert model.units()
 
@@ -91,6 +93,7 @@ def test_inner_shapes_of_the_pages(name, shape, wanted, sizes):
         ("vggsnn", DIGITS, {}, "spiking_resnet_tiny"),
         ("vgg11_ws", (1, 4, 4), {}, "at least 8x8"),
         ("csnn", (1, 2, 2), {}, "at least 4x4"),
+        ("csnn_1d", (1, 2, 2), {}, "csnn_1d needs inputs of at least 4x4"),
         ("spiking_resnet18", DIGITS, {"stem": "imagenet"}, "model.stem=cifar"),
         ("sew_resnet18", DIGITS, {"stem": "imagenet"}, "model.stem=cifar"),
         ("ms_resnet18", (1, 4, 4), {}, "at least 8x8"),
@@ -121,6 +124,22 @@ def test_a_static_image_gives_what_its_copies_give(name):
     with torch.no_grad():
         torch.testing.assert_close(model(static), model(static.contiguous()), rtol=1e-4, atol=1e-5)
     assert rows[1] == 3 * rows[0]
+
+
+def test_a_column_net_reads_columns():
+    """Column t of the image is what enters at step t, every map is [T, N, C, L], and walking equals running."""
+    model = build("csnn_1d", (3, 8, 6), 10, make_parts(time_steps=6)).eval()
+    images = 2 * torch.randn(2, 3, 8, 6)
+    x_seq = Column(time_steps=6)(images)
+    assert x_seq.data_ptr() == images.data_ptr()
+    assert torch.equal(x_seq[4], images[..., 4])
+    seen = outputs(model, x_seq, lambda _name, module: isinstance(module, Unit | AvgPool1d))
+    sizes = [(128, 8)] * 3 + [(128, 4)] * 4 + [(128, 2), (256,)]
+    assert [tuple(y.shape) for y in seen.values()] == [(6, 2, *size) for size in sizes]
+    assert all(y.is_contiguous() for y in seen.values())
+    with torch.no_grad(), stepping(model) as step:
+        walked = torch.stack([step(x_t) for x_t in x_seq])
+        torch.testing.assert_close(walked, model(x_seq), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TINY)

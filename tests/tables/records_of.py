@@ -1,4 +1,7 @@
-"""Synthetic run records for the table tests."""
+"""Synthetic run records for the table tests, and how the tests read a table."""
+
+import csv
+from pathlib import Path
 
 
 def record(**changes) -> dict:
@@ -13,3 +16,12 @@ def record(**changes) -> dict:
         "operations": {"sop": 160.0, "sop_survey": 10.0, "energy_mj": 0.25},
     }  # fmt: skip
     return values | changes
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open(encoding="utf-8")))
+
+
+def column(path: Path, heading: str) -> dict[tuple[str, str], str]:
+    """A method's column of a survey table: (quantity, whose) -> cell."""
+    return {(row["Quantity"], row["Whose"]): row[heading] for row in rows(path)}

@@ -1,8 +1,9 @@
 """The floor: what no kernel of ours can save.
 
-Of a network its convolutions and linear layers alone, forward and backward, eager, channels-last, bf16 weights, on
-tensors of the shapes they meet (found by hooks; a static image meets the first convolution once). No norms, neurons,
-pools, attention products, optimiser. The inputs of all layers lie in memory at once, as a backward pass needs them.
+Of a network its convolutions and linear layers alone, forward and backward, eager or captured as a CUDA graph, channels
+last, bf16 weights, on tensors of the shapes they meet (found by hooks; a static image meets the first convolution
+once). No norms, neurons, pools, attention products, optimiser. The inputs of all layers lie in memory at once, as a
+backward pass needs them.
 Of a LIF layer five passes over its tensor at copy speed: read x, write s, read x, read ds, write dx.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from snnbench.bench.step import Prepared, Step, Variant, in_layout, kernel_path
+from snnbench.bench.step import Prepared, Step, Variant, captured_call, in_layout, kernel_path
 from snnbench.bench.works import Work
 from snnbench.config.build import build_model, instantiate
 from snnbench.synapses.base import Synapse
@@ -34,7 +35,9 @@ class Contraction:
 def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
     if work.is_layer:
         return [Variant(work.precision, "contiguous")]
-    return [Variant("fp32" if device.type == "cpu" else "bf16")]
+    if device.type == "cpu":
+        return [Variant("fp32")]
+    return [Variant("bf16", mode=mode) for mode in ("eager", "captured")]
 
 
 def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
@@ -47,7 +50,8 @@ def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
         for call in calls:
             call()
 
-    return Prepared(step)
+    captured = variant.mode == "captured"
+    return Prepared(captured_call(step) if captured else step, peak_from_start=captured)
 
 
 def contractions(work: Work) -> list[Contraction]:
@@ -76,6 +80,8 @@ def _ready(contraction: Contraction, dtype: torch.dtype, device: torch.device) -
     weight = torch.randn(synapse.weight.shape, device=device, dtype=dtype)
     if x.dim() == 4:
         x, weight = in_layout(x, "channels_last"), in_layout(weight, "channels_last")
+    if x.dim() == 3:
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
     bias = None if synapse.bias is None else torch.zeros(synapse.bias.shape, device=device, dtype=dtype)
     x.requires_grad_(contraction.needs_grad)
     wanted: list[Tensor] = [weight.requires_grad_(), *([] if bias is None else [bias.requires_grad_()])]

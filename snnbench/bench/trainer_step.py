@@ -1,0 +1,77 @@
+"""A configuration's own step, as the trainer takes it: encoder, network, learning rule, objective, teacher."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.bench.step import Prepared, Variant, autocast, batch_of, count, kernel_path, net_in_layout, optimizer_of
+from snnbench.bench.works import Work
+from snnbench.config.build import build_objective, instantiate
+from snnbench.config.errors import ConfigError
+from snnbench.rules.base import Rule
+from snnbench.teachers.base import Teacher
+from snnbench.train.capture import CapturedBatch
+from snnbench.train.task import Task
+
+
+def train_step(
+    work: Work, config: dict, network: tuple[nn.Module, Rule], way: Variant, device: torch.device,
+    teacher: Teacher | None = None, kernels: str = "auto",
+) -> Prepared:  # fmt: skip
+    """A training step: encode, rule, objective (and teacher), optimiser. `way.mode`: "captured" or "eager".
+
+    Raises:
+        ConfigError: a captured step was asked of a rule that steps within a batch.
+        RuntimeError: the step cannot be captured.
+    """
+    model, rule = network
+    if way.mode == "captured" and not rule.one_step_at_the_end:
+        raise ConfigError("its rule takes optimiser steps within a batch, which a CUDA graph cannot hold")
+    objective = build_objective(config, model, teacher).to(device)
+    model = net_in_layout(model, device, way.layout)
+    if teacher is not None:
+        net_in_layout(teacher, device, way.layout)
+    encoder, data = instantiate(config["encoder"], time_steps=config["T"]), config["data"]
+    task = Task(
+        model, rule, objective, encoder, optimizer=None, schedule=None, num_classes=data["num_classes"], seed=0,
+        teacher=teacher,
+    )  # fmt: skip
+    trained = task._trained()
+    optimizer, batch = optimizer_of(trained, device), CapturedBatch(trained, task._forward_backward)
+    x, target = batch_of(work, config, device, way.layout)
+
+    def clear() -> None:
+        optimizer.zero_grad(set_to_none=True)
+
+    def eager() -> Tensor:
+        calls = {"backward": Tensor.backward, "optimizer_step": optimizer.step, "zero_grad": clear}
+        with kernel_path(kernels), autocast(device, way.precision):
+            return task._run_rule(x, target, **calls)[1]
+
+    def captured() -> Tensor:
+        with kernel_path(kernels), autocast(device, way.precision):
+            found = batch(x, target)
+        if found is None:
+            raise RuntimeError("the training step cannot be captured as a CUDA graph")
+        optimizer.step()
+        return found[1]
+
+    is_captured = way.mode == "captured"
+    return Prepared(captured if is_captured else eager, count(model), peak_from_start=is_captured)
+
+
+def evaluation_step(
+    work: Work, config: dict, network: tuple[nn.Module, Rule], way: Variant, device: torch.device
+) -> Prepared:
+    """Encoding and forward pass in evaluation mode, without gradients."""
+    model, _ = network
+    model = net_in_layout(model, device, way.layout).eval()
+    encoder = instantiate(config["encoder"], time_steps=config["T"])
+    x, _ = batch_of(work, config, device, way.layout)
+
+    def step() -> Tensor:
+        with torch.no_grad(), kernel_path("auto"), autocast(device, way.precision):
+            return model(encoder(x)).mean(0)
+
+    return Prepared(step, count(model))

@@ -1,0 +1,80 @@
+"""ResNet-18 and ResNet-19 of GLIF for CIFAR (Yao et al., NeurIPS 2022, arXiv:2210.13768).
+
+The neuron stands behind the addition as in tdBN's ResNet-19, but identity shortcuts go through a norm too, so both
+branches are scaled by 1/sqrt(2) everywhere. Stem conv3x3 - norm - SN as wide as the first stage. The classifier has no
+bias; up to 50 classes it is two linear layers in a row without a neuron between them (512 - 256 - K), else one.
+
+With channel-wise GLIF: ResNet-18 11,347,456 parameters (CIFAR-10, T 4), 11,272,832 (CIFAR-100, T 6); ResNet-19
+12,749,824 (CIFAR-10, T 4); code Ikarosy/Gated-LIF @60638b2.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel
+from snnbench.models.init import kaiming_fan_out_
+from snnbench.models.layers import GlobalAvgPool
+from snnbench.models.parts import Parts
+from snnbench.models.resnet_parts import check_size, check_stages, residual_stages
+
+
+class GLIFBlock(nn.Module):
+    """conv3x3 - norm - SN - conv3x3 - norm (+ norm of shortcut) - SN, `[T, N, C_in, H, W] -> [T, N, width, H', W']`."""
+
+    def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
+        super().__init__()
+        self.out_channels = width
+        same = stride == 1 and c_in == width
+        self.shortcut = (
+            parts.norm(width, branches=2) if same else parts.projection(c_in, width, 1, stride=stride, branches=2)
+        )
+        self.unit1 = parts.unit(c_in, width, 3, stride=stride)
+        self.unit2 = parts.unit(width, width, 3, branches=2, zero_init=zero_init)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        residual = self.shortcut(x_seq)
+        return self.unit2(self.unit1(x_seq), residual)
+
+
+class GLIFResNet(SpikingModel):
+    """`[T, N, C, H, W] -> [T, N, K]`.
+
+    Args:
+        blocks: blocks a stage; stages after the first halve the image.
+        widths: channels a stage; the stem has the first one's.
+        bottleneck: width between the two linear layers of the classifier, used for at most 50 classes; null: one layer.
+
+    Raises:
+        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+    """
+
+    traits = ("residual",)
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        blocks: list[int] = (2, 2, 2, 2),
+        widths: list[int] = (64, 128, 256, 512),
+        bottleneck: Annotated[int, ">= 1"] | None = 256,
+    ):
+        super().__init__()
+        check_stages("glif_resnet", blocks, widths)
+        check_size("glif_resnet", in_shape, 2 ** (len(blocks) - 1), "use fewer stages")
+        self.stem = parts.unit(in_shape[0], widths[0], 3)
+        self.stages, channels = residual_stages(parts, GLIFBlock, widths[0], blocks, widths, 1)
+        self.pool = GlobalAvgPool()
+        narrow = bottleneck if bottleneck is not None and num_classes <= 50 else None
+        self.head = nn.Identity() if narrow is None else parts.linear(channels, narrow, bias=False)
+        self.readout = parts.linear(narrow or channels, num_classes, bias=False)
+        kaiming_fan_out_(self)
+        for linear in (self.head, self.readout):
+            if hasattr(linear, "weight"):
+                nn.init.normal_(linear.weight, std=0.01)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.readout(self.head(self.pool(self.stages(self.stem(x_seq)))))

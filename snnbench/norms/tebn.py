@@ -1,0 +1,70 @@
+"""Temporal effective batch normalisation (Duan, Ding, Chen, Yu, Huang, NeurIPS 2022, OpenReview fLIgyyQiJqz).
+
+    y[t] = p[t] * (gamma_c * xhat[t] + beta_c),     xhat = (x - mu_c) / sqrt(var_c + eps) over (T, N, space)
+
+p starts at 1: one learnable number a time step and layer. The paper writes gain and shift of step t as gamma p[t] and
+beta p[t]; the code (PSN's, made from the authors' supplement, SpikingJelly's and the survey's alike) multiplies a batch
+norm by p, which is the same. PSN's copy hard-codes T = 10; here T is the model's, and another T is refused. As there,
+weight decay acts on p.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Site
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.temporal import active_states, over_time
+
+
+class TEBN(BatchNorm):
+    """`[T, N, C, *] -> [T, N, C, *]`; parameters of `BatchNorm` and `p` `[T]`.
+
+    A static sequence is normalised once, then scaled step by step.
+
+    Args:
+        site: channels and time_steps (injected).
+        eps, momentum, sync: see `BatchNorm`.
+
+    Raises:
+        ConfigError: the sequence, or the walk, has another T than the norm was built for.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        eps: Annotated[float, "> 0"] = 1e-5,
+        momentum: Annotated[float, "in [0, 1]"] = 0.1,
+        sync: bool = False,
+    ):
+        super().__init__(site, eps, momentum, sync)
+        self.p = nn.Parameter(torch.ones(site.time_steps))
+
+    def kernel_form(self) -> None:
+        """The fused kernels know gains of channels, not of time steps."""
+        return None
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        states = active_states()
+        if states is not None:
+            return states.advance(self, x_seq[0], lambda x_t: 0, self.step).unsqueeze(0)
+        self._check_length(x_seq.shape[0], x_seq.shape[0] == len(self.p))
+        y_seq = over_time(self.normalise, x_seq)
+        return y_seq * self.p.to(y_seq.dtype).view(-1, *[1] * (y_seq.ndim - 1))
+
+    def step(self, x_t: Tensor, t: int) -> tuple[Tensor, int]:
+        """Step t of a walk, `[N, C, *] -> [N, C, *]`, and the number of the next."""
+        self._check_length(t + 1, t < len(self.p))
+        y_t = self.normalise(x_t)
+        return y_t * self.p[t].to(y_t.dtype), t + 1
+
+    def _check_length(self, time_steps: int, fits: bool) -> None:
+        if not fits:
+            raise ConfigError(
+                f"norm=tebn was built for T={len(self.p)} and got {time_steps} steps: it has one scale a time step; "
+                f"set T={time_steps}, or use norm=bn which takes any T"
+            )

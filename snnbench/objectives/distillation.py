@@ -1,0 +1,89 @@
+"""What distillation losses share: a lesson beside the label, and which layers of both networks are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from snnbench.config.errors import ConfigError
+from snnbench.objectives.base import Loss, Objective
+from snnbench.objectives.taps import Outline, Signal
+from snnbench.temporal import full_precision
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the teacher made of the batch, without gradient, and the student's side of it.
+
+    logits: the teacher's, `[T', N, K]`; teacher, student: one tensor `[T, N, C, *]` for each pair of layers.
+    """
+
+    logits: Tensor
+    teacher: list[Tensor] = field(default_factory=list)
+    student: list[Tensor] = field(default_factory=list)
+
+
+class Distillation(Objective):
+    """`forward(logits [T, N, K], target [N] or [N, K], lesson) -> (loss, parts)`.
+
+    `signals` says what is tapped in the student's and the teacher's layers, None: the logits alone. `prepare` is called
+    once, when both networks are built, and sets `layers`, the names of the pairs.
+
+    Args:
+        label_smoothing: share of the label spread evenly over the classes; the teacher's part never sees it.
+    """
+
+    traits = ("needs_teacher",)
+    requires = {  # noqa: RUF012
+        "teacher": "it compares with a teacher; add teacher=run teacher.run=<folder of a finished run>",
+    }
+    rejects = {  # noqa: RUF012
+        "online": "distillation compares whole sequences and this rule sees one time step at a time; use rule=bptt",
+    }
+    signals: tuple[Signal, Signal] | None = None
+
+    def __init__(self, label_smoothing: Annotated[float, "in [0, 1)"] = 0.0):
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        self.layers: tuple[list[str], list[str]] = ([], [])
+
+    def prepare(self, student: Outline, teacher: Outline) -> None:
+        """Raises ConfigError if these two networks cannot be compared."""
+
+    def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:
+        raise NotImplementedError(f"{type(self).__name__} must define forward(logits, target, lesson)")
+
+    def task_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Cross entropy of the time-averaged logits with the label."""
+        return F.cross_entropy(full_precision(logits).mean(0), target, label_smoothing=self.label_smoothing)
+
+
+def pairs_of(
+    ours: list[str] | None, theirs: list[str] | None, student: Outline, teacher: Outline, default
+) -> tuple[list[str], list[str]]:
+    """Names of the compared layers; where none are given `default(outline) -> names` chooses.
+
+    Raises:
+        ConfigError: a name is no neuron layer, or the numbers of layers differ.
+    """
+    chosen = []
+    for key, who, names, shape in (
+        ("layers", "student", ours, student),
+        ("teacher_layers", "teacher", theirs, teacher),
+    ):
+        names = default(shape) if names is None else names
+        for name in names:
+            if name not in shape.layers:
+                raise ConfigError(
+                    f"objective.{key}: {name} is no neuron layer of the {who}; there are {', '.join(shape.layers)}"
+                )
+        chosen.append(list(names))
+    if len(chosen[0]) != len(chosen[1]) or not chosen[0]:
+        raise ConfigError(
+            f"{len(chosen[0])} layers of the student cannot be compared with {len(chosen[1])} of the teacher: name as "
+            "many in objective.layers as in objective.teacher_layers"
+        )
+    return chosen[0], chosen[1]

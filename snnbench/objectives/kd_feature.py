@@ -1,0 +1,108 @@
+"""Feature distillation before the activation (KDSNN, Xu et al., CVPR 2023, with the loss of Heo et al., ICCV 2019).
+
+    L = CE(mean_t o_t, y) + lam / N sum_i 2^-(n-1-i) sum (s_i - t_i)^2 1[s_i > t_i or t_i > 0]
+    t_i = max(T_i, m),   m = E[T | T < 0] of each channel from the norm before it;   s_i = BN(conv1x1(mean_t S_i))
+
+T_i and S_i are what the last neuron layer of stage i takes in. KDSNN names the loss; margin ReLU, partial L2 and the
+weights are those of the overhaul code it builds on (which divides by the batch N and by 1000: lam = 1e-3). A spiking
+network has no pre-ReLU value: its membranes' input, averaged over time, stands for it (our reading), or its firing
+rate. The 1x1 convolutions are trained with the student and are no part of it. KDSNN released no code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.objectives.base import Loss
+from snnbench.objectives.distillation import Distillation, Lesson, pairs_of
+from snnbench.objectives.taps import Outline
+from snnbench.temporal import full_precision
+
+
+class FeatureDistillation(Distillation):
+    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" is the weighted sum over N, no lam.
+
+    Args:
+        lam: weight of the features.
+        student: "current" or "rate", what is read from the student's layers.
+        layers, teacher_layers: names of neuron layers, in pairs; null: the last one of each image size.
+        label_smoothing: see `Distillation`.
+
+    Raises:
+        ConfigError: the layers of a pair have another image size, or no batch norm stands before a teacher's layer.
+    """
+
+    def __init__(
+        self,
+        lam: Annotated[float, ">= 0"] = 0.001,
+        student: Literal["current", "rate"] = "current",
+        layers: list[str] | None = None,
+        teacher_layers: list[str] | None = None,
+        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+    ):
+        super().__init__(label_smoothing)
+        self.lam, self.wanted = lam, (layers, teacher_layers)
+        self.signals = ("current" if student == "current" else "output", "current")
+        self.transforms = nn.ModuleList()
+
+    def prepare(self, student: Outline, teacher: Outline) -> None:
+        self.layers = pairs_of(*self.wanted, student, teacher, _stage_ends)
+        for index, (ours, theirs) in enumerate(zip(*self.layers)):
+            (c_in, *size), (c_out, *their_size) = student.layers[ours], teacher.layers[theirs]
+            if size != their_size:
+                raise ConfigError(
+                    f"objective=kd_feature matches channels, not sizes: the student's {ours} is {size} and the "
+                    f"teacher's {theirs} {their_size}; name pairs of one size in objective.layers and "
+                    "objective.teacher_layers"
+                )
+            self.transforms.append(_to_channels(c_in, c_out, len(size)))
+            margin = margin_of(teacher.norms.get(theirs), theirs)
+            self.register_buffer(f"margin_{index}", margin.view(-1, *[1] * len(size)), persistent=False)
+
+    def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:
+        ce = self.task_loss(logits, target)
+        last, feature = len(self.transforms) - 1, torch.zeros_like(ce)
+        for index, (transform, ours, theirs) in enumerate(zip(self.transforms, lesson.student, lesson.teacher)):
+            wished = torch.maximum(full_precision(theirs).mean(0), getattr(self, f"margin_{index}"))
+            shown = full_precision(transform(full_precision(ours).mean(0)))
+            feature = feature + 2.0 ** (index - last) * partial_l2(shown, wished) / logits.shape[1]
+        return ce + self.lam * feature, {"ce": ce, "feature": feature}
+
+
+def partial_l2(shown: Tensor, wished: Tensor) -> Tensor:
+    """sum (s - t)^2 where s > t or t > 0: below a negative t the student may go as low as it likes."""
+    counts = (shown > wished) | (wished > 0)
+    return ((shown - wished).square() * counts).sum()
+
+
+@torch.no_grad()
+def margin_of(norm: nn.Module | None, layer: str) -> Tensor:
+    """E[t | t < 0] of every channel for t ~ N(shift, gain^2), as a batch norm leaves it, `[C]`; -3 gain where t is
+    hardly ever negative (Heo et al. 2019)."""
+    shift = getattr(norm, "bias", None)
+    if shift is None:
+        raise ConfigError(
+            f"objective=kd_feature needs a batch norm before the teacher's {layer} and there is none: choose layers "
+            "behind one in objective.teacher_layers, or objective=feature_mse"
+        )
+    gain = (norm.gain() if hasattr(norm, "gain") else norm.weight).double().abs().clamp_min(1e-12)
+    shift = shift.double()
+    below = 0.5 * torch.erfc(shift / gain / math.sqrt(2))
+    mean = shift - gain * torch.exp(-0.5 * (shift / gain).square()) / (math.sqrt(2 * math.pi) * below)
+    return torch.where(below > 1e-3, mean, -3 * gain).float()
+
+
+def _to_channels(c_in: int, c_out: int, dims: int) -> nn.Module:
+    conv, norm = {1: (nn.Conv1d, nn.BatchNorm1d), 2: (nn.Conv2d, nn.BatchNorm2d)}[dims]
+    return nn.Sequential(conv(c_in, c_out, 1, bias=False), norm(c_out))
+
+
+def _stage_ends(outline: Outline) -> list[str]:
+    """The last neuron layer of each image size, layers without an image left out."""
+    ends = {shape[1:]: name for name, shape in outline.layers.items() if len(shape) in (2, 3)}
+    return list(ends.values())

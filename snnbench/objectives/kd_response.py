@@ -1,0 +1,50 @@
+"""Response distillation: the student's softened output follows the teacher's (KDSNN, Xu et al., CVPR 2023).
+
+    L = alpha tau^2 CE(softmax(z_S / tau), softmax(z_T / tau)) + (1 - alpha) CE(softmax(z_S), y),
+
+z the time-averaged logits. Cross entropy with soft targets is the Kullback-Leibler divergence plus the teacher's
+entropy: the same gradient, another value. alpha and tau of the paper are not known; ours are 0.5 and 4.
+
+`raw_logit_target` repeats a defect of the surrogate-gradient survey's code (fangwei123456/
+chinese_snn_surrogate_gradient_review @2d8a509, cf10/distill.py): z_T / tau goes into the cross entropy without a
+softmax, so the target neither sums to one nor is positive, and the loss has no lower bound. For its published row only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from snnbench.objectives.base import Loss
+from snnbench.objectives.distillation import Distillation, Lesson
+from snnbench.temporal import full_precision
+
+
+class ResponseDistillation(Distillation):
+    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "response"})`; "response" without its weight alpha tau^2.
+
+    Args:
+        alpha: weight of the teacher; the label's is 1 - alpha.
+        temperature: tau, softens both outputs.
+        label_smoothing: see `Distillation`.
+        raw_logit_target: the survey's defect, see above.
+    """
+
+    def __init__(
+        self,
+        alpha: Annotated[float, "in [0, 1]"] = 0.5,
+        temperature: Annotated[float, "> 0"] = 4.0,
+        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        raw_logit_target: bool = False,
+    ):
+        super().__init__(label_smoothing)
+        self.alpha, self.temperature, self.raw_logit_target = alpha, temperature, raw_logit_target
+
+    def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:
+        ours, theirs = (full_precision(z).mean(0) / self.temperature for z in (logits, lesson.logits))
+        response = F.cross_entropy(ours, theirs if self.raw_logit_target else theirs.softmax(1))
+        ce = self.task_loss(logits, target)
+        loss = self.alpha * self.temperature**2 * response + (1 - self.alpha) * ce
+        return loss, {"ce": ce, "response": response}

@@ -1,0 +1,60 @@
+"""Online training without traces (SLTT's gradient, as in OSR: Zhu et al., ICLR 2024, OpenReview CIj1CVbkpr).
+
+The network walks through time; each step has its own loss over T, its own backward pass, and a membrane cut from the
+graph, so the gradient through time is dropped and memory does not grow with T. Gradients of all steps add up and the
+optimiser steps once a batch. The paper's norm (`norm=osr`) and threshold stabiliser (`neuron=lif_osr`) are switches of
+their own.
+
+The survey's script without AMP back-propagates the last step only; its runs used AMP, and this is what they do.
+Under DistributedDataParallel every step's backward reduces gradients; only the last would need to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
+from snnbench.temporal import stepping
+
+
+class OSR(Rule):
+    """One forward and backward a time step, one optimiser step a batch."""
+
+    traits = ("online",)
+    rejects = {  # noqa: RUF012
+        "batch_statistics": "online rules see one time step at a time, so statistics over time do not exist; "
+        "use norm=osr, or norm=none with synapse=weight_std",
+        "parallel_in_time": "online rules see one time step at a time and this neuron needs the whole sequence; "
+        "use neuron=lif_osr",
+    }
+    requires = {  # noqa: RUF012
+        "per_step_loss": "an online rule needs a loss of each time step alone; use objective=per_step or objective=tet",
+    }
+    one_step_at_the_end = True
+
+    def train_batch(
+        self,
+        model: nn.Module,
+        x_seq: Tensor,
+        loss_of: Callable[[Tensor], Loss],
+        backward: Callable[[Tensor], None],
+        optimizer_step: Callable[[], None],
+        zero_grad: Callable[[], None],
+    ) -> Outcome:
+        time_steps = x_seq.shape[0]
+        outcomes = []
+        zero_grad()
+        with stepping(model, detach=True) as step:
+            for x_t in x_seq:
+                logits = step(x_t)
+                loss, parts = loss_of(logits.unsqueeze(0))
+                loss = loss / time_steps
+                backward(loss)
+                outcomes.append(detached_outcome(logits, loss, parts))
+        optimizer_step()
+        logits, losses, parts = zip(*outcomes)
+        mean_parts = {name: sum(p[name] for p in parts) / time_steps for name in parts[0]}
+        return torch.stack(logits), torch.stack(losses).sum(), mean_parts

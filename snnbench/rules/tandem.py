@@ -1,0 +1,119 @@
+"""Tandem learning (Wu, Chua, Zhang, G. Li, H. Li, Tan, TNNLS 2021, arXiv:1907.01167; code deepspike/tandem_learning).
+
+A spiking network and an analogue one share their weights. The spiking layers give the values, spike counts over T; the
+gradient is that of the analogue layer ReLU(BN(W c + b)) at the counts c that the spiking layer before it really gave
+(see `tandem_unit.py`). No gradient flows through time. The readout is linear in the counts of the last hidden layer.
+
+The survey's script @2d8a509 (`cf10/tandem_learning/tandem_my.py`) reads out spikes, which have no gradient there, so
+that as committed only the last layer trains (`readout="spikes"`); the line that reads out counts is commented out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Literal
+
+from torch import nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Unit
+from snnbench.neurons.base import Neuron
+from snnbench.neurons.integrate_fire import IF
+from snnbench.neurons.lif import LIF
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.rules.bptt import BPTT
+from snnbench.rules.tandem_unit import TandemNeuron, counted, counting_readout, detached_readout
+from snnbench.synapses.base import Synapse
+
+log = logging.getLogger("snnbench.rules")
+CHAIN = "use a plain chain of units such as model=csnn_tandem, or rule=bptt"
+
+
+class Tandem(BPTT):
+    """One forward, one backward, one optimiser step a batch, through units that count spikes.
+
+    Args:
+        gain_std: norm gains start from N(0, gain_std^2) as released (negative ones too); None leaves them as they are.
+        readout: logits of the spike counts, or of the spikes without a gradient (the survey's script as committed).
+    """
+
+    rejects = {  # noqa: RUF012
+        "attention": "attention multiplies two spike trains, which no analogue layer of their counts stands for; "
+        "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
+        "max_pool": "the maximum of spike trains is not that of their counts; "
+        "use a model with average pooling such as model=csnn_tandem, or rule=bptt",
+        "residual": "the analogue copy of a unit knows no shortcut; "
+        "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
+        "analogue": "tandem learning needs spikes to count; use neuron=if with neuron.reset=soft",
+        "learnable_leak": "the neuron lies outside the gradient, so its leak would not be learnt; "
+        "use neuron=if with neuron.reset=soft",
+        "parallel_in_time": "the neuron lies outside the gradient, so its weights over time would not be learnt; "
+        "use neuron=if with neuron.reset=soft",
+    }
+
+    def __init__(
+        self,
+        gain_std: Annotated[float, "> 0"] | None = 2.0,
+        readout: Literal["counts", "spikes"] = "counts",
+    ):
+        self.gain_std, self.readout = gain_std, readout
+
+    def prepare(self, model: nn.Module) -> None:
+        """Make every unit a tandem unit and the readout count.
+
+        Raises:
+            ConfigError: the model is no chain of units with one readout, or a neuron or norm has no analogue copy.
+        """
+        units = [module for module in model.modules() if isinstance(module, Unit)]
+        synapses = [module for module in model.modules() if isinstance(module, Synapse)]
+        neurons = [module for module in model.modules() if isinstance(module, Neuron)]
+        if [unit.synapse for unit in units] != synapses[:-1] or [unit.neuron for unit in units] != neurons:
+            raise ConfigError(
+                f"rule=tandem needs units (synapse, norm, neuron) followed by one readout, which "
+                f"{type(model).__name__} is not; {CHAIN}"
+            )
+        for unit in units:
+            _refuse_neuron(unit.neuron)
+            if unit.pool is not None:
+                raise ConfigError(f"rule=tandem has no analogue copy of a pool between norm and neuron; {CHAIN}")
+            norm = self._norm(unit.norm)
+            unit.neuron = TandemNeuron(unit.neuron, norm)
+            unit.synapse.mechanics = counted
+        synapses[-1].mechanics = counting_readout if self.readout == "counts" else detached_readout
+
+    def _norm(self, norm: nn.Module) -> BatchNorm | None:
+        """The unit's batch norm with its gains as released, None for no norm at all."""
+        if isinstance(norm, nn.Identity):
+            return None
+        plain = isinstance(norm, BatchNorm) and all(
+            getattr(type(norm), name) is getattr(BatchNorm, name) for name in ("forward", "normalise")
+        )
+        if not plain:
+            raise ConfigError(
+                f"rule=tandem spreads one batch norm over all steps, and {type(norm).__name__} is none; "
+                "use norm=bn with norm.momentum=0.9"
+            )
+        if norm.momentum < 0.5:
+            log.warning(
+                f"rule=tandem trains on running statistics: norm.momentum={norm.momentum} lets them lag behind the "
+                "batch's; the release uses norm.momentum=0.9"
+            )
+        if self.gain_std is not None:
+            nn.init.normal_(norm.weight, 0.0, self.gain_std)
+        return norm
+
+
+def _refuse_neuron(neuron: Neuron) -> None:
+    """ConfigError unless the neuron's spike count approximates ReLU of its summed current."""
+    remedy = "use neuron=if with neuron.reset=soft"
+    if type(neuron) not in (IF, LIF):
+        raise ConfigError(f"rule=tandem has no analogue copy of {type(neuron).__name__}; {remedy}")
+    if not neuron.soft:
+        raise ConfigError(f"rule=tandem: neuron.reset=hard throws current away, so spikes do not count it; {remedy}")
+    if neuron.amplitude != 1:
+        raise ConfigError(f"rule=tandem counts spikes: neuron.amplitude={neuron.amplitude} must be 1; {remedy}")
+    if getattr(neuron, "decay_input", False):
+        raise ConfigError(
+            "rule=tandem: neuron.decay_input=true divides the current that the analogue copy sees whole; "
+            "set neuron.decay_input=false"
+        )

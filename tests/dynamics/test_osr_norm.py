@@ -1,0 +1,189 @@
+"""OSR's norm: the numbers of the catalogue page, running statistics, walks, what the survey does otherwise."""
+
+import pytest
+import torch
+from tiny import site
+from torch import Tensor
+from torch.nn import functional as F
+
+from snnbench.models.parts import Site
+from snnbench.norms.osr import OSR
+from snnbench.temporal import stepping
+
+F64 = torch.float64
+AXES = (0, 2, 3)
+
+
+def column(values: Tensor) -> Tensor:
+    return values.view(1, -1, 1, 1)
+
+
+def images(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(*(shape or (4, 6, 3, 5, 5)), dtype=F64, generator=generator)
+    return x * torch.arange(1, x.shape[0] + 1).view(-1, *[1] * (x.ndim - 1)) * 0.7 + 0.3
+
+
+def norm_in_use(**changes) -> OSR:
+    """A norm whose parameters and running statistics have left their start."""
+    norm = OSR(site(), **changes).double()
+    for values, numbers in [
+        (norm.weight, [1.5, -0.7, 0.9]),
+        (norm.bias, [0.1, 0.2, -0.3]),
+        (norm.running_mean, [0.5, -0.2, 0.0]),
+        (norm.running_var, [2.0, 0.5, 1.3]),
+    ]:
+        values.data = torch.tensor(numbers, dtype=F64)
+    return norm
+
+
+def as_defined(norm: OSR, x: Tensor) -> Tensor:
+    """gamma (Ihat ng(k) + ng(d)) + beta for one step, written as the page does."""
+    mean, var = x.mean(AXES), x.var(AXES, correction=0)
+    running = (norm.running_var + norm.eps).sqrt()
+    whitened = (x - column(mean)) / column((var + norm.eps).sqrt())
+    scale = ((var + norm.eps).sqrt() / running).detach()
+    shift = ((mean - norm.running_mean) / running).detach()
+    return column(norm.weight) * (whitened * column(scale) + column(shift)) + column(norm.bias)
+
+
+class TestNorm:
+    def test_value_is_the_running_statistics_affine_map_and_gradients_are_the_definitions(self):
+        """Page, check 1."""
+        norm, twin, x = norm_in_use(), norm_in_use(), images()[1]
+        g = torch.randn(x.shape, dtype=F64, generator=torch.Generator().manual_seed(1))
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours = norm(a.unsqueeze(0)).squeeze(0)
+        affine = F.batch_norm(
+            x, twin.running_mean, twin.running_var, twin.weight, twin.bias, training=False, eps=twin.eps
+        )
+        torch.testing.assert_close(ours, affine)
+        ours.backward(g)
+        as_defined(twin, b).backward(g)
+        torch.testing.assert_close(a.grad, b.grad)
+        torch.testing.assert_close(norm.weight.grad, twin.weight.grad)
+        torch.testing.assert_close(norm.bias.grad, g.sum(AXES))
+
+    def test_gradient_formulas_of_the_page(self):
+        """Page, section Backward, and check 4: no gradient along a shift or a scaling of the step's input."""
+        norm, x = norm_in_use(eps=1e-12), images()[1].requires_grad_()
+        g = torch.randn(x.shape, dtype=F64, generator=torch.Generator().manual_seed(1))
+        norm(x.unsqueeze(0)).backward(g.unsqueeze(0))
+        mean, var = x.detach().mean(AXES), x.detach().var(AXES, correction=0)
+        whitened = (x.detach() - column(mean)) / column(var.sqrt())
+        k = (var / norm.running_var).sqrt()
+        inner = g * column(norm.weight.detach() * k)
+        centred = inner - inner.mean(AXES, keepdim=True) - whitened * (inner * whitened).mean(AXES, keepdim=True)
+        torch.testing.assert_close(x.grad, centred / column(var.sqrt()))
+        shift = (mean - norm.running_mean) / norm.running_var.sqrt()
+        torch.testing.assert_close(norm.weight.grad, (g * (whitened * column(k) + column(shift))).sum(AXES))
+        assert x.grad.sum(AXES).abs().max() < 1e-12
+        assert (x.grad * whitened).sum(AXES).abs().max() < 1e-10
+
+    def test_toy_of_the_page(self):
+        """Page, check 3; dgamma is 0, where the released expression, without k, gives -0.069045."""
+        norm = OSR(Site(1, 1), eps=1e-14).double()
+        norm.running_mean.fill_(1)
+        norm.running_var.fill_(4)
+        norm.weight.data.fill_(2)
+        norm.bias.data.fill_(0.5)
+        x = torch.tensor([1.0, 2, 3, 6], dtype=F64).view(1, 4, 1).requires_grad_()
+        y = norm(x)
+        assert y.flatten().tolist() == pytest.approx([0.5, 1.5, 2.5, 5.5])
+        y[0, 0].sum().backward()
+        assert x.grad.flatten().tolist() == pytest.approx([0.464286, -0.392857, -0.25, 0.178571], abs=1e-6)
+        assert norm.weight.grad.item() == pytest.approx(0, abs=1e-12)
+        whitened, k, d = -2 / 14**0.5 * 2, 14**0.5 / 4, 1.0
+        assert whitened * k + d == pytest.approx(0)
+        assert whitened + d == pytest.approx(-0.069045, abs=1e-6)
+
+    def test_plain_batch_norm_where_running_and_step_agree(self):
+        """Page, check 7."""
+        norm, x = norm_in_use(), images()[2]
+        norm.running_mean.copy_(x.mean(AXES))
+        norm.running_var.copy_(x.var(AXES, correction=0))
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours = norm(a.unsqueeze(0)).squeeze(0)
+        plain = F.batch_norm(b, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+        torch.testing.assert_close(ours, plain)
+        (ours * x.cos()).sum().backward()
+        (plain * x.cos()).sum().backward()
+        torch.testing.assert_close(a.grad, b.grad)
+
+    def test_running_statistics_take_all_steps_together_and_one_batch_late(self):
+        """Page, check 5; folded in at the first step of the next training batch, not in evaluation."""
+        norm, x = norm_in_use(), images()
+        mean, var = norm.running_mean.clone(), norm.running_var.clone()
+        norm(x)
+        norm.eval()(x)
+        assert torch.equal(norm.running_mean, mean)
+        assert torch.equal(norm.running_var, var)
+        norm.train()(x)
+        merged = x.flatten(0, 1)
+        torch.testing.assert_close(norm.running_mean, 0.9 * mean + 0.1 * merged.mean(AXES))
+        torch.testing.assert_close(norm.running_var, 0.9 * var + 0.1 * merged.var(AXES, correction=0))
+        assert norm.pending_steps == 4
+
+    def test_nothing_pending_moves_nothing(self):
+        norm = norm_in_use()
+        before = norm.running_var.clone()
+        norm.fold()
+        assert torch.equal(norm.running_var, before)
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("trailing", [(), (7,), (5, 6)])
+    def test_walking_equals_running_also_in_training(self, training, trailing):
+        norm, twin = norm_in_use().train(training), norm_in_use().train(training)
+        for seed in range(3):
+            x = images(4, 6, 3, *trailing, seed=seed)
+            with stepping(norm) as step:
+                walked = torch.stack([step(x_t) for x_t in x])
+            torch.testing.assert_close(walked, twin(x))
+        for key, value in twin.state_dict().items():
+            torch.testing.assert_close(norm.state_dict()[key], value)
+
+    def test_static_sequence_is_normalised_once(self):
+        norm, twin, x = norm_in_use(), norm_in_use(), images()[0].expand(4, -1, -1, -1, -1)
+        y = norm(x)
+        assert y.stride(0) == 0
+        torch.testing.assert_close(y, twin(x.contiguous()))
+        for key, value in twin.state_dict().items():
+            torch.testing.assert_close(norm.state_dict()[key], value)
+
+    def test_far_from_the_running_statistics_the_layer_uses_the_steps_own(self):
+        norm, x = norm_in_use(), images()[1]
+        x[:, 1] *= 100
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours = norm(a.unsqueeze(0)).squeeze(0)
+        plain = F.batch_norm(b, None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
+        torch.testing.assert_close(ours, plain)
+        (ours * x.cos()).sum().backward()
+        (plain * x.cos()).sum().backward()
+        torch.testing.assert_close(a.grad, b.grad)
+
+    def test_the_surveys_batches(self):
+        """Its class written out (with the biased variance): clipped ratio, weight 0.1 / T, over five batches."""
+        norm = OSR(site(), eps=1e-5, momentum=0.1 / 4, bound=5.0, beyond="clip").double()
+        mean_r, var_r, totals = torch.zeros(3, dtype=F64), torch.ones(3, dtype=F64), None
+        for batch in range(5):
+            x = images(seed=batch) * 4
+            if totals is not None:
+                mean, var = totals[0] / 4, totals[1] / 4 - (totals[0] / 4) ** 2
+                mean_r, var_r = mean_r + 0.025 * (mean - mean_r), var_r + 0.025 * (var - var_r)
+            totals = [0, 0]
+            with stepping(norm) as step:
+                for x_t in x:
+                    mean, var = x_t.mean(AXES), x_t.var(AXES, correction=0)
+                    totals[0], totals[1] = totals[0] + mean, totals[1] + var + mean**2
+                    scale = ((var + 1e-5).sqrt() / (var_r + 1e-5).sqrt()).clip(1 / 5, 5)
+                    shift = (mean - mean_r) * scale / (var + 1e-5).sqrt()
+                    whitened = (x_t - column(mean)) / column((var + 1e-5).sqrt())
+                    torch.testing.assert_close(step(x_t), whitened * column(scale) + column(shift))
+            torch.testing.assert_close(norm.running_var, var_r)
+
+    def test_autocast_keeps_the_inputs_dtype_and_fp32_statistics(self):
+        norm, x = OSR(site()), images().bfloat16()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert norm(x).dtype == torch.bfloat16
+            assert norm.eval()(x).dtype == torch.bfloat16
+        torch.testing.assert_close(norm.pending_mean / 4, x.double().mean((0, 1, 3, 4)).float(), rtol=1e-4, atol=1e-4)

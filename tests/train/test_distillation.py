@@ -1,0 +1,236 @@
+"""A student and its teacher through the command line: identity, record, checkpoint, resume, refusals."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from snnbench.cli.main import main
+from snnbench.config import identity
+from snnbench.config.build import build_data, build_model, build_objective, build_teacher
+from snnbench.config.compose import compose
+from snnbench.config.errors import ConfigError
+from snnbench.teachers.recorded import RunTeacher
+from snnbench.train.run import build_task
+from tests.train.conftest import SMALL, only_run, record
+from tests.train.test_broken_inputs import tree
+
+SHORT = ["train.limit_train_batches=4", "log.progress=lines"]
+TWIN = [*SMALL, *SHORT, "neuron=relu", "T=1", "train.epochs=1", "measure.operations=false"]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    root = tmp_path_factory.mktemp("teacher")
+    assert main(["train", *TWIN, f"paths.runs={root}"]) == 0
+    return only_run(root)
+
+
+def student(teacher, *overrides, objective="kd_response"):
+    return [*SMALL, *SHORT, "train.epochs=2", f"objective={objective}", "teacher=run", f"teacher.run={teacher}",
+            *overrides]  # fmt: skip
+
+
+def weights(folder, name="last"):
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("objective", ["kd_response", "feature_mse", "kd_feature"])
+def test_a_distilled_run_and_its_record(teacher, tmp_path, objective):
+    command = ["train", *student(teacher, objective=objective), "augment.mixup=0.2", f"paths.runs={tmp_path}"]
+    assert main(command) == 0
+    folder = only_run(tmp_path)
+    found, theirs = record(folder), record(teacher)
+    assert found["teacher"]["run_id"] == theirs["run_id"]
+    for key in ("config_hash", "seed", "git_commit", "time_steps"):
+        assert found["teacher"][key] == theirs[key]
+    assert found["teacher"]["acc_test"] == theirs["acc_last"]
+    assert len(found["teacher"]["weights_sha256"]) == 64
+    assert found["choices"]["teacher"] == "run"
+    plain, _ = build_model(compose(SMALL).config)
+    assert found["parameters"] == sum(p.numel() for p in plain.parameters())
+    assert found["firing_rates"].keys() == plain.neurons().keys()
+    assert set(found["operations"]["per_layer"]) <= {name for name, _ in plain.named_modules()}
+    extra = {key.split(".")[1] for key in weights(folder) if not key.startswith("model.")}
+    assert extra == ({"transforms"} if objective == "kd_feature" else set())
+    assert main(["eval", f"run={folder}"]) == 0
+    assert json.loads((folder / "eval.json").read_text())["acc_test"] == pytest.approx(found["acc_last"])
+
+
+def test_eval_needs_no_teacher(teacher, tmp_path):
+    copied = tmp_path / "teacher"
+    shutil.copytree(teacher, copied)
+    assert main(["train", *student(copied), "measure.operations=false", f"paths.runs={tmp_path / 'runs'}"]) == 0
+    shutil.rmtree(copied)
+    assert main(["eval", f"run={only_run(tmp_path / 'runs')}"]) == 0
+
+
+def test_a_weightless_teacher_changes_no_bit(teacher, tmp_path):
+    plain = [*SMALL, *SHORT, "train.epochs=2", "measure.operations=false"]
+    assert main(["train", *plain, f"paths.runs={tmp_path / 'plain'}"]) == 0
+    taught = student(teacher, "objective.alpha=0.0", "measure.operations=false")
+    assert main(["train", *taught, f"paths.runs={tmp_path / 'taught'}"]) == 0
+    expected, found = weights(only_run(tmp_path / "plain")), weights(only_run(tmp_path / "taught"))
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+@pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
+def test_resume_is_the_same_run(teacher, tmp_path, monkeypatch, extra):
+    """kd_feature trains transforms beside the network, so their weights, momenta and statistics must come back."""
+    command = student(teacher, "measure.operations=false", *extra, objective="kd_feature")
+    assert main(["train", *command, f"paths.runs={tmp_path / 'whole'}"]) == 0
+    from snnbench.train.task import Task
+
+    start, died = Task.on_train_epoch_start, []
+
+    def die(self):
+        if self.current_epoch == 1 and not died:
+            died.append(True)
+            raise RuntimeError("the power fails")
+        start(self)
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", die)
+    halved = ["train", *command, f"paths.runs={tmp_path / 'halved'}"]
+    with pytest.raises(RuntimeError, match="the power fails"):
+        main(halved)
+    assert main(halved) == 0
+    expected, found = weights(only_run(tmp_path / "whole")), weights(only_run(tmp_path / "halved"))
+    assert any(key.startswith("objective.transforms") for key in expected)
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+
+
+def test_identity_is_the_teacher_and_not_its_folder(teacher, tmp_path):
+    elsewhere, other = tmp_path / "elsewhere", tmp_path / "other"
+    shutil.copytree(teacher, elsewhere)
+    shutil.copytree(teacher, other)
+    (other / "checkpoints" / "last.ckpt").write_bytes(b"other weights")
+    here, there, changed = (compose(student(run)).config for run in (teacher, f"{elsewhere}/", other))
+    assert identity.config_hash(here) == identity.config_hash(there)
+    assert identity.config_hash(here) != identity.config_hash(changed)
+    assert identity.recipe_hash(here) == identity.recipe_hash(changed), "a repetition with another teacher's seed"
+    best = compose(student(teacher, "teacher.weights=best")).config
+    assert identity.recipe_hash(here) != identity.recipe_hash(best)
+    assert identity.deviations(here, compose(student("null")).config) == {}
+    assert "teacher" not in compose(SMALL).config, "runs without a teacher keep the hashes they had"
+    pinned = f"teacher.identity='{here['teacher']['identity']}'"
+    assert compose(student(elsewhere, pinned)).config["teacher"]["identity"] == here["teacher"]["identity"]
+    with pytest.raises(ConfigError, match="is another teacher"):
+        compose(student(other, pinned))
+
+
+def test_a_teacher_is_built_from_its_own_configuration_and_stays_as_it_is(teacher):
+    config = compose(student(teacher, objective="feature_mse")).config
+    model, rule = build_model(config)
+    state = torch.get_rng_state()
+    built = build_teacher(config)
+    objective = build_objective(config, model, built)
+    assert torch.equal(state, torch.get_rng_state())
+    assert isinstance(built, RunTeacher)
+    assert type(next(iter(built.model.neurons().values()))).__name__ == "ReLU"
+    assert built(torch.zeros(2, 1, 8, 8), None).shape == (1, 2, 10)
+    expected = {key.removeprefix("model."): value for key, value in weights(teacher).items()}
+    task = build_task(config, model, rule, build_data(config), objective, built)
+    task.train()
+    assert not built.training
+    assert all(torch.equal(value, expected[key]) for key, value in built.model.state_dict().items())
+    theirs = {id(p) for p in built.parameters()}
+    assert not theirs & {id(p) for p in task.parameters()}
+    assert not any(key.startswith(("teacher", "_teacher")) for key in task.state_dict())
+    x, target = torch.randn(6, 1, 8, 8), torch.randint(10, (6,))
+    readout, loss = task._run_rule(
+        x, target, backward=torch.Tensor.backward, optimizer_step=lambda: None, zero_grad=lambda: None
+    )
+    with built.lesson(model, objective, x, task.encoder(x)) as lesson:
+        again, _ = objective(model(task.encoder(x)), target, *lesson())
+    assert torch.isfinite(again)
+    assert loss > 0
+    assert readout.shape == (6, 10)
+    assert all(torch.equal(value, expected[key]) for key, value in built.model.state_dict().items())
+    assert all(p.grad is None for p in built.parameters())
+
+
+def test_one_encoded_sequence_where_student_and_teacher_encode_alike(teacher, tmp_path):
+    assert main(["train", *TWIN, "T=2", "neuron=lif", f"paths.runs={tmp_path}"]) == 0
+    assert build_teacher(compose(student(only_run(tmp_path), objective="kd_spike_train")).config).encoder is None
+    assert build_teacher(compose(student(teacher)).config).encoder is not None
+
+
+def edited(teacher, place, **changes):
+    """A copy of the teacher's run with other values in its record."""
+    folder = place / "copy"
+    shutil.copytree(teacher, folder)
+    found = record(folder)
+    for key, value in changes.items():
+        node = found
+        *path, leaf = key.split("__")
+        for part in path:
+            node = node[part]
+        node[leaf] = value
+    (folder / "run.json").write_text(json.dumps(found))
+    return folder
+
+
+def cut(teacher, place):
+    folder = edited(teacher, place)
+    path = folder / "checkpoints" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:-200])
+    return folder
+
+
+# (the teacher's folder, overrides after `student`, a word of the sentence)
+REFUSALS = {
+    "missing": (lambda t, p: p / "nowhere", [], "is no run folder"),
+    "unfinished": (lambda t, p: edited(t, p, status="interrupted"), [], "not finished (its status is interrupted)"),
+    "no checkpoint": (lambda t, p: shutil.rmtree(edited(t, p) / "checkpoints") or p / "copy", [], "last.ckpt does not"),
+    "cut off": (cut, [], "cannot be read as a checkpoint"),
+    "damaged": (lambda t, p: edited(t, p, config__neuron={}), [], "no configuration that can be run"),
+    "other net": (lambda t, p: edited(t, p, config__model__widths=[4, 4, 8]), [], "does not fit the network"),
+    "other classes": (lambda t, p: edited(t, p, config__data__num_classes=7), [], "data.num_classes=7"),
+    "other shape": (lambda t, p: edited(t, p, config__data__shape=[3, 8, 8]), [], "data.shape=[3, 8, 8]"),
+    "other data": (lambda t, p: t, ["data=cifar10"], "learnt from other data"),
+    "other fold": (lambda t, p: t, ["data.fold=1"], "data.fold=0, this run's is 1"),
+    "nobody": (lambda t, p: "null", [], "teacher.run=null names no teacher"),
+    "no objective": (lambda t, p: t, ["objective=mean_ce"], "teacher=run does not fit the rest"),
+    "no teacher": (lambda t, p: t, ["teacher=null"], "add teacher=run"),
+    "online": (lambda t, p: t, ["rule=ottt"], "rule=bptt"),
+    "layers": (lambda t, p: t, ["objective=feature_mse", "objective.layers=[x]"], "x is no neuron layer"),
+    "another T": (lambda t, p: t, ["objective=kd_spike_train"], "the teacher has T=1"),
+    "typo": (lambda t, p: t, ["teacher.weights=first"], "one of best, last"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_are_one_sentence_and_leave_nothing(teacher, tmp_path, capsys, case):
+    make, overrides, hint = REFUSALS[case]
+    folder = make(teacher, tmp_path)
+    before = tree(tmp_path)
+    command = student(folder)
+    if "teacher=null" in overrides:
+        command, overrides = [c for c in command if not c.startswith("teacher")], []
+    replaced = {o.split("=")[0] for o in overrides}
+    command = [c for c in command if c.split("=")[0] not in replaced]
+    capsys.readouterr()
+    assert main(["train", *command, *overrides, f"paths.runs={tmp_path / 'runs'}"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert hint in lines[0]
+    assert tree(tmp_path) == before
+
+
+def test_a_teacher_of_another_recipe_is_a_deviation(teacher, tmp_path):
+    command = student(teacher, "teacher.experiment=survey/cifar10_ann", "measure.operations=false")
+    assert main(["train", *command, f"paths.runs={tmp_path}"]) == 0
+    theirs = record(teacher)["name"]
+    assert record(only_run(tmp_path))["deviations"] == {"teacher.experiment": ["survey/cifar10_ann", theirs]}
+
+
+def test_a_grid_without_a_teacher_starts_no_job(tmp_path, capsys):
+    assert main(["train", "-m", *student("null"), "seed=0,1", f"paths.runs={tmp_path}"]) == 2
+    assert "names no teacher" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_teacher_values_without_a_teacher_say_what_to_add():
+    with pytest.raises(ConfigError, match="add teacher=run"):
+        compose([*SMALL, "teacher.run=x"])

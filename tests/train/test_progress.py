@@ -1,0 +1,101 @@
+"""Components that follow training's progress: told at every epoch's start, after a resume too; stale graphs dropped."""
+
+import pytest
+import torch
+from torch import nn
+
+from snnbench.cli.main import main
+from snnbench.neurons.masked_psn import MaskedPSN
+from snnbench.train.task import Task
+from tests.train.conftest import SMALL, only_run
+
+RUN = ["train", *SMALL, "neuron=masked_psn", "neuron.masked_from=0.5", "train.epochs=4", "train.limit_train_batches=1",
+       "measure.operations=false", "log.progress=lines"]  # fmt: skip
+
+
+@pytest.fixture
+def lambdas(monkeypatch):
+    """lambda of every masked neuron at the start of each training step, as [epoch, {lambda}] in order."""
+    found, step = [], Task.training_step
+
+    def watched(self, batch, index):
+        masked = {m.lam_now.item() for m in self.model.modules() if isinstance(m, MaskedPSN)}
+        found.append((self.current_epoch, masked))
+        step(self, batch, index)
+
+    monkeypatch.setattr(Task, "training_step", watched)
+    return found
+
+
+def test_masked_psn_follows_its_schedule(lambdas, tmp_path):
+    assert main([*RUN, f"paths.runs={tmp_path}"]) == 0
+    assert lambdas == [(0, {0.0}), (1, {0.5}), (2, {1.0}), (3, {1.0})]
+
+
+def test_the_last_checkpoint_is_the_last_epochs_also_when_none_is_better(tmp_path):
+    """With lr 0 and a norm that does not move, the first epoch stays the best."""
+    still = ["optimizer.lr=0.0", "norm.momentum=0.0", "train.epochs=3"]
+    assert main([*RUN, *still, "neuron.masked_from=0.0", f"paths.runs={tmp_path}"]) == 0
+    folder = only_run(tmp_path) / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
+    epochs = [torch.load(folder / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")]
+    assert epochs == [0, 2]
+
+
+def test_and_after_a_resume(lambdas, tmp_path, monkeypatch):
+    start, died = Task.on_train_epoch_start, []
+
+    def die(self):
+        if self.current_epoch == 1 and not died:
+            died.append(True)
+            raise RuntimeError("the power fails")
+        start(self)
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", die)
+    with pytest.raises(RuntimeError, match="the power fails"):
+        main([*RUN, f"paths.runs={tmp_path}"])
+    assert lambdas == [(0, {0.0})]
+    assert main([*RUN, f"paths.runs={tmp_path}"]) == 0
+    assert lambdas[1:] == [(1, {0.5}), (2, {1.0}), (3, {1.0})]
+
+
+class Told(nn.Module):
+    def __init__(self, stale: bool):
+        super().__init__()
+        self.stale, self.heard = stale, []
+
+    def on_epoch(self, progress: float) -> bool:
+        self.heard.append(progress)
+        return self.stale
+
+
+class Graphs:
+    forgotten = 0
+
+    def forget(self):
+        self.forgotten += 1
+
+
+@pytest.mark.parametrize("where", ["model", "encoder", "objective", None])
+def test_every_part_is_told_once_and_a_stale_graph_is_dropped(where):
+    parts = {name: nn.Sequential(Told(name == where)) for name in ("model", "encoder", "objective")}
+    shared = Told(False)  # one surrogate may sit in many neurons
+    parts["model"].extend([nn.Sequential(shared), nn.Sequential(shared)])
+    task = Task(parts["model"], None, parts["objective"], parts["encoder"], None, None, num_classes=2, seed=0)
+    task._captured = graphs = Graphs()
+    task._trainer = type("Trainer", (), {"current_epoch": 3, "max_epochs": 4})()
+    Task._tell_epoch(task)
+    assert [part[0].heard for part in parts.values()] == [[0.75]] * 3
+    assert shared.heard == [0.75]
+    assert graphs.forgotten == (where is not None)
+
+
+def test_masked_psn_leaves_graphs_valid():
+    """lambda lies in a buffer that a graph reads."""
+    from tests.dynamics.tiny import site
+
+    neuron = MaskedPSN(site(), nn.Identity())
+    buffer = neuron.lam_now
+    assert neuron.on_epoch(0.05) is False
+    assert neuron.lam_now is buffer
+    assert torch.isclose(buffer, torch.tensor(0.4))
