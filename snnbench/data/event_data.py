@@ -14,7 +14,7 @@ import numpy as np
 from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
-from snnbench.data.dataset import ArraySource, Transform
+from snnbench.data.dataset import ArraySource, Normalise, Transform
 from snnbench.data.frames import Framing
 
 VERSION = 1  # of the readers and of framing: raise it when their output changes
@@ -33,48 +33,19 @@ class Recordings:
     listing: str
 
 
-class EventData(BenchData):
-    """Frames by event number or by time, cached. A subclass gives `sensor`, `folder`, `find`, `read`, `split_indices`.
+class FramedEvents(BenchData):
+    """Recordings in a cached array of frames, whatever sensor they come from.
 
-    Args (beside BenchData's): see Framing for frames_by, resize, normalise, count_dtype.
-        mean, std: by polarity, applied to the frames; None = off.
+    A subclass gives `folder`, `find`, `read`, `split_indices`, `missing`, and sets `framing` (called with the events of
+    one recording, it returns its frames `[T, *shape]` and how many counts were cut; it has `dtype` and `describe()`),
+    `normalise` and `notes`.
     """
 
     traits = ("events",)
-    sensor: tuple[int, int]
     folder: str
-
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        frames_by: Literal["number", "time"] = "number",
-        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
-        normalise: Literal["none", "max"] = "none",
-        count_dtype: Literal["uint8", "int16"] = "uint8",
-        mean: list[float] | None = None,
-        std: list[float] | None = None,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = True,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        super().__init__(
-            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
-        )  # fmt: skip
-        if shape[0] != 2:
-            raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")
-        self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
-        self.normalise = self.normaliser(1, mean, std)
-        self.notes: dict = {}
+    framing: Framing
+    normalise: Normalise
+    notes: dict
 
     # what a subclass gives
     def key(self) -> dict:
@@ -157,3 +128,46 @@ class EventData(BenchData):
             "framing": self.framing.describe(),
             "saturated_counts": self.notes["saturated_counts"],
         }
+
+
+class EventData(FramedEvents):
+    """Frames by event number or by time, cached. A subclass gives `sensor`, `folder`, `find`, `read`, `split_indices`.
+
+    Args (beside BenchData's): see Framing for frames_by, resize, normalise, count_dtype.
+        mean, std: by polarity, applied to the frames; None = off.
+    """
+
+    traits = ("events",)
+    sensor: tuple[int, int]
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        frames_by: Literal["number", "time"] = "number",
+        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
+        normalise: Literal["none", "max"] = "none",
+        count_dtype: Literal["uint8", "int16"] = "uint8",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = True,
+        resident: Literal["auto", "device", "host"] = "auto",
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
+        )  # fmt: skip
+        if shape[0] != 2:
+            raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")
+        self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
+        self.normalise = self.normaliser(1, mean, std)
+        self.notes: dict = {}

@@ -165,6 +165,42 @@ NMNIST = Source(
         ),
     ),
 )  # fmt: skip
+ZENKE = "https://zenkelab.org/datasets/"
+SHD = Source(
+    "shd",
+    "Spiking Heidelberg Digits",
+    "SHD",
+    (
+        Archive("shd_train.h5.zip", "f3252aeb598ac776c1b526422d90eecb", ZENKE + "shd_train.h5.zip", "SHD/train"),
+        Archive("shd_test.h5.zip", "1503a5064faa34311c398fb0a1ed0a6f", ZENKE + "shd_test.h5.zip", "SHD/test"),
+    ),
+    note="tonic's folder is read as well: SHD/shd_train.h5 and SHD/shd_test.h5.",
+)
+SSC = Source(
+    "ssc",
+    "Spiking Speech Commands",
+    "SSC",
+    (
+        Archive("ssc_train.h5.zip", "d102be95e7144fcc0553d1f45ba94170", ZENKE + "ssc_train.h5.zip", "SSC/train"),
+        Archive("ssc_valid.h5.zip", "b4eee3516a4a90dd0c71a6ac23a8ae43", ZENKE + "ssc_valid.h5.zip", "SSC/valid"),
+        Archive("ssc_test.h5.zip", "a35ff1e9cffdd02a20eb850c17c37748", ZENKE + "ssc_test.h5.zip", "SSC/test"),
+    ),
+    note="tonic's folder is read as well: SSC/ssc_train.h5, SSC/ssc_valid.h5 and SSC/ssc_test.h5.",
+)
+MNIST = Source(
+    "mnist",
+    "MNIST",
+    "MNIST/raw",
+    files=(
+        ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+    ),
+    note="Four files from https://ossci-datasets.s3.amazonaws.com/mnist/, named train-images-idx3-ubyte.gz, "
+    "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz; put them as they are into "
+    "<paths.data>/MNIST/raw (where torchvision leaves them too). Nothing to unpack.",
+)
 DIGITS = Source("digits", "digits", "", note="Comes with scikit-learn: nothing to download, nothing to prepare.")
 DIGITS_DVS = Source(
     "digits_dvs",
@@ -173,7 +209,20 @@ DIGITS_DVS = Source(
     note="Made from scikit-learn's digits by a simulated event camera: nothing to download, a cache is written once.",
 )
 
-SOURCES = {s.name: s for s in (DIGITS, DIGITS_DVS, CIFAR10, CIFAR100, IMAGENET, DVS_GESTURE, CIFAR10_DVS, NMNIST)}
+_ALL = (
+    DIGITS,
+    DIGITS_DVS,
+    CIFAR10,
+    CIFAR100,
+    IMAGENET,
+    DVS_GESTURE,
+    CIFAR10_DVS,
+    NMNIST,
+    MNIST,
+    SHD,
+    SSC,
+)
+SOURCES = {s.name: s for s in _ALL}
 
 
 def find_source(name: str) -> Source:

@@ -38,6 +38,9 @@ class Tandem(BPTT):
     """
 
     rejects = {  # noqa: RUF012
+        "delays": "tandem adds up spikes over time and a delay moves them; use synapse=plain, or rule=bptt",
+        "synapse_filter": "tandem adds up spikes over time and a filter weighs them by step; use synapse=plain, or "
+        "rule=bptt",
         "attention": "attention multiplies two spike trains, which no analogue layer of their counts stands for; "
         "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
         "max_pool": "the maximum of spike trains is not that of their counts; "

@@ -1,6 +1,8 @@
 """digits, CIFAR and ImageNet from files in their true formats."""
 
 import dataclasses
+import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from snnbench.data.augment import ImageAugment
 from snnbench.data.cifar import CIFAR10, CIFAR100
 from snnbench.data.digits import Digits
 from snnbench.data.imagenet import ImageNet
+from snnbench.data.mnist import MNIST
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 
@@ -163,3 +166,41 @@ def test_imagenet_bad_folders(tmp_path):
         load(classes=4)
     with pytest.raises(ConfigError, match=r"data\.resize=20"):
         build(ImageNet, tmp_path, [3, 32, 32], 3, mean=MEAN, std=STD, resize=20)
+
+
+@pytest.fixture
+def mnist_root(tmp_path, monkeypatch):
+    """12 training and 5 test pictures; MD5s are those of the files written here."""
+    folder, files, rng = tmp_path / "MNIST" / "raw", [], np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for half, count in (("train", 12), ("t10k", 5)):
+        pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
+        labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
+        for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
+            path = folder / f"{half}-{kind}-ubyte.gz"
+            path.write_bytes(gzip.compress(content))
+            files.append((path.name, md5(path)))
+    monkeypatch.setattr(sources, "MNIST", dataclasses.replace(sources.MNIST, files=tuple(files)))
+    return tmp_path
+
+
+def test_mnist_reads_the_idx_files(mnist_root):
+    data = build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0])
+    assert (data.train_size, data.test_size) == (12, 5)
+    x, y = whole(data.test_dataloader())
+    assert y.tolist() == [0, 1, 2, 3, 4]
+    rng = np.random.default_rng(0)
+    rng.integers(0, 256, (12, 28, 28), dtype=np.uint8)
+    expected = rng.integers(0, 256, (5, 1, 28, 28), dtype=np.uint8) / 255
+    np.testing.assert_allclose(x.numpy(), expected, atol=1e-6)
+
+
+def test_mnist_faults(mnist_root):
+    path = mnist_root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match="is damaged: its MD5 is"):
+        build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
+    path.unlink()
+    with pytest.raises(ConfigError, match="snnbench data prepare mnist"):
+        build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()

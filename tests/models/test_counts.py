@@ -127,4 +127,5 @@ def test_modules_are_registered_in_forward_order(name):
     assert all(ran is listed for ran, listed in zip(order, expected, strict=True))
     assert model.synapses() == [module for module in order if isinstance(module, Synapse)]
     assert list(model.neurons().values()) == [module for module in order if hasattr(module, "surrogate")]
-    assert model.synapses()[-1] is model.readout
+    if hasattr(model, "readout"):  # nets that count output spikes have neurons last
+        assert model.synapses()[-1] is model.readout

@@ -1,0 +1,48 @@
+"""Spiking Speech Commands (Cramer et al. 2020): 35 spoken words through a simulated cochlea."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from snnbench.data import sources
+from snnbench.data.audio_events import AudioEvents
+
+
+class SSC(AudioEvents):
+    """x `[N, T, 1, 1, bands]`, 35 classes; official training, validation and test sets. Arguments as AudioEvents'."""
+
+    source = sources.SSC
+    parts: ClassVar[dict[str, int]] = {"train": 75466, "test": 20382, "valid": 9981}
+
+    def __init__(
+        self,
+        root: str,
+        shape: list[int],
+        num_classes: int,
+        bin_ms: Annotated[float, "> 0"] = 10.0,
+        complete: bool = True,
+        num_workers: Annotated[int, ">= 0"] = 4,
+        drop_last: bool = False,
+        resident: Literal["auto", "device", "host"] = "auto",
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        time_steps: int,
+        seed: int,
+        augment: object = None,
+    ):
+        super().__init__(
+            root, shape, num_classes, bin_ms, complete, 0.0, num_workers, drop_last, resident, batch_size=batch_size,
+            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
+        )  # fmt: skip
+        self._valid = np.empty(0, dtype=np.int64)
+
+    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._valid = np.flatnonzero(tags == list(self.parts).index("valid"))
+        return super().split_indices(labels, tags)
+
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        self._val_indices = self._valid

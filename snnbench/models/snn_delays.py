@@ -1,0 +1,96 @@
+"""The fully connected nets of DCLS-Delays for audio spikes, with or without delays.
+
+Hammouamri et al. (ICLR 2024); code Thvnvtos/SNN-delays @d169b4e, snn_delays.py (synapse=dcls) and snn.py (plain, the
+net of the survey on SHD).
+
+    [linear - norm - neuron - dropout] x layers - linear - leaky integrator v_t = v_{t-1} (1 - 1/tau) + x_t
+    m = sum_t softmax(v_t),   loss CE(m, y)  (softmax twice, as published)
+
+Linear layers have no bias where the norm has a shift; the readout never has one. logits[t] = T' softmax(v_t) here, so
+their mean over the T' steps is m: objective=mean_ce is the published loss, the accuracy that of m. A delayed layer runs
+on after its input has ended: `tail` empty steps (official: half the taps) are appended before each synapse, so that
+T' = T + tail (layers + 1) logits leave; a walk step by step ends at T and scales by 1.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.models.base import SpikingModel
+from snnbench.models.dropout import TemporalDropout
+from snnbench.models.layers import Flatten
+from snnbench.models.parts import Parts, Unit
+from snnbench.temporal import Temporal, active_states, full_precision
+
+
+class Tail(nn.Module):
+    """Append `steps` time steps of zeros, `[T, N, *] -> [T + steps, N, *]`; nothing inside a walk."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        if self.steps == 0 or active_states() is not None:
+            return x_seq
+        return torch.cat([x_seq, x_seq.new_zeros(self.steps, *x_seq.shape[1:])])
+
+
+class LeakyIntegrator(Temporal):
+    """v_t = (1 - 1/tau) v_{t-1} + x_t from v = 0, `[T, N, K] -> [T, N, K]`: a LIF that never fires."""
+
+    def __init__(self, tau: float):
+        super().__init__()
+        self.leak = 1 - 1 / tau
+
+    def initial_state(self, x_t: Tensor) -> Tensor:
+        return torch.zeros_like(full_precision(x_t), requires_grad=False)
+
+    def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        v = torch.add(full_precision(x_t), state, alpha=self.leak)
+        return v, v
+
+
+class SNNDelays(SpikingModel):
+    """`[T, N, C, H, W] -> [T', N, K]`, T' = T + tail * (layers + 1).
+
+    Args:
+        hidden: neurons of each hidden layer. layers: hidden layers.
+        dropout: share of a hidden layer's spikes that is dropped, one mask for all T.
+        readout_tau: time constant of the integrator in steps; official: the neurons'.
+        readout: softmax_sum, or membrane: logits[t] = v_t.
+        tail: empty steps appended before each synapse; 0 keeps T.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        hidden: Annotated[int, ">= 1"] = 256,
+        layers: Annotated[int, ">= 1"] = 2,
+        dropout: Annotated[float, "in [0, 1)"] = 0.4,
+        readout_tau: Annotated[float, ">= 1"] = 1.005,
+        readout: Literal["softmax_sum", "membrane"] = "softmax_sum",
+        tail: Annotated[int, ">= 0"] = 0,
+    ):
+        super().__init__()
+        width, blocks = in_shape[0] * in_shape[1] * in_shape[2], [Flatten()]
+        for _ in range(layers):
+            norm = parts.norm(hidden)
+            synapse = parts.linear(width, hidden, bias=next(norm.parameters(), None) is None)
+            blocks += [Tail(tail), Unit(synapse, norm, parts.neuron(hidden)), TemporalDropout(dropout)]
+            width = hidden
+        self.features = nn.Sequential(*blocks, Tail(tail))
+        self.readout = parts.linear(hidden, num_classes, bias=False)
+        self.integrator, self.softmax = LeakyIntegrator(readout_tau), readout == "softmax_sum"
+        for unit in self.units():
+            nn.init.kaiming_uniform_(unit.synapse.weight, nonlinearity="relu")
+        nn.init.kaiming_uniform_(self.readout.weight, nonlinearity="relu")
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        v = self.integrator(self.readout(self.features(x_seq)))
+        return v.shape[0] * v.softmax(-1) if self.softmax else v

@@ -1,0 +1,65 @@
+"""Threshold neuron whose reset fades: the spike-response neuron of synapse filter dynamics.
+
+Fang, Shrestha, Zhao, Qiu (IJCAI 2020, arXiv:2003.02944); code Snow-Crash/snn-iir @cb1e7fa, `neuron_cell`.
+
+    V_t = x_t - R_{t-1}   (+ d V_{t-1} with membrane_filter),   s_t = 1[V_t > v_th],   R_t = d R_{t-1} + s_t v_th
+
+with d = exp(-1/tau); V_0 = R_0 = 0. Nothing is detached. The time constant of the input lies in the synapse
+(synapse=iir), whose F_t = W-weighted lines are x_t here. Code and paper have v_th = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.models.parts import Site
+from snnbench.neurons.base import Neuron
+from snnbench.temporal import full_precision
+
+
+class IIRNeuron(Neuron):
+    """`[T, N, C, *]` currents -> spikes; the state is (V, R), both `[N, C, *]`. No parameters.
+
+    Args:
+        site, surrogate, v_th, strict, amplitude: see `Neuron`; the published surrogate is `gaussian`, width 0.4.
+        tau: time constant of the reset trace (and of the membrane filter) in steps.
+        membrane_filter: the potential keeps d of its last value (off in the published configurations).
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        tau: Annotated[float, "> 0"] = 4.0,
+        v_th: Annotated[float, "> 0"] = 1.0,
+        membrane_filter: bool = False,
+        strict: bool = True,
+        amplitude: Annotated[float, "> 0"] = 1.0,
+    ):
+        super().__init__(site, surrogate, v_th, strict, amplitude)
+        self.tau, self.membrane_filter = tau, membrane_filter
+
+    @property
+    def leak(self) -> float:
+        """d = exp(-1/tau)."""
+        return math.exp(-1 / self.tau)
+
+    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
+        return rest, rest
+
+    def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        v, r = state
+        v_next = full_precision(x_t) - r
+        if self.membrane_filter:
+            v_next = torch.add(v_next, v, alpha=self.leak)
+        spike = self.fire(v_next)
+        r = torch.add(self.v_th * spike, r, alpha=self.leak)
+        return self.emit(spike, x_t), (v_next, r)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}, membrane_filter={self.membrane_filter}, {super().extra_repr()}"

@@ -1,0 +1,174 @@
+"""Synapse filters: every presynaptic line passes a trainable recursive filter before the weights.
+
+Fang, Shrestha, Zhao, Qiu, "Exploiting Neuron and Synapse Filter Dynamics in Spatial Temporal Learning of Deep Spiking
+Neural Network" (IJCAI 2020, arXiv:2003.02944); code Snow-Crash/snn-iir @cb1e7fa.
+
+    dual_exp:  F_t = a1 F_{t-1} + a2 F_{t-2} + b1 x_t,   y_t = W F_t + b
+               a1 = r_m + r_s, a2 = -r_m r_s, b1 = r_m - r_s at first, r = exp(-1/tau): impulse response r_m^n - r_s^n
+    low_pass:  F_t = a1 F_{t-1} + x_t,   a1 = exp(-1/tau_m) at first
+
+The coefficients belong to a line, not to a connection, and nothing keeps the filter stable, as in the code. A linear
+layer's line is an input. A convolution's is a channel: the code gives each pixel of the image its own coefficients,
+which a layer that does not know its image cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from snnbench.config.errors import ConfigError
+from snnbench.synapses.base import Conv1d, Conv2d, Linear, Synapse, SynapseFamily
+from snnbench.temporal import Temporal, full_precision
+
+
+def _coefficient(value: float, lines: int, train: bool) -> nn.Parameter:
+    return nn.Parameter(torch.full((lines,), value), requires_grad=train)
+
+
+class SynapseFilter(Temporal):
+    """A recursive filter with its own coefficients on each line: `[T, N, C, *] -> [T, N, C, *]`.
+
+    Args:
+        lines: C. last_axis: lines lie on the last axis instead of the channels' (linear layers).
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, lines: int, last_axis: bool):
+        super().__init__()
+        self.lines, self.last_axis = lines, last_axis
+
+    def coefficients(self, x_t: Tensor) -> list[Tensor]:
+        """The coefficients, shaped to multiply `x_t` `[N, C, *]`."""
+        axes = 0 if self.last_axis else x_t.ndim - 2
+        return [getattr(self, name).view(-1, *[1] * axes) for name in self.names]
+
+    def sequence(self, x_seq: Tensor) -> Tensor:
+        coefficients, state, outputs = self.coefficients(x_seq[0]), self.initial_state(x_seq[0]), []
+        for x_t in x_seq:
+            f_t, state = self.advance(x_t, state, coefficients)
+            outputs.append(f_t)
+        return torch.stack(outputs).to(x_seq.dtype)
+
+    def step(self, x_t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        f_t, state = self.advance(x_t, state, self.coefficients(x_t))
+        return f_t.to(x_t.dtype), state
+
+    def advance(self, x_t: Tensor, state: tuple, coefficients: list[Tensor]) -> tuple[Tensor, tuple]:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        return f"lines={self.lines}"
+
+
+class DualExponential(SynapseFilter):
+    """Second order, `a1`, `a2`, `b1` of shape `[C]`; the state is (F_{t-1}, F_{t-2}).
+
+    Raises:
+        ConfigError: tau_s is not below tau_m (the response would be zero or negative).
+    """
+
+    names = ("a1", "a2", "b1")
+
+    def __init__(self, lines: int, last_axis: bool, tau_m: float, tau_s: float, train: bool):
+        super().__init__(lines, last_axis)
+        if tau_s >= tau_m:
+            raise ConfigError(f"synapse.tau_s={tau_s} must lie below synapse.tau_m={tau_m}; the rise is the faster.")
+        slow, fast = math.exp(-1 / tau_m), math.exp(-1 / tau_s)
+        self.a1 = _coefficient(slow + fast, lines, train)
+        self.a2 = _coefficient(-slow * fast, lines, train)
+        self.b1 = _coefficient(slow - fast, lines, train)
+
+    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
+        return rest, rest
+
+    def advance(self, x_t: Tensor, state: tuple[Tensor, Tensor], coefficients: list[Tensor]) -> tuple[Tensor, tuple]:
+        (a1, a2, b1), (last, before) = coefficients, state
+        f_t = torch.addcmul(torch.addcmul(b1 * full_precision(x_t), a2, before), a1, last)
+        return f_t, (f_t, last)
+
+
+class LowPass(SynapseFilter):
+    """First order, `a1` of shape `[C]`; the state is F_{t-1}."""
+
+    names = ("a1",)
+
+    def __init__(self, lines: int, last_axis: bool, tau: float, train: bool):
+        super().__init__(lines, last_axis)
+        self.a1 = _coefficient(math.exp(-1 / tau), lines, train)
+
+    def initial_state(self, x_t: Tensor) -> tuple[Tensor]:
+        return (torch.zeros_like(full_precision(x_t), requires_grad=False),)
+
+    def advance(self, x_t: Tensor, state: tuple[Tensor], coefficients: list[Tensor]) -> tuple[Tensor, tuple]:
+        f_t = torch.addcmul(full_precision(x_t), coefficients[0], state[0])
+        return f_t, (f_t,)
+
+
+class FilteredSynapse(nn.Module):
+    """filter -> synapse; the inner synapse is a plain one, whose input is the real-valued F (so it counts as MACs)."""
+
+    def __init__(self, filter: SynapseFilter, synapse: Synapse):
+        super().__init__()
+        self.filter, self.synapse = filter, synapse
+
+    @property
+    def weight(self) -> nn.Parameter:
+        return self.synapse.weight
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        return self.synapse.bias
+
+    def effective_weight(self) -> Tensor:
+        """The weight that meets the filtered input."""
+        return self.synapse.effective_weight()
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.synapse(self.filter(x_seq))
+
+
+class IIR(SynapseFamily):
+    """Convolutions and linear layers behind a filter of their input lines.
+
+    Args:
+        order: dual_exp (second order) or low_pass (first).
+        tau_m: slow time constant in steps, the only one of low_pass. tau_s: fast one.
+        train: the coefficients are learnt.
+    """
+
+    traits = ("synapse_filter",)
+    rejects = {  # noqa: RUF012
+        "online": "the filter carries gradients through time, which online rules cut; use rule=bptt or synapse=plain",
+        "spike_time_rule": "the closed form knows no synapse filters; use synapse=plain, or rule=bptt",
+    }
+    convolutions = {1: Conv1d, 2: Conv2d}  # noqa: RUF012
+    linear_class = Linear
+
+    def __init__(
+        self,
+        order: Literal["dual_exp", "low_pass"] = "dual_exp",
+        tau_m: Annotated[float, "> 0"] = 4.0,
+        tau_s: Annotated[float, "> 0"] = 1.0,
+        train: bool = True,
+    ):
+        self.order, self.tau_m, self.tau_s, self.train = order, tau_m, tau_s, train
+
+    def filter(self, lines: int, *, last_axis: bool) -> SynapseFilter:
+        """The filter of `lines` input lines."""
+        if self.order == "low_pass":
+            return LowPass(lines, last_axis, self.tau_m, self.train)
+        return DualExponential(lines, last_axis, self.tau_m, self.tau_s, self.train)
+
+    def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,
+             bias: bool = False, groups: int = 1) -> FilteredSynapse:  # fmt: skip
+        synapse = super().conv(dims, c_in, c_out, kernel, stride=stride, padding=padding, bias=bias, groups=groups)
+        return FilteredSynapse(self.filter(c_in, last_axis=False), synapse)
+
+    def linear(self, c_in: int, c_out: int, *, bias: bool = True) -> FilteredSynapse:
+        return FilteredSynapse(self.filter(c_in, last_axis=True), super().linear(c_in, c_out, bias=bias))
