@@ -1,0 +1,40 @@
+"""Dspike, a truncated hyperbolic tangent of variable temperature (Li et al., NeurIPS 2021; no official code is known).
+
+With x = u - v_th and half-width h:  D(x) = (tanh(b x) / tanh(b h) + 1) / 2 on |x| <= h, the exact step outside, so
+
+    s'(x) = b (1 - tanh^2(b x)) / (2 tanh(b h))   for |x| <= h,   0 outside.
+
+Area 1 for every b; b -> 0 is the rectangle of width 2h, b -> infinity the step. The paper has h = v_th = 1/2 (support
+[0, 1]); re-implementations with h = v_th = 1 mean another slope by the same b. The paper chooses b anew each epoch, by
+the finite-difference gradient of the first layer; here b stays as configured.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from snnbench.surrogates.base import Surrogate
+
+
+class Dspike(Surrogate):
+    """Peak b / (2 tanh(b h)) at x = 0, integral 1.
+
+    Args:
+        b: temperature; the larger, the steeper.
+        half_width: h (units of membrane potential).
+    """
+
+    def __init__(self, b: Annotated[float, "> 0"] = 3.0, half_width: Annotated[float, "> 0"] = 0.5):
+        super().__init__()
+        self.b, self.half_width = b, half_width
+
+    def derivative(self, x: Tensor) -> Tensor:
+        peak = self.b / (2 * math.tanh(self.b * self.half_width))
+        return torch.where(x.abs() <= self.half_width, peak * (1 - torch.tanh(self.b * x).square()), 0.0)
+
+    def extra_repr(self) -> str:
+        return f"b={self.b}, half_width={self.half_width}"
