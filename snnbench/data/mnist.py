@@ -1,6 +1,7 @@
-"""MNIST (LeCun, Cortes, Burges 1998) from the four gzipped IDX files, in memory as uint8.
+"""MNIST (LeCun, Cortes, Burges 1998) and Fashion-MNIST (Xiao, Rasul, Vollgraf 2017) from their four gzipped IDX files.
 
-Files lie where torchvision puts them (`MNIST/raw`) and are verified by MD5; IDX itself is read by torchvision.
+Files lie where torchvision puts them (`MNIST/raw`, `FashionMNIST/raw`) and are verified by MD5; IDX itself is read
+by torchvision.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ from snnbench.data.dataset import ArraySource, Transform
 from snnbench.data.splits import content_hash
 
 
-def read_idx(root: str, name: str, reader) -> np.ndarray:
-    """What `reader(path)` makes of one of the four files, unpacked.
+def read_idx(source: sources.Source, root: str, name: str, reader) -> np.ndarray:
+    """What `reader(path)` makes of one of the source's four files, unpacked.
 
     Raises:
         ConfigError: the file is missing, or its MD5 is not the published one.
     """
-    source = sources.MNIST
     path = Path(root) / source.folder / name
     if not path.is_file():
         raise source.missing(root, f"has no file '{name}'" if path.parent.is_dir() else "")
@@ -47,6 +47,7 @@ class MNIST(BenchData):
     """x `[N, 1, 28, 28]`, normalised by `mean` and `std` of [0, 1] values; the official 60,000 / 10,000 split."""
 
     traits = ("images",)
+    source = sources.MNIST
 
     def __init__(
         self,
@@ -75,12 +76,12 @@ class MNIST(BenchData):
 
     def load(self) -> Loaded:
         train, test = (self._half(half) for half in ("train", "t10k"))
-        content = content_hash(*[md5 for _, md5 in sources.MNIST.files])
+        content = content_hash(*[md5 for _, md5 in self.source.files])
         return Loaded(train, np.arange(len(train.labels)), test, np.arange(len(test.labels)), content)
 
     def _half(self, half: str) -> ArraySource:
-        images = read_idx(self.root, f"{half}-images-idx3-ubyte.gz", read_image_file)
-        labels = read_idx(self.root, f"{half}-labels-idx1-ubyte.gz", read_label_file)
+        images = read_idx(self.source, self.root, f"{half}-images-idx3-ubyte.gz", read_image_file)
+        labels = read_idx(self.source, self.root, f"{half}-labels-idx1-ubyte.gz", read_label_file)
         return ArraySource(images[:, None], labels.astype(np.int64))
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
@@ -89,3 +90,9 @@ class MNIST(BenchData):
 
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:
         return None, self.normalise
+
+
+class FashionMNIST(MNIST):
+    """Pictures of clothes in MNIST's format, sizes and split."""
+
+    source = sources.FASHION_MNIST

@@ -201,6 +201,19 @@ MNIST = Source(
     "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz; put them as they are into "
     "<paths.data>/MNIST/raw (where torchvision leaves them too). Nothing to unpack.",
 )
+FASHION_MNIST = Source(
+    "fashion_mnist",
+    "Fashion-MNIST",
+    "FashionMNIST/raw",
+    files=(
+        ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    ),
+    note="Four files from http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/, named as MNIST's; put them "
+    "as they are into <paths.data>/FashionMNIST/raw (where torchvision leaves them too). Nothing to unpack.",
+)
 DIGITS = Source("digits", "digits", "", note="Comes with scikit-learn: nothing to download, nothing to prepare.")
 DIGITS_DVS = Source(
     "digits_dvs",
@@ -219,6 +232,7 @@ _ALL = (
     CIFAR10_DVS,
     NMNIST,
     MNIST,
+    FASHION_MNIST,
     SHD,
     SSC,
 )

@@ -16,7 +16,7 @@ from snnbench.data.augment import ImageAugment
 from snnbench.data.cifar import CIFAR10, CIFAR100
 from snnbench.data.digits import Digits
 from snnbench.data.imagenet import ImageNet
-from snnbench.data.mnist import MNIST
+from snnbench.data.mnist import MNIST, FashionMNIST
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 
@@ -168,10 +168,15 @@ def test_imagenet_bad_folders(tmp_path):
         build(ImageNet, tmp_path, [3, 32, 32], 3, mean=MEAN, std=STD, resize=20)
 
 
+@pytest.fixture(params=[MNIST, FashionMNIST], ids=lambda cls: cls.__name__)
+def mnist(request):
+    return request.param
+
+
 @pytest.fixture
-def mnist_root(tmp_path, monkeypatch):
+def mnist_root(mnist, tmp_path, monkeypatch):
     """12 training and 5 test pictures; MD5s are those of the files written here."""
-    folder, files, rng = tmp_path / "MNIST" / "raw", [], np.random.default_rng(0)
+    folder, files, rng = tmp_path / mnist.source.folder, [], np.random.default_rng(0)
     folder.mkdir(parents=True)
     for half, count in (("train", 12), ("t10k", 5)):
         pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
@@ -181,12 +186,12 @@ def mnist_root(tmp_path, monkeypatch):
             path = folder / f"{half}-{kind}-ubyte.gz"
             path.write_bytes(gzip.compress(content))
             files.append((path.name, md5(path)))
-    monkeypatch.setattr(sources, "MNIST", dataclasses.replace(sources.MNIST, files=tuple(files)))
+    monkeypatch.setattr(mnist, "source", dataclasses.replace(mnist.source, files=tuple(files)))
     return tmp_path
 
 
-def test_mnist_reads_the_idx_files(mnist_root):
-    data = build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0])
+def test_mnist_reads_the_idx_files(mnist, mnist_root):
+    data = build(mnist, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0])
     assert (data.train_size, data.test_size) == (12, 5)
     x, y = whole(data.test_dataloader())
     assert y.tolist() == [0, 1, 2, 3, 4]
@@ -196,11 +201,11 @@ def test_mnist_reads_the_idx_files(mnist_root):
     np.testing.assert_allclose(x.numpy(), expected, atol=1e-6)
 
 
-def test_mnist_faults(mnist_root):
-    path = mnist_root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+def test_mnist_faults(mnist, mnist_root):
+    path = mnist_root / mnist.source.folder / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ConfigError, match="is damaged: its MD5 is"):
-        build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
+        build(mnist, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
     path.unlink()
-    with pytest.raises(ConfigError, match="snnbench data prepare mnist"):
-        build(MNIST, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
+    with pytest.raises(ConfigError, match=f"snnbench data prepare {mnist.source.name}"):
+        build(mnist, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 
 import pytest
 
@@ -87,5 +88,8 @@ def test_wandb_offline_keeps_the_config(small, tmp_path, monkeypatch):
         == 0
     )
     (binary,) = tmp_path.rglob("*.wandb")
+    patience = time.monotonic() + 60  # W&B's own process writes the file, on a busy machine after `finish`
+    while b"spiking_resnet" not in binary.read_bytes() and time.monotonic() < patience:
+        time.sleep(0.1)
     assert b"spiking_resnet" in binary.read_bytes()
     assert list(tmp_path.rglob("events.out.tfevents*"))
