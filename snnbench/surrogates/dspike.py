@@ -6,12 +6,13 @@ With x = u - v_th and half-width h:  D(x) = (tanh(b x) / tanh(b h) + 1) / 2 on |
 
 Area 1 for every b; b -> 0 is the rectangle of width 2h, b -> infinity the step. The paper has h = v_th = 1/2 (support
 [0, 1]); re-implementations with h = v_th = 1 mean another slope by the same b. The paper chooses b anew each epoch, by
-the finite-difference gradient of the first layer; here b stays as configured.
+the finite-difference gradient of the first layer: that is `rule=dspike`; under other rules b stays as configured.
+
+b is a buffer, so that a checkpoint holds it and a captured CUDA graph reads its present value.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import torch
@@ -28,13 +29,17 @@ class Dspike(Surrogate):
         half_width: h (units of membrane potential).
     """
 
+    traits = ("temperature",)
+
     def __init__(self, b: Annotated[float, "> 0"] = 3.0, half_width: Annotated[float, "> 0"] = 0.5):
         super().__init__()
-        self.b, self.half_width = b, half_width
+        # a double without axes: an fp32 or double x keeps its dtype, and no digit of b is lost
+        self.register_buffer("b", torch.tensor(b, dtype=torch.double))
+        self.half_width = half_width
 
     def derivative(self, x: Tensor) -> Tensor:
-        peak = self.b / (2 * math.tanh(self.b * self.half_width))
+        peak = self.b / (2 * torch.tanh(self.b * self.half_width))
         return torch.where(x.abs() <= self.half_width, peak * (1 - torch.tanh(self.b * x).square()), 0.0)
 
     def extra_repr(self) -> str:
-        return f"b={self.b}, half_width={self.half_width}"
+        return f"b={self.b.item():g}, half_width={self.half_width}"

@@ -31,7 +31,8 @@ COLUMNS = (
 class EpochLog(L.Callback):
     """Reads the task's meters after each epoch, on every rank; writes on rank 0.
 
-    `rows` holds one dict an epoch (keys COLUMNS) and `rates` each layer's firing rate on the test set.
+    `rows` holds one dict an epoch (keys COLUMNS, then what the rule reports) and `rates` each layer's firing rate on
+    the test set.
     On resume the rows of epochs that the checkpoint does not contain are dropped from metrics.csv.
     """
 
@@ -91,6 +92,7 @@ class EpochLog(L.Callback):
             "train_samples_per_s": task.train_meter.samples_per_s,
             "test_samples_per_s": test.samples_per_s,
             "seconds": task.train_meter.seconds + test.seconds,
+            **task.rule.reported(task.model),
         }
         self.rows.append(row)
         self._write()
@@ -123,7 +125,7 @@ class EpochLog(L.Callback):
     def _write(self) -> None:
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, list(self.rows[-1]) if self.rows else COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
         temporary.replace(self.path)

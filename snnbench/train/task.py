@@ -6,7 +6,8 @@ rule may step several times a batch (OTTT_O) or once per several backward passes
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import lightning as L
 import numpy as np
@@ -101,6 +102,8 @@ class Task(L.LightningModule):
         x, target = batch
         soft = self._mixed(x, target, batch_index)
         x, target = soft if soft is not None else (x, target)
+        if batch_index == 0 and self.rule.previewed != 0:
+            self._preview(x, target)
         optimizer = self.optimizers()
         readout, loss = self._train_batch(x, target, optimizer)
         if self.schedule.interval == "step":
@@ -119,15 +122,26 @@ class Task(L.LightningModule):
         steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
         return self._run_rule(x, target, backward=self.manual_backward, **steps)
 
+    def _preview(self, x: Tensor, target: Tensor) -> None:
+        """Show the rule the epoch's first samples; training then draws the random numbers it would have drawn."""
+        count = self.rule.previewed
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as (x_seq, loss_of):
+            self.rule.before_epoch(self.model, x_seq, loss_of)
+
     def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
+        with self._posed(x, target) as (x_seq, loss_of):
+            logits, loss, _ = self.rule.train_batch(self.model, x_seq, loss_of=loss_of, **calls)
+        return logits.mean(0), loss
+
+    @contextmanager
+    def _posed(self, x: Tensor, target: Tensor) -> Iterator[tuple]:
+        """The batch as a rule takes it: the sequence `[T, N, C, H, W]`, and the loss of its logits."""
         x_seq = self.encoder(x)
         (teacher,) = self._teacher
         lessons = nullcontext(tuple) if teacher is None else teacher.lesson(self.model, self.objective, x, x_seq)
         with lessons as lesson:  # what an objective with a teacher takes beside logits and target
-            logits, loss, _ = self.rule.train_batch(
-                self.model, x_seq, loss_of=lambda logits: self.objective(logits, target, *lesson()), **calls
-            )
-        return logits.mean(0), loss
+            yield x_seq, lambda logits: self.objective(logits, target, *lesson())
 
     def _forward_backward(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """What a CUDA graph holds: all of the rule but the optimiser's step, which comes last and once."""
