@@ -12,6 +12,8 @@ from typing import Annotated
 import torch
 from torch import nn
 
+from snnbench.train.rmaxprop import RMaxProp
+
 
 def sgd(
     model: nn.Module,
@@ -48,6 +50,17 @@ def adamw(
     """AdamW; decoupled weight decay."""
     groups = parameter_groups(model, lr, weight_decay, decay_1d)
     return torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), fused=_on_cuda(model))
+
+
+def rmaxprop(
+    model: nn.Module,
+    lr: Annotated[float, ">= 0"] = 1e-3,
+    gamma: Annotated[float, "in [0, 1]"] = 0.9834714538216175,
+    eps: Annotated[float, "> 0"] = 1e-12,
+    w_max: Annotated[float, "> 0"] | None = None,
+) -> torch.optim.Optimizer:
+    """RMaxProp (SuperSpike): steps divided by the largest recent gradient of a weight; no decay, clips to w_max."""
+    return RMaxProp(parameter_groups(model, lr, 0.0, True), lr=lr, gamma=gamma, eps=eps, w_max=w_max)
 
 
 def _on_cuda(model: nn.Module) -> bool:

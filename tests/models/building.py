@@ -50,13 +50,34 @@ def build(
     device: str = "cpu",
     **changes,
 ) -> SpikingModel:
-    """The model of `configs/model/<name>.yaml` with `changes` of its values; on "meta" nothing is allocated."""
-    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) | changes
-    config.pop("defaults", None)  # the other axes that a model brings along
-    module, _, cls = config.pop("_target_").rpartition(".")
+    """The model of `configs/model/<name>.yaml` with `changes` of its values; on "meta" nothing is allocated.
+
+    Without `parts`: those of `make_parts`, with the neuron that the file brings along.
+    """
+    config = _load(CONFIGS / f"{name}.yaml") | changes
+    brought = config.pop("defaults", [])
+    cls = _class_of(config)
     torch.manual_seed(0)
     with torch.device(device):
-        return getattr(importlib.import_module(module), cls)(parts or make_parts(), in_shape, num_classes, **config)
+        return cls(parts or make_parts(_neuron_of(brought)), in_shape, num_classes, **config)
+
+
+def _load(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())
+
+
+def _class_of(config: dict) -> type[nn.Module]:
+    module, _, cls = config.pop("_target_").rpartition(".")
+    return getattr(importlib.import_module(module), cls)
+
+
+def _neuron_of(brought: list) -> type[nn.Module]:
+    """The class of the neuron that a model's `defaults` choose; LIF where they choose none."""
+    for entry in brought:
+        if isinstance(entry, dict) and "override /neuron@_global_.neuron" in entry:
+            neuron = entry["override /neuron@_global_.neuron"]
+            return _class_of(_load(CONFIGS.parent / "neuron" / f"{neuron}.yaml"))
+    return LIF
 
 
 def parameters(model: nn.Module) -> int:

@@ -1,0 +1,88 @@
+"""Van Rossum distance between output spikes and target spikes (van Rossum 2001; SuperSpike, Zenke & Ganguli 2018).
+
+    L = mean_n 1/2 sum_k sum_t ((k * (S_target - S))[t])^2,     k: decay tau_rise, then Euler low-pass tau_decay
+
+k is the kernel of SuperSpike's released code, in its order; the loss is the plain sum over steps, without a factor dt.
+A class label asks the class's neuron for a spike every `period` steps from step `first` on and the others for silence.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from snnbench.config.errors import ConfigError
+from snnbench.filters import causal_filter, decay_then_follow
+from snnbench.objectives.base import Loss, Objective, as_probabilities
+from snnbench.temporal import full_precision
+
+
+class VanRossum(Objective):
+    """`(spikes [T, N, K], target) -> (loss, {"van_rossum", "unmatched"})`.
+
+    The target is a class `[N]`, class probabilities `[N, K]` (the class's train weighed by them) or spike trains
+    `[N, T, K]`. "unmatched" is the loss in units of one spike too many or too few at the start, a sample.
+
+    Args:
+        tau_rise, tau_decay: time constants of the kernel, in ms (the neuron's tau_syn and tau_mem in the paper).
+        dt: length of a time step, in ms.
+        first, period: step of the first target spike of the right class, and steps from one to the next.
+
+    Raises:
+        ConfigError: no target spike lies within T; tau_decay below dt (the Euler low-pass would overshoot); target
+            trains of another shape.
+    """
+
+    traits = ("spike_train_loss",)
+    requires = {  # noqa: RUF012
+        "spike_output": "a distance between spike trains needs a model whose output neurons spike; "
+        "use model=cuba_mlp, or a loss on rates such as objective=mean_ce",
+    }
+
+    def __init__(
+        self,
+        tau_rise: Annotated[float, "> 0"] = 5.0,
+        tau_decay: Annotated[float, "> 0"] = 10.0,
+        dt: Annotated[float, "> 0"] = 1.0,
+        first: Annotated[int, ">= 0"] = 4,
+        period: Annotated[int, ">= 1"] = 10,
+    ):
+        super().__init__()
+        if tau_decay < dt:
+            raise ConfigError(
+                f"objective.tau_decay={tau_decay} ms must not be below objective.dt={dt} ms; raise it or shorten dt."
+            )
+        self.tau_rise, self.tau_decay, self.dt = tau_rise, tau_decay, dt
+        self.first, self.period = first, period
+
+    def kernel(self, time_steps: int) -> tuple[float, ...]:
+        """k[0 .. T-1]."""
+        return decay_then_follow(time_steps, math.exp(-self.dt / self.tau_rise), self.dt / self.tau_decay)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Loss:
+        spikes = full_precision(logits)
+        kernel = self.kernel(len(spikes))
+        missing = causal_filter(kernel, self.target_trains(target, spikes) - spikes)
+        loss = 0.5 * missing.square().sum((0, 2)).mean()
+        return loss, {"van_rossum": loss, "unmatched": 2 * loss.detach() / sum(k * k for k in kernel)}
+
+    def target_trains(self, target: Tensor, spikes: Tensor) -> Tensor:
+        """S_target `[T, N, K]` (or what broadcasts to it) in the dtype of `spikes` `[T, N, K]`."""
+        if target.ndim == 3:
+            trains = target.transpose(0, 1).to(spikes.dtype)
+            if trains.shape != spikes.shape:
+                raise ConfigError(
+                    f"target spike trains [N, T, K] = {list(target.shape)} do not fit T={len(spikes)} steps of "
+                    f"{spikes.shape[2]} outputs; set T or the data's trains accordingly."
+                )
+            return trains
+        if self.first >= len(spikes):
+            raise ConfigError(
+                f"objective.first={self.first} leaves no target spike within T={len(spikes)}; lower it or raise T."
+            )
+        wanted = torch.zeros(len(spikes), 1, 1, dtype=spikes.dtype, device=spikes.device)
+        wanted[self.first :: self.period] = 1
+        return wanted * as_probabilities(target, spikes)
