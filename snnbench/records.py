@@ -30,7 +30,8 @@ class RunRecord:
     config_hash covers the whole resolved config; recipe_hash the config without seed, paths and machine, so that
     records with one recipe_hash are seeds of one experiment. `reproduces` is an id of `results/reported` (or null).
     teacher says whose network taught this one (empty: nobody did).
-    deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}.
+    deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}; another component by
+    its axis, {"neuron": ["lif", "plif"]}.
     epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
     """
 

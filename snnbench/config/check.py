@@ -65,7 +65,8 @@ def _check_values(section: str, values: dict, allowed: dict[str, Parameter], nee
         if key not in allowed:
             close = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.3)
             hint = f"the nearest is {prefix}{close[0]}" if close else f"valid are {', '.join(allowed) or 'none'}"
-            raise ConfigError(f"{prefix}{key}={value}: there is no key {key} here; {hint}")
+            drop = f" (~{prefix}{key} leaves out what a recipe sets for another {section})" if section in AXES else ""
+            raise ConfigError(f"{prefix}{key}={value}: there is no key {key} here; {hint}{drop}")
         if expected := misfit(value, allowed[key].annotation):
             raise ConfigError(f"{prefix}{key}={'null' if value is None else value} must be {expected}")
     if missing := [key for key in needed if key not in values]:

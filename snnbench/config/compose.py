@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hydra import compose as hydra_compose
@@ -16,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from snnbench.config.axes import AXES, BUNDLES
-from snnbench.config.catalogue import options
+from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
@@ -62,16 +64,42 @@ def compose(overrides: list[str]) -> Composed:
         if override.is_sweep_override():
             raise ConfigError(f"'{override.input_line}' names several values: add -m to run one job for each")
         _check_group(override)
-    raw = _compose(overrides)
+    raw = _compose([*_method_on_top(parsed), *overrides])
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
     config = _resolve(raw)
     check(config, choices)
     return Composed(identified(config), choices, tuple(overrides))
 
 
-def recipe_of(experiment: str) -> dict:
-    """The configuration of an experiment as published, without anybody's overrides."""
-    return compose([f"experiment={experiment}"]).config
+def recipe_of(experiment: str, *chosen: str) -> Composed:
+    """An experiment as published, without anybody's overrides but the components `chosen` ("neuron=plif")."""
+    return compose([f"experiment={experiment}", *chosen])
+
+
+def _method_on_top(parsed: list[Override]) -> list[str]:
+    """A method given beside an experiment, spelled out as overrides; in the files' order the experiment's would win.
+
+    What the shell says of the same axis or key comes after these, and wins.
+    """
+    given = {override.key_or_group: override.value() for override in parsed}
+    method = given.get("method")
+    if not (isinstance(method, str) and isinstance(given.get("experiment"), str)):
+        return []
+    bundle = OmegaConf.to_container(OmegaConf.load(path_of("method", method)))
+    axes = [next(iter(entry.items())) for entry in bundle.pop("defaults")]
+    chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
+    return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
+        f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if key.split(".")[0] not in given
+    ]
+
+
+def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """`{"a": {"b": 1}}` -> ("a.b", 1)."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _check_group(override: Override) -> None:

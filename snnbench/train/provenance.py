@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench import __version__
 from snnbench.config import identity
+from snnbench.config.axes import AXES
 from snnbench.config.compose import Composed, recipe_of
+from snnbench.config.errors import ConfigError
 from snnbench.config.paths import repository
 from snnbench.records import write_record
 
@@ -27,7 +30,7 @@ def now() -> str:
 def new_record(composed: Composed, data, model, teacher=None) -> dict:
     """The record of a run that starts now."""
     config, choices = composed.config, composed.choices
-    recipe = recipe_of(choices["experiment"]) if choices["experiment"] else config
+    recipe = recipe_of(choices["experiment"]) if choices["experiment"] else composed
     commit, dirty = git_state()
     return {
         "run_id": f"{identity.config_hash(config)}-s{config['seed']}",
@@ -46,12 +49,29 @@ def new_record(composed: Composed, data, model, teacher=None) -> dict:
         "data": data.describe() | {"name": choices["data"], "data_hash": data.data_hash, "split_hash": data.split_hash},
         "versions": versions(),
         "teacher": teacher.about if teacher is not None else {},
-        "deviations": identity.deviations(config, recipe) | _other_teacher(config, teacher),
-        "epochs_planned": recipe["train"]["epochs"],
+        "deviations": deviations(composed, recipe) | _other_teacher(config, teacher),
+        "epochs_planned": recipe.config["train"]["epochs"],
         "parameters": sum(p.numel() for p in model.parameters()),
         "started": now(),
         "command": "snnbench " + shlex.join(sys.argv[1:]),
     }
+
+
+def deviations(composed: Composed, recipe: Composed) -> dict[str, list]:
+    """What a run changed in its experiment's recipe: {axis or key: [recipe's, run's]}; see `identity.deviations`.
+
+    Another component counts once, by its axis; its values count where they are not what the recipe gives it. A method
+    counts by the components and values that it changed.
+    """
+    pairs = {axis: [recipe.choices[axis], composed.choices[axis]] for axis in AXES}
+    swapped = {axis: pair for axis, pair in pairs.items() if pair[0] != pair[1]}
+    config = recipe.config
+    if swapped:
+        chosen = [f"{axis}={choice or 'null'}" for axis, (_, choice) in swapped.items()]
+        # where only the run's own values make the components fit each other, all that differs is listed
+        with suppress(ConfigError):
+            config = recipe_of(composed.choices["experiment"], *chosen).config
+    return swapped | identity.deviations(composed.config, config)
 
 
 def _other_teacher(config: dict, teacher) -> dict:

@@ -103,3 +103,22 @@ CELLS = [
 def test_every_cell_of_the_card_composes(data, model, method):
     composed = compose([f"data={data}", f"model={model}", f"method={method}"])
     assert composed.choices["encoder"] == ("frames" if "dvs" in data else "direct")
+
+
+def test_a_method_beside_an_experiment_is_not_lost():
+    """The recipe names its own axes, and in the files' order they would win over the method's."""
+    recipe = ["experiment=survey/cifar10_lif", "method=tebn"]
+    found, alone = compose(recipe), compose(["method=tebn"])
+    for axis in ("neuron", "norm", "surrogate", "rule"):
+        assert found.choices[axis] == alone.choices[axis]
+        assert found.config[axis] == alone.config[axis]
+    assert found.config["train"]["epochs"] == 256
+    assert compose([*recipe, "neuron=plif"]).choices["neuron"] == "plif"
+    assert compose([*recipe, "surrogate.gamma=0.5"]).config["surrogate"]["gamma"] == 0.5
+    left = r"~model\.readout leaves out what a recipe sets for another model"
+    other = ["experiment=superspike/fashion_mnist", "method=superspike"]
+    with pytest.raises(ConfigError, match=left):
+        compose(other)
+    found = compose([*other, *(f"~{key}" for key in ("model.readout", "optimizer.betas", "optimizer.weight_decay"))])
+    assert found.choices["rule"] == "superspike"
+    assert found.config["surrogate"]["beta"] == 10.0  # the method's value, not the recipe's 100

@@ -1,0 +1,37 @@
+"""What a run changed in its recipe, as its record says it: a swapped component counts once, its own values do not."""
+
+import pytest
+
+from snnbench.config.compose import compose, recipe_of
+from snnbench.train.provenance import deviations
+
+RECIPE = "survey/cifar10_lif"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], {}),
+        (["train.epochs=3", "seed=7"], {}),
+        (["neuron.tau=3.0"], {"neuron.tau": [2.0, 3.0]}),
+        (["neuron=plif"], {"neuron": ["lif", "plif"]}),
+        (["neuron=plif", "neuron.init_tau=3.0"], {"neuron": ["lif", "plif"], "neuron.init_tau": [2.0, 3.0]}),
+        (["neuron=psn", "surrogate=sigmoid", "T=8"],
+         {"neuron": ["lif", "psn"], "surrogate": ["atan", "sigmoid"], "T": [4, 8]}),
+    ],
+)  # fmt: skip
+def test_deviations_name_the_component_or_the_value(overrides, expected):
+    composed = compose([f"experiment={RECIPE}", *overrides])
+    assert deviations(composed, recipe_of(RECIPE)) == expected
+
+
+def test_a_method_counts_by_what_it_changes():
+    """A recipe's own components win over a method's: then nothing was changed."""
+    assert deviations(compose([f"experiment={RECIPE}", "method=tebn"]), recipe_of(RECIPE)) == {}
+
+
+def test_where_the_components_fit_only_with_the_runs_values_those_are_listed_too():
+    overrides = ["neuron=plif", "~neuron.v_reset"]
+    found = deviations(compose(["experiment=stbp/digits", "~neuron.tau", *overrides]), recipe_of("stbp/digits"))
+    assert found["neuron"] == ["lif_stbp", "plif"]
+    assert found["neuron.tau"] == [1.25, None]
