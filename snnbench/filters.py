@@ -6,6 +6,8 @@ for the whole sequence, whose gradient is the adjoint filter (k^T y)[s] = sum_{t
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from functools import cache
 
 import torch
@@ -40,9 +42,28 @@ def synapse_then_membrane(time_steps: int, alpha: float, beta: float) -> tuple[f
     return tuple(response)
 
 
-def causal_filter(response: tuple[float, ...], x_seq: Tensor) -> Tensor:
-    """`x_seq` `[T, *]` filtered along time by `response` of length T, in the dtype of `x_seq`."""
-    steps = torch.arange(len(response), device=x_seq.device)
+@cache
+def alpha_kernel(tau: float, dt: float, scale: float = 1.0, cut: float = 0.01) -> tuple[float, ...]:
+    """SLAYER's k(t) = scale t/tau exp(1 - t/tau) at t = 0, dt, 2 dt, ... ms; it peaks with `scale` at t = tau.
+
+    It ends before the first t > tau at which |k| < cut: an absolute bound, as released (slayerPytorch @01beeeb, which
+    also ends it with the sample), so that its length depends on `scale`.
+    """
+    response: list[float] = []
+    while True:
+        t = len(response) * dt
+        value = scale * t / tau * math.exp(1 - t / tau)
+        if t > tau and abs(value) < cut:
+            return tuple(response)
+        response.append(value)
+
+
+def causal_filter(response: tuple[float, ...] | Tensor, x_seq: Tensor) -> Tensor:
+    """`x_seq` `[T, *]` filtered along time by `response` of any length, in its own dtype, also under autocast."""
+    taps = torch.as_tensor(response, dtype=x_seq.dtype, device=x_seq.device)
+    steps = torch.arange(len(x_seq), device=x_seq.device)
     lag = steps.unsqueeze(1) - steps  # [t, s] = t - s
-    matrix = torch.tensor(response, dtype=x_seq.dtype, device=x_seq.device)[lag.clamp(min=0)].tril()
-    return (matrix @ x_seq.flatten(1)).view_as(x_seq)
+    matrix = taps[lag.clamp(0, len(taps) - 1)] * ((lag >= 0) & (lag < len(taps)))
+    # half types lose the digits that a threshold decides by; autocast knows no meta tensors
+    with nullcontext() if x_seq.is_meta else torch.autocast(x_seq.device.type, enabled=False):
+        return (matrix @ x_seq.flatten(1)).view_as(x_seq)

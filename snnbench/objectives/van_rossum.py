@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from snnbench.config.errors import ConfigError
 from snnbench.filters import causal_filter, decay_then_follow
-from snnbench.objectives.base import Loss, Objective, as_probabilities
+from snnbench.objectives.base import Loss
+from snnbench.objectives.spike_trains import SpikeTrainLoss
 from snnbench.temporal import full_precision
 
 
-class VanRossum(Objective):
+class VanRossum(SpikeTrainLoss):
     """`(spikes [T, N, K], target) -> (loss, {"van_rossum", "unmatched"})`.
 
     The target is a class `[N]`, class probabilities `[N, K]` (the class's train weighed by them) or spike trains
@@ -36,12 +36,6 @@ class VanRossum(Objective):
             trains of another shape.
     """
 
-    traits = ("spike_train_loss",)
-    requires = {  # noqa: RUF012
-        "spike_output": "a distance between spike trains needs a model whose output neurons spike; "
-        "use model=cuba_mlp, or a loss on rates such as objective=mean_ce",
-    }
-
     def __init__(
         self,
         tau_rise: Annotated[float, "> 0"] = 5.0,
@@ -50,13 +44,12 @@ class VanRossum(Objective):
         first: Annotated[int, ">= 0"] = 4,
         period: Annotated[int, ">= 1"] = 10,
     ):
-        super().__init__()
+        super().__init__(first, period)
         if tau_decay < dt:
             raise ConfigError(
                 f"objective.tau_decay={tau_decay} ms must not be below objective.dt={dt} ms; raise it or shorten dt."
             )
         self.tau_rise, self.tau_decay, self.dt = tau_rise, tau_decay, dt
-        self.first, self.period = first, period
 
     def kernel(self, time_steps: int) -> tuple[float, ...]:
         """k[0 .. T-1]."""
@@ -68,21 +61,3 @@ class VanRossum(Objective):
         missing = causal_filter(kernel, self.target_trains(target, spikes) - spikes)
         loss = 0.5 * missing.square().sum((0, 2)).mean()
         return loss, {"van_rossum": loss, "unmatched": 2 * loss.detach() / sum(k * k for k in kernel)}
-
-    def target_trains(self, target: Tensor, spikes: Tensor) -> Tensor:
-        """S_target `[T, N, K]` (or what broadcasts to it) in the dtype of `spikes` `[T, N, K]`."""
-        if target.ndim == 3:
-            trains = target.transpose(0, 1).to(spikes.dtype)
-            if trains.shape != spikes.shape:
-                raise ConfigError(
-                    f"target spike trains [N, T, K] = {list(target.shape)} do not fit T={len(spikes)} steps of "
-                    f"{spikes.shape[2]} outputs; set T or the data's trains accordingly."
-                )
-            return trains
-        if self.first >= len(spikes):
-            raise ConfigError(
-                f"objective.first={self.first} leaves no target spike within T={len(spikes)}; lower it or raise T."
-            )
-        wanted = torch.zeros(len(spikes), 1, 1, dtype=spikes.dtype, device=spikes.device)
-        wanted[self.first :: self.period] = 1
-        return wanted * as_probabilities(target, spikes)

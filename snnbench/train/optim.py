@@ -34,10 +34,11 @@ def adam(
     betas: list[Annotated[float, "in [0, 1)"]] = (0.9, 0.999),
     weight_decay: Annotated[float, ">= 0"] = 0.0,
     decay_1d: bool = True,
+    amsgrad: bool = False,
 ) -> torch.optim.Optimizer:
-    """Adam; weight decay is added to the gradient (L2)."""
+    """Adam; weight decay is added to the gradient (L2). amsgrad: divide by the largest second moment so far."""
     groups = parameter_groups(model, lr, weight_decay, decay_1d)
-    return torch.optim.Adam(groups, lr=lr, betas=tuple(betas), fused=_on_cuda(model))
+    return torch.optim.Adam(groups, lr=lr, betas=tuple(betas), amsgrad=amsgrad, fused=_on_cuda(model))
 
 
 def adamw(

@@ -1,0 +1,144 @@
+"""SLAYER's nets: convolutions, spiking sum pools and linear layers without biases or norms, every layer spiking.
+
+Shrestha & Orchard, NeurIPS 2018; code bamsumit/slayerPytorch @01beeeb. Its N-MNIST CNN 16C5(padding 1)-SP2-32C3-SP2-
+64C3-FC10 has 800 + 4,608 + 18,432 + 40,960 = 64,800 weights, its MLP 34x34x2-512-10 1,183,744 + 5,120 = 1,188,864.
+Initial weights are PyTorch's default times 10 (linear) and 100 (convolutions), for a threshold of 10: with less nothing
+fires. A pool adds up its window with a constant weight of 1.1 thresholds and is followed by neurons of its own, so
+that one input spike, whose PSP peaks at 1, is enough to fire.
+
+The output neurons' spikes are the logits: their sum over T is the spike count by whose maximum SLAYER predicts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from snnbench.config.errors import ConfigError
+from snnbench.models.base import SpikingModel, require
+from snnbench.models.layers import Flatten
+from snnbench.models.parts import Parts, Unit
+from snnbench.synapses.base import Synapse
+from snnbench.temporal import over_time
+
+LAYER = re.compile(r"^(?:(?P<channels>[1-9]\d*)C|SP)(?P<kernel>[1-9]\d*)(?:P(?P<padding>\d+))?$")
+POOL_WEIGHT = 1.1  # thresholds
+
+
+class SumPool2d(nn.Module):
+    """`weight` times the sum over each kernel x kernel window, `[T, N, C, H, W] -> [T, N, C, H', W']`.
+
+    An image that the kernel does not divide gets H mod kernel rows and W mod kernel columns of zeros more, as released.
+    """
+
+    def __init__(self, kernel: int, weight: float):
+        super().__init__()
+        self.kernel, self.weight = kernel, weight
+
+    def size(self, pixels: int) -> int:
+        """H' of H."""
+        return (pixels + pixels % self.kernel) // self.kernel
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return over_time(self._pool, x_seq)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        padded = F.pad(x, (0, width % self.kernel, 0, height % self.kernel))
+        return self.weight * F.avg_pool2d(padded, self.kernel, divisor_override=1)
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, weight={self.weight}"
+
+
+class SpikingPool(nn.Module):
+    """sum pool -> neurons, spikes `[T, N, C, H, W] -> [T, N, C, H', W']`; nothing to train."""
+
+    def __init__(self, parts: Parts, channels: int, kernel: int):
+        super().__init__()
+        self.neuron = parts.neuron(channels)
+        self.pool = SumPool2d(kernel, POOL_WEIGHT * self.neuron.v_th)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.neuron(self.pool(x_seq))
+
+
+class SlayerNet(SpikingModel):
+    """`[T, N, C, H, W] -> spikes [T, N, K]`.
+
+    Args:
+        layers: before flattening: "32C3" a unit of 32 channels of 3x3 with same padding, "16C5P1" with padding 1, "SP2"
+            a spiking sum pool of 2x2.
+        hidden: neurons of each hidden linear layer.
+        dense_scale, conv_scale: factors on PyTorch's default initial weights.
+
+    Raises:
+        ConfigError: a layer that cannot be read, an even kernel without a padding, a hidden layer without neurons, or
+            an image too small for the layers.
+    """
+
+    traits = ("spike_output",)
+
+    def __init__(
+        self,
+        parts: Parts,
+        in_shape: tuple[int, int, int],
+        num_classes: int,
+        layers: list[str] = (),
+        hidden: list[int] = (512,),
+        dense_scale: Annotated[float, "> 0"] = 10.0,
+        conv_scale: Annotated[float, "> 0"] = 100.0,
+    ):
+        super().__init__()
+        require(min(hidden, default=1) >= 1, f"model.hidden={list(hidden)} must be positive, e.g. [512].")
+        width, *size = in_shape
+        blocks: list[nn.Module] = []
+        for layer in layers:
+            channels, kernel, padding = _read(layer)
+            if channels is None:
+                pool = SpikingPool(parts, width, kernel)
+                blocks.append(pool)
+                size = [pool.pool.size(pixels) for pixels in size]
+            else:
+                unit = parts.unit(width, channels, kernel, padding=padding, bias=False)
+                blocks.append(_scaled(unit, conv_scale))
+                width, size = channels, [pixels + 2 * padding - kernel + 1 for pixels in size]
+            require(min(size) > 0, f"model.layers: nothing is left of the image at {layer}; drop some layers.")
+        blocks.append(Flatten())
+        width *= size[0] * size[1]
+        for neurons in hidden:
+            blocks.append(_scaled(parts.linear_unit(width, neurons, bias=False), dense_scale))
+            width = neurons
+        self.features = nn.Sequential(*blocks)
+        self.output = _scaled(parts.linear_unit(width, num_classes, bias=False), dense_scale)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return self.output(self.features(x_seq))
+
+
+def _scaled(unit: Unit, factor: float) -> Unit:
+    """The unit with `factor` times its initial weights."""
+    with torch.no_grad():
+        for synapse in unit.modules():
+            if isinstance(synapse, Synapse):
+                synapse.weight.mul_(factor)
+    return unit
+
+
+def _read(layer: str) -> tuple[int | None, int, int]:
+    """(channels or None for a pool, kernel, padding)."""
+    found = LAYER.match(layer)
+    if found is None or (found["channels"] is None and found["padding"]):
+        raise ConfigError(f"model.layers: '{layer}' cannot be read; write e.g. 32C3, 16C5P1 or SP2.")
+    kernel = int(found["kernel"])
+    if found["channels"] is None:
+        return None, kernel, 0
+    require(
+        kernel % 2 == 1 or found["padding"] is not None,
+        f"model.layers: {layer} has no same padding; take an odd kernel, or say e.g. {layer}P0.",
+    )
+    return int(found["channels"]), kernel, int(found["padding"]) if found["padding"] else kernel // 2

@@ -1,0 +1,49 @@
+"""Spike-time loss of SLAYER: a van Rossum distance with the alpha kernel (Shrestha & Orchard, NeurIPS 2018).
+
+    L = mean over samples of dt/2 sum_k sum_n ((eps * (s_k - s*_k))[n])^2,   eps(t) = t/tau_s exp(1 - t/tau_s)
+
+Released code bamsumit/slayerPytorch @01beeeb: eps is the neuron's PSP kernel, its end at 0.01 included; spikes have
+height 1/Ts and the PSP a factor Ts, which for spikes of height 1 is the same number. It sums over the batch; here the
+mean is taken, a factor that Adam does not see. eps[0] = 0: a spike counts from the step after it on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from snnbench.filters import alpha_kernel, causal_filter
+from snnbench.objectives.base import Loss
+from snnbench.objectives.spike_trains import SpikeTrainLoss
+from snnbench.temporal import full_precision
+
+
+class SpikeTime(SpikeTrainLoss):
+    """`(spikes [T, N, K], target) -> (loss, {"spike_time"})`, at least fp32; targets as in `SpikeTrainLoss`.
+
+    Args:
+        tau_s: time constant of eps in ms, the neuron's. dt: length of a time step, in ms.
+        first, period: step of the first target spike of the right class, and steps from one to the next.
+
+    Raises:
+        ConfigError: no target spike lies within T; target trains of another shape.
+    """
+
+    def __init__(
+        self,
+        tau_s: Annotated[float, "> 0"] = 10.0,
+        dt: Annotated[float, "> 0"] = 1.0,
+        first: Annotated[int, ">= 0"] = 2,
+        period: Annotated[int, ">= 1"] = 10,
+    ):
+        super().__init__(first, period)
+        self.dt = dt
+        self.register_buffer("eps", torch.tensor(alpha_kernel(tau_s, dt), dtype=torch.float64), persistent=False)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Loss:
+        spikes = full_precision(logits)
+        error = causal_filter(self.eps, spikes - self.target_trains(target, spikes))
+        loss = 0.5 * self.dt * error.square().sum((0, 2)).mean()
+        return loss, {"spike_time": loss}

@@ -1,0 +1,45 @@
+"""Losses on output spike trains: the target trains that they share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnbench.config.errors import ConfigError
+from snnbench.objectives.base import Objective, as_probabilities
+
+
+class SpikeTrainLoss(Objective):
+    """`(spikes [T, N, K], target)`; target a class `[N]`, class probabilities `[N, K]` or spike trains `[N, T, K]`.
+
+    A class label asks the class's neuron for a spike every `period` steps from step `first` on and the others for
+    silence; probabilities weigh each class's train.
+    """
+
+    traits = ("spike_train_loss",)
+    requires = {  # noqa: RUF012
+        "spike_output": "a distance between spike trains needs a model whose output neurons spike; "
+        "use model=cuba_mlp or model=slayer_mlp, or a loss on rates such as objective=mean_ce",
+    }
+
+    def __init__(self, first: int, period: int):
+        super().__init__()
+        self.first, self.period = first, period
+
+    def target_trains(self, target: Tensor, spikes: Tensor) -> Tensor:
+        """S_target `[T, N, K]` (or what broadcasts to it) in the dtype of `spikes` `[T, N, K]`."""
+        if target.ndim == 3:
+            trains = target.transpose(0, 1).to(spikes.dtype)
+            if trains.shape != spikes.shape:
+                raise ConfigError(
+                    f"target spike trains [N, T, K] = {list(target.shape)} do not fit T={len(spikes)} steps of "
+                    f"{spikes.shape[2]} outputs; set T or the data's trains accordingly."
+                )
+            return trains
+        if self.first >= len(spikes):
+            raise ConfigError(
+                f"objective.first={self.first} leaves no target spike within T={len(spikes)}; lower it or raise T."
+            )
+        wanted = torch.zeros(len(spikes), 1, 1, dtype=spikes.dtype, device=spikes.device)
+        wanted[self.first :: self.period] = 1
+        return wanted * as_probabilities(target, spikes)

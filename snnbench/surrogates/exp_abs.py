@@ -1,0 +1,33 @@
+"""Double-sided exponential surrogate: SLAYER's spike escape rate (Shrestha & Orchard, NeurIPS 2018).
+
+rho(x) = scale/width exp(-|x|/width): peak scale/width, integral 2 * scale (not 1). The paper's alpha exp(-beta |x|)
+(recalled) is fixed by the released code (bamsumit/slayerPytorch @01beeeb) to alpha = scaleRho/(tauRho theta),
+beta = 1/(tauRho theta). So scale = scaleRho and width = tauRho theta: tauRho is relative to the threshold, which a
+surrogate does not know. The shipped examples (theta 10, tauRho 1, scaleRho 1) have width 10, scale 1. lava-dl halves
+the amplitude: scale 0.5. For steps of dt ms scale is scaleRho dt, because spikes have height 1 here (neuron `srm`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from snnbench.surrogates.base import Surrogate
+
+
+class ExpAbs(Surrogate):
+    """Exponential on both sides of the threshold; peak scale / width, integral 2 * scale.
+
+    Args:
+        width: distance from the threshold over which it falls to 1/e (units of membrane potential).
+        scale: half the integral.
+    """
+
+    def __init__(self, width: Annotated[float, "> 0"] = 1.0, scale: Annotated[float, "> 0"] = 1.0):
+        super().__init__()
+        self.width, self.scale = width, scale
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return self.scale / self.width * torch.exp(-x.abs() / self.width)
