@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 
 from snnbench import __version__
-from snnbench.cli import bench, data, evaluate, listing, tables, train
+from snnbench.cli import bench, data, evaluate, listing, plot, tables, train
 from snnbench.config.errors import ConfigError
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "train": (train.main, train.__doc__),
     "eval": (evaluate.main, evaluate.__doc__),
+    "plot": (plot.main, plot.__doc__),
     "list": (listing.main, listing.__doc__),
     "tables": (tables.main, tables.__doc__),
     "keep": (tables.keep_main, tables.KEEP_HELP),

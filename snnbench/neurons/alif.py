@@ -54,10 +54,17 @@ class ALIF(Neuron):
         self.latency, self.detach_reset = latency, detach_reset
         self.beta, self.p, self.b = (spared(torch.full((site.channels,), float(start))) for start in (beta, p, b))
 
+    def ranged(self) -> tuple[Tensor, Tensor, Tensor]:
+        """beta, p and b in their ranges, `[C]` each."""
+        return self.beta.clamp(0.001, 0.999), self.p.abs().clamp(max=0.999), self.b.abs().clamp(0.001, 1)
+
+    def learnt(self) -> dict[str, Tensor]:
+        """Decay a step of the membrane (beta) and of the adaptation (p), and the adaptation's strength (b)."""
+        return dict(zip(("beta", "p", "b"), self.ranged()))
+
     def coefficients(self, x_t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """beta, p and b in their ranges, `[C, 1...]` for `[N, C, *]`."""
-        ranged = self.beta.clamp(0.001, 0.999), self.p.abs().clamp(max=0.999), self.b.abs().clamp(0.001, 1)
-        beta, p, b = (column(values, x_t) for values in ranged)
+        beta, p, b = (column(values, x_t) for values in self.ranged())
         return beta, p, b
 
     def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ class Neuron(Temporal):
     """A layer of spiking neurons: `[T, N, C, *] -> [T, N, C, *]`, spikes in {0, amplitude}.
 
     State is held in at least fp32 (double if the input is double), also under bf16 autocast; what comes out has the
-    input's dtype.
+    input's dtype. One that learns numbers states them by `learnt()`, see `snnbench.train.parameters`.
 
     Args:
         site: where the layer sits (injected).

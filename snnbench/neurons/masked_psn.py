@@ -65,6 +65,10 @@ class MaskedPSN(ParallelNeuron):
         """W o M_k(lam), `[T, T]`."""
         return self.weight * (1 - self.lam_now * self.outside)
 
+    def learnt(self) -> dict[str, Tensor]:
+        """As PSN's; of the weights those that the complete mask keeps."""
+        return super().learnt() | {"weight": self.weight[self.outside == 0]}
+
     def potentials(self, x_seq: Tensor) -> Tensor:
         self.check_length(x_seq.shape[0])
         return over_time_matrix(x_seq, self.masked_weight(), self.bias)

@@ -53,6 +53,10 @@ class PLIF(MembraneNeuron):
         """The present membrane time constant in steps."""
         return 1 / torch.sigmoid(self.w).item()
 
+    def learnt(self) -> dict[str, Tensor]:
+        """tau in steps."""
+        return {"tau": 1 / torch.sigmoid(self.w)}
+
     def kernel_charge(self) -> ChargeForm:
         kind = DECAY_INPUT if self.decay_input else DECAY_STATE_LEARNT
         return ChargeForm(kind, torch.sigmoid(self.w))

@@ -108,6 +108,10 @@ class ParallelNeuron(Neuron):
     def sequence(self, x_seq: Tensor) -> Tensor:
         return self.emit(self.fire(self.potentials(x_seq)), x_seq)
 
+    def learnt(self) -> dict[str, Tensor]:
+        """Weights over time, and thresholds in units of the potential."""
+        return {"weight": self.weight, "threshold": -self.bias}
+
     def check_length(self, time_steps: int) -> None:
         """Raises ConfigError unless the sequence is as long as the matrix over time."""
         if time_steps != self.site.time_steps:

@@ -76,6 +76,12 @@ class DelayedSynapse(Synapse, Temporal):
         """The delay of every connection in steps, as evaluation uses it; shape of `weight`."""
         return self.reach - self._rounded()
 
+    def learnt(self) -> dict[str, Tensor]:
+        """Delays in steps as training sees them, not rounded; nothing where they are fixed."""
+        if not self.position.requires_grad:
+            return {}
+        return {"delay": self.reach - self.position.clamp(-self.reach, self.reach)}
+
     def on_epoch(self, progress: float) -> None:
         """Set sigma for the epoch that starts at `progress` in [0, 1] of the training."""
         if self.sigma_start <= SIGMA_END:

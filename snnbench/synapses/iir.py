@@ -47,6 +47,11 @@ class SynapseFilter(Temporal):
         axes = 0 if self.last_axis else x_t.ndim - 2
         return [getattr(self, name).view(-1, *[1] * axes) for name in self.names]
 
+    def learnt(self) -> dict[str, Tensor]:
+        """The coefficients, `[C]` each; nothing where they are fixed."""
+        found = {name: getattr(self, name) for name in self.names}
+        return {name: values for name, values in found.items() if values.requires_grad}
+
     def sequence(self, x_seq: Tensor) -> Tensor:
         coefficients, state, outputs = self.coefficients(x_seq[0]), self.initial_state(x_seq[0]), []
         for x_t in x_seq:

@@ -10,6 +10,7 @@ from pathlib import Path
 from snnbench.records import load_records
 from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
+from snnbench.tables.neurons import is_compared, neurons_table
 from snnbench.tables.published import published_tables
 from snnbench.tables.render import GENERATED, RENDERERS
 from snnbench.tables.reported import load_remarks, load_reported
@@ -42,7 +43,8 @@ def build_all(
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files |= survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
-    tables += published_tables(reported, groups)
+    tables += published_tables(reported, [group for group in groups if not is_compared(group)])
+    tables.append(neurons_table(groups))
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)

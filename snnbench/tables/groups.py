@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from snnbench.records import RunRecord
@@ -39,13 +39,17 @@ class Group:
     @property
     def mark(self) -> str:
         """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
+        return self.marked()
+
+    def marked(self, shown: Collection[str] = ()) -> str:
+        """The mark without the deviations in `shown`, which a table has columns for."""
         marks = []
         if self.is_short:
             marks.append(f"{_span(record.epochs for record in self.records)} of {self.first.epochs_planned} ep")
         train = self.first.config.get("train") or {}
         if any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches")):
             marks.append("part of the data")
-        changed = [key for key in self.first.deviations if not key.startswith("train.limit_")]
+        changed = [key for key in self.first.deviations if not key.startswith("train.limit_") and key not in shown]
         if changed:
             marks.append("changed " + ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else ""))
         return f" ({', '.join(marks)})" if marks else ""

@@ -19,6 +19,7 @@ from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
 from snnbench.train.loggers import close, loggers
+from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
 from snnbench.train.signals import sigterm_raises
@@ -150,6 +151,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
     train, log = config["train"], config["log"]
     callbacks = [
         epochs,
+        ParameterLog(run_dir),
         ResumeState(identity.config_hash(config)),
         # two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last
         _checkpoint(run_dir, "best", monitor="acc_test", mode="max"),

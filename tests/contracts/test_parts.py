@@ -1,5 +1,6 @@
 """Every YAML of the small axes keeps its axis's contract. A new component is tested the moment its file exists."""
 
+import re
 from functools import partial
 
 import pytest
@@ -35,6 +36,16 @@ def test_yaml_is_described_and_complete(axis, name):
     found = component(node(axis, name)["_target_"])
     missing = set(found.parameters) - set(node(axis, name)) - AXES[axis].injected
     assert not missing, f"configs/{axis}/{name}.yaml does not list {missing}"
+
+
+SOURCED = ("neuron", "surrogate", "rule", "norm")
+NO_SOURCE = {("norm", "none")}  # nobody's
+
+
+@pytest.mark.parametrize(("axis", "name"), [(a, n) for a in SOURCED for n in options(a)])
+def test_description_names_the_year_of_its_source(axis, name):
+    dated = re.search(r"\b(18|19|20)\d{2}\b", description(axis, name))
+    assert bool(dated) != ((axis, name) in NO_SOURCE), f"configs/{axis}/{name}.yaml: (authors, venue year)"
 
 
 @pytest.mark.parametrize("name", options("neuron"))

@@ -1,0 +1,141 @@
+"""One picture of a run: accuracy and loss by epoch, then what it learnt beside its weights, a panel a quantity.
+
+From metrics.csv and parameters.csv alone. Needs matplotlib (extra `bench`); draws without a display.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from snnbench.config.errors import ConfigError
+from snnbench.records import load_record
+
+FORMATS = (".png", ".svg")
+ACROSS = 2  # panels in a row
+LEGEND = 16  # layers that a legend names at most; of more, evenly chosen ones
+CURVES = {  # panel -> label of its axis, {column of metrics.csv: (name, line style)}
+    "accuracy": ("accuracy (%)", {"acc_train": ("train", ":"), "acc_test": ("test", "-"), "acc_val": ("val", "--")}),
+    "loss": ("loss", {"loss": ("train, the objective's", ":"), "loss_test": ("test, cross entropy", "-"),
+                      "loss_val": ("val, cross entropy", "--")}),
+}  # fmt: skip
+SETTINGS = {
+    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#eeeeee",
+    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 6, "svg.hashsalt": "snnbench",
+    "svg.fonttype": "none",
+}  # fmt: skip
+
+Line = list[tuple[float, float, float, float]]  # epoch, mean, min, max
+
+
+def draw(folder: Path, out: Path) -> Path:
+    """Draw the run in `folder` to `out` (PNG or SVG, whole or not at all) and return that path.
+
+    Raises:
+        ConfigError: no finished epoch in the folder, a damaged CSV, another format, or no matplotlib.
+    """
+    if out.suffix not in FORMATS:
+        raise ConfigError(f"out={out} must end in {' or '.join(FORMATS)}")
+    metrics, learnt = read_metrics(folder), read_learnt(folder)
+    try:
+        import matplotlib
+    except ImportError:
+        raise ConfigError("plot needs the package matplotlib: pip install 'snnbench[bench]'") from None
+    matplotlib.use("Agg")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.tmp")
+    with matplotlib.rc_context(SETTINGS):
+        figure = _figure(_title(folder), metrics, learnt)
+        stamp = {"Date": None} if out.suffix == ".svg" else {}  # the same run gives the same bytes
+        figure.savefig(temporary, format=out.suffix[1:], dpi=150, metadata=stamp)
+    temporary.replace(out)
+    return out
+
+
+def read_metrics(folder: Path) -> dict[str, list[float]]:
+    """Column -> its values by epoch, NaN where there is none. Raises ConfigError without a finished epoch."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        raise ConfigError(f"run={folder} holds no metrics.csv: give the folder of a run, runs/<name>/<hash>-s<seed>")
+    rows = _rows(path, ["epoch", *(column for _, columns in CURVES.values() for column in columns)])
+    if not rows:
+        raise ConfigError(f"run={folder} has finished no epoch yet: {path} holds none; wait for the first")
+    return {key: [_number(row[key], path) for row in rows] for key in rows[0]}
+
+
+def read_learnt(folder: Path) -> dict[str, dict[str, Line]]:
+    """Quantity -> layer -> its line, layers in forward order; empty where the network learns weights alone."""
+    path, found = folder / "parameters.csv", {}
+    if path.is_file():
+        for row in _rows(path, ["epoch", "layer", "name", "mean", "min", "max"]):
+            values = tuple(_number(row[key], path) for key in ("epoch", "mean", "min", "max"))
+            found.setdefault(row["name"], {}).setdefault(row["layer"], []).append(values)
+    return found
+
+
+def _rows(path: Path, needed: list[str]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [key for key in needed if key not in (reader.fieldnames or [])]
+        if missing:
+            raise ConfigError(f"{path} is damaged: column {missing[0]} is missing; resume the run to write it anew")
+        return list(reader)
+
+
+def _number(text: str | None, path: Path) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        raise ConfigError(f"{path} is damaged: '{text}' is no number; resume the run to write it anew") from None
+
+
+def _title(folder: Path) -> str:
+    path = folder / "run.json"
+    if not path.is_file():
+        return folder.name
+    record = load_record(path)
+    return f"{record.name}, seed {record.seed}" + ("" if record.status == "done" else f" ({record.status})")
+
+
+def _figure(title: str, metrics: dict[str, list[float]], learnt: dict[str, dict[str, Line]]):
+    from matplotlib.figure import Figure
+
+    down = math.ceil((len(CURVES) + len(learnt)) / ACROSS)
+    figure = Figure(figsize=(5.2 * ACROSS, 0.4 + 2.7 * down), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    axes = list(figure.subplots(down, ACROSS, squeeze=False).flat)
+    for axis, (label, columns) in zip(axes, CURVES.values()):
+        _curves(axis, label, metrics, columns)
+    for axis, (name, layers) in zip(axes[len(CURVES) :], learnt.items()):
+        _layers(axis, name, layers)
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    for axis in axes[len(CURVES) + len(learnt) :]:
+        axis.remove()
+    return figure
+
+
+def _curves(axis, label: str, metrics: dict[str, list[float]], columns: dict[str, tuple[str, str]]) -> None:
+    for place, (column, (name, style)) in enumerate(columns.items()):
+        if not all(map(math.isnan, metrics[column])):
+            marker = "o" if len(metrics["epoch"]) == 1 else ""  # a line of one point is invisible
+            axis.plot(metrics["epoch"], metrics[column], style, marker=marker, color=f"C{place}", label=name)
+    axis.set_ylabel(label)
+    axis.legend()
+
+
+def _layers(axis, name: str, layers: dict[str, Line]) -> None:
+    """Mean of each layer, from the first (dark) to the last (bright), in a band from its least to its largest value."""
+    from matplotlib import colormaps
+
+    colours = colormaps["viridis"].resampled(256)
+    step = math.ceil(len(layers) / LEGEND)
+    for place, (layer, line) in enumerate(layers.items()):
+        colour = colours(0.9 * place / max(len(layers) - 1, 1))
+        epochs, mean, low, high = zip(*line)
+        axis.fill_between(epochs, low, high, color=colour, alpha=0.6 / max(len(layers), 6), linewidth=0)
+        axis.plot(epochs, mean, color=colour, linewidth=1.2, label=layer if place % step == 0 else None)
+    axis.set_ylabel(f"{name}: mean, least to largest")
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the panel, where it covers no line

@@ -1,0 +1,95 @@
+"""What a network learns beside its weights, epoch by epoch: parameters.csv in the run folder.
+
+A module with learnt numbers of a meaning of their own (a time constant, a delay, a gate) states them:
+
+    def learnt(self) -> dict[str, Tensor]: ...      # name -> values of any shape, in the unit a researcher thinks in
+
+the same names and shapes at every call. One without the method logs nothing; gains and shifts of norms are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+STATISTICS = ("mean", "std", "min", "max")
+COLUMNS = ("epoch", "layer", "name", "count", *STATISTICS)
+
+Quantity = tuple[str, str, int]  # layer (the module's name in the model), name, how many values
+
+
+@torch.no_grad()
+def summary(model: nn.Module) -> tuple[list[Quantity], Tensor]:
+    """Every learnt quantity in forward order, and STATISTICS of its values, double `[quantities, 4]` on the CPU.
+
+    std is that of the population, 0 for a single value. One transfer from the device for all of them.
+    """
+    quantities, rows = [], []
+    for layer, module in model.named_modules():
+        stated = module.learnt() if hasattr(module, "learnt") else {}
+        for name, values in stated.items():
+            values = values.double()
+            quantities.append((layer, name, values.numel()))
+            rows.append(torch.stack([values.mean(), values.std(correction=0), values.min(), values.max()]))
+    return quantities, torch.stack(rows).cpu() if rows else torch.empty(0, len(STATISTICS), dtype=torch.double)
+
+
+class ParameterLog(L.Callback):
+    """Writes parameters.csv (COLUMNS; a row an epoch, layer and quantity) on rank 0 after each epoch.
+
+    Epoch 0 is the network before training, epoch e after e epochs; under `train.ema` the trained values, not their
+    average. A network that states nothing writes nothing. What is written lies in the checkpoint too, so on resume the
+    rows of epochs that the checkpoint does not contain are dropped.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = folder / "parameters.csv"
+        self.quantities: list[Quantity] = []
+        self.epochs: dict[int, Tensor] = {}  # epoch -> what `summary` found
+        self._texts: dict[int, str] = {}  # epoch -> its lines: formatting all of them every epoch would take seconds
+
+    def state_dict(self) -> dict:
+        return {"quantities": self.quantities, "epochs": self.epochs}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.quantities, self.epochs = state["quantities"], state["epochs"]
+        self._texts = {epoch: self._lines(epoch) for epoch in self.epochs}
+
+    def on_train_start(self, trainer, task) -> None:
+        if trainer.current_epoch not in self.epochs:  # 0; or a resume from a checkpoint that holds none of this
+            self._add(trainer, task, trainer.current_epoch)
+        elif trainer.is_global_zero:
+            self._write()
+
+    def on_train_epoch_end(self, trainer, task) -> None:
+        self._add(trainer, task, trainer.current_epoch + 1)
+
+    def _add(self, trainer, task, epoch: int) -> None:
+        quantities, found = summary(task.model) if trainer.is_global_zero else ([], None)
+        if not quantities:
+            return
+        self.quantities, self.epochs[epoch] = quantities, found
+        self._texts[epoch] = self._lines(epoch)
+        self._write()
+        means = {f"learnt/{layer}/{name}": row[0] for (layer, name, _), row in zip(quantities, found.tolist())}
+        for logger in trainer.loggers:
+            logger.log_metrics(means, step=epoch)
+
+    def _lines(self, epoch: int) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        for quantity, values in zip(self.quantities, self.epochs[epoch].tolist()):
+            writer.writerow([epoch, *quantity, *(f"{value:.7g}" for value in values)])
+        return text.getvalue()
+
+    def _write(self) -> None:
+        temporary = self.path.with_suffix(".csv.tmp")
+        with temporary.open("w") as file:
+            file.write(",".join(COLUMNS) + "\n")
+            file.writelines(self._texts[epoch] for epoch in sorted(self._texts))
+        temporary.replace(self.path)

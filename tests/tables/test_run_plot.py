@@ -1,0 +1,98 @@
+"""`snnbench plot`: what it draws, from which files, and one sentence where it cannot."""
+
+import sys
+
+import pytest
+
+from snnbench.cli.main import main
+from snnbench.records import write_record
+from snnbench.tables.run_plot import draw, read_learnt
+
+from .records_of import record
+
+METRICS = "epoch,lr,loss,acc_train,acc_test,loss_test,acc_val,loss_val\n"
+LEARNT = "epoch,layer,name,count,mean,std,min,max\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of two epochs with PLIF's tau in two layers and a delay in one."""
+    (tmp_path / "metrics.csv").write_text(METRICS + "1,0.1,2.3,10,11,2.2,,\n2,0.1,1.5,50,55,1.4,,\n")
+    rows = [f"{e},conv{i}.neuron,tau,1,{2 - 0.1 * e * i},0,{2 - 0.1 * e * i},2" for e in range(3) for i in (1, 2)]
+    rows += [f"{e},conv1.synapse,delay,40,{e},1,0,8" for e in range(3)]
+    (tmp_path / "parameters.csv").write_text(LEARNT + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_every_quantity_and_layer_is_drawn(folder):
+    write_record(folder / "run.json", record(name="plif_run", status="interrupted"))
+    text = draw(folder, folder / "plot.svg").read_text()
+    for word in ("accuracy", "loss", "tau: mean", "delay: mean", "conv1.neuron", "conv2.neuron", "conv1.synapse",
+                 "plif_run, seed 0 (interrupted)"):  # fmt: skip
+        assert word in text
+    assert "val" not in text  # nothing was measured there
+
+
+def test_lines_are_the_files(folder):
+    learnt = read_learnt(folder)
+    assert list(learnt) == ["tau", "delay"]
+    assert learnt["tau"]["conv2.neuron"] == [(0, 2, 2, 2), (1, 1.8, 1.8, 2), (2, 1.6, 1.6, 2)]
+    assert learnt["delay"] == {"conv1.synapse": [(0, 0, 0, 8), (1, 1, 0, 8), (2, 2, 0, 8)]}
+
+
+def test_the_same_run_gives_the_same_bytes_and_nothing_else(folder):
+    first = draw(folder, folder / "a.svg").read_bytes()
+    assert draw(folder, folder / "b.svg").read_bytes() == first
+    assert {path.name for path in folder.iterdir()} == {"metrics.csv", "parameters.csv", "a.svg", "b.svg"}
+
+
+def test_the_command_draws_a_png_without_parameters_too(folder, capsys):
+    (folder / "parameters.csv").unlink()
+    assert main(["plot", f"run={folder}"]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "plot.png")
+    assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_many_layers_stay_readable(folder):
+    rows = [f"{e},layer{i},tau,1,2,0,2,2" for e in range(2) for i in range(40)]
+    (folder / "parameters.csv").write_text(LEARNT + "\n".join(rows) + "\n")
+    text = draw(folder, folder / "plot.svg").read_text()
+    assert [i for i in range(40) if f"layer{i}<" in text] == list(range(0, 40, 3))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "learnt", "words"),
+    [
+        (None, None, "holds no metrics.csv"),
+        (METRICS, None, "has finished no epoch yet"),
+        ("epoch,loss\n1,2\n", None, "column acc_train is missing"),
+        (METRICS + "1,0.1,2.3,ten,11,2.2,,\n", None, "'ten' is no number"),
+        (METRICS + "1,0.1,2.3,10,11,2.2,,\n", "epoch,layer\n0,a\n", "column name is missing"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence(tmp_path, capsys, metrics, learnt, words):
+    for name, text in (("metrics.csv", metrics), ("parameters.csv", learnt)):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    assert main(["plot", f"run={tmp_path}"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "plot.png").exists()
+
+
+@pytest.mark.parametrize(("argument", "words"), [("out=plot.gif", "must end in .png or .svg"), ("x=1", "'x=1' is not")])
+def test_wrong_arguments(folder, capsys, argument, words):
+    assert main(["plot", f"run={folder}", argument]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_plot_needs_a_run(capsys):
+    assert main(["plot"]) == 2
+    assert "run=<run folder>" in capsys.readouterr().err
+
+
+def test_without_matplotlib_it_says_what_to_install(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["plot", f"run={folder}"]) == 2
+    assert "pip install 'snnbench[bench]'" in capsys.readouterr().err
