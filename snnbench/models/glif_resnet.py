@@ -1,8 +1,12 @@
-"""ResNet-18 and ResNet-19 of GLIF for CIFAR (Yao et al., NeurIPS 2022, arXiv:2210.13768).
+"""ResNets of GLIF for CIFAR and ImageNet (Yao et al., NeurIPS 2022, arXiv:2210.13768).
 
 The neuron stands behind the addition as in tdBN's ResNet-19, but identity shortcuts go through a norm too, so both
 branches are scaled by 1/sqrt(2) everywhere. Stem conv3x3 - norm - SN as wide as the first stage. The classifier has no
 bias; up to 50 classes it is two linear layers in a row without a neuron between them (512 - 256 - K), else one.
+
+The ImageNet nets begin with conv7x7 stride 2 (padding 1, as released) - norm - SN, no pool, and every stage halves the
+map. ResNet-18MS ("membrane shortcut") has its neurons before the convolutions and none behind the addition, so the
+classifier reads real numbers; unlike MS-ResNet its stem fires and its identity shortcuts have norms.
 
 With channel-wise GLIF: ResNet-18 11,347,456 parameters (CIFAR-10, T 4), 11,272,832 (CIFAR-100, T 6); ResNet-19
 12,749,824 (CIFAR-10, T 4); code Ikarosy/Gated-LIF @60638b2.
@@ -10,7 +14,7 @@ With channel-wise GLIF: ResNet-18 11,347,456 parameters (CIFAR-10, T 4), 11,272,
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
@@ -39,13 +43,34 @@ class GLIFBlock(nn.Module):
         return self.unit2(self.unit1(x_seq), residual)
 
 
+class GLIFMembraneBlock(nn.Module):
+    """SN - conv3x3 - norm - SN - conv3x3 - norm (+ norm of shortcut): currents of the same shapes in and out."""
+
+    def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
+        super().__init__()
+        self.out_channels = width
+        same = stride == 1 and c_in == width
+        self.shortcut = (
+            parts.norm(width, branches=2) if same else parts.projection(c_in, width, 1, stride=stride, branches=2)
+        )
+        self.neuron = parts.neuron(c_in)
+        self.unit = parts.unit(c_in, width, 3, stride=stride)
+        self.projection = parts.projection(width, width, 3, branches=2, zero_init=zero_init)
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        residual = self.shortcut(x_seq)
+        return self.projection(self.unit(self.neuron(x_seq))) + residual
+
+
 class GLIFResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage; stages after the first halve the image.
+        blocks: blocks a stage; stages after the first halve the image, with the ImageNet stem the first one too.
         widths: channels a stage; the stem has the first one's.
         bottleneck: width between the two linear layers of the classifier, used for at most 50 classes; null: one layer.
+        stem: "cifar" (conv3x3) or "imagenet" (conv7x7 stride 2, padding 1).
+        membrane_shortcut: neurons before the convolutions, none behind the addition (ResNet-18MS).
 
     Raises:
         ConfigError: lists of unequal lengths, or an image smaller than the total stride.
@@ -61,12 +86,17 @@ class GLIFResNet(SpikingModel):
         blocks: list[int] = (2, 2, 2, 2),
         widths: list[int] = (64, 128, 256, 512),
         bottleneck: Annotated[int, ">= 1"] | None = 256,
+        stem: Literal["cifar", "imagenet"] = "cifar",
+        membrane_shortcut: bool = False,
     ):
         super().__init__()
         check_stages("glif_resnet", blocks, widths)
-        check_size("glif_resnet", in_shape, 2 ** (len(blocks) - 1), "use fewer stages")
-        self.stem = parts.unit(in_shape[0], widths[0], 3)
-        self.stages, channels = residual_stages(parts, GLIFBlock, widths[0], blocks, widths, 1)
+        large = stem == "imagenet"
+        check_size("glif_resnet", in_shape, 2 ** (len(blocks) - 1) * (4 if large else 1), "use fewer stages")
+        kernel = {"kernel": 7, "stride": 2, "padding": 1} if large else {"kernel": 3}
+        self.stem = parts.unit(in_shape[0], widths[0], **kernel)
+        make_block = GLIFMembraneBlock if membrane_shortcut else GLIFBlock
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 2 if large else 1)
         self.pool = GlobalAvgPool()
         narrow = bottleneck if bottleneck is not None and num_classes <= 50 else None
         self.head = nn.Identity() if narrow is None else parts.linear(channels, narrow, bias=False)

@@ -36,6 +36,17 @@ class AvgPool1d(nn.Module):
         return over_time(lambda x: F.avg_pool1d(x, self.kernel), x_seq)
 
 
+class AdaptiveAvgPool2d(nn.Module):
+    """Average pooling of every step to `size` pixels a side, `[T, N, C, H, W] -> [T, N, C, size, size]`."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        return over_time(lambda x: F.adaptive_avg_pool2d(x, self.size), x_seq)
+
+
 class MaxPool2d(nn.Module):
     """Max pooling of every step, `[T, N, C, H, W] -> [T, N, C, H', W']`. Spikes stay binary."""
 

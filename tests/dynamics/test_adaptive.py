@@ -82,6 +82,19 @@ def test_gradient_inside_a_block_is_the_pages_formula():
     torch.testing.assert_close(x.grad.flatten(), by_hand)
 
 
+@pytest.mark.parametrize(("latency", "steps"), [(0, 7), (4, 20), (4, 23), (39, 203)])
+def test_a_block_is_one_sequential_step(latency, steps):
+    """Check 5: ceil(T / L) firings in a row, each of a whole block."""
+    neuron, lengths = BlockALIF(site(), FAST, latency), []
+    handle = FAST.register_forward_hook(lambda _module, args, _spikes: lengths.append(len(args[0])))
+    try:
+        neuron(torch.randn(steps, 2, 3))
+    finally:
+        handle.remove()
+    assert len(lengths) == -(-steps // (latency + 1))
+    assert sum(lengths) == steps
+
+
 def test_blocks_inflate_the_gradient():
     """Check 3, sum of spikes at d = 9: about the loop's direction, many times its length (the page has .96 and 48)."""
     grads = []

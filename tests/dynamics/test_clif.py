@@ -54,15 +54,24 @@ def test_survey_defect():
 
 def test_soft_reset_lif_beside_it():
     """clif page, check 2."""
-    spikes, grad = gradient(LIF(site(1), Rectangle(), 2.0, False, reset="soft", detach_reset=False))
+    lif, seen = LIF(site(1), Rectangle(), 2.0, False, reset="soft", detach_reset=False), []
+    fire = lif.fire
+    lif.fire = lambda u: seen.append(u.item()) or fire(u)
+    spikes, grad = gradient(lif)
+    assert seen == pytest.approx([0.9, 1.25, 0.825, 1.6125])
     assert spikes == [0, 1, 0, 1]
     assert grad == pytest.approx([1, 1, 1, 0])
 
 
 def test_one_step_is_lif_and_there_are_no_parameters():
-    """clif page, checks 4 and 6."""
-    x = torch.randn(1, 8, 3, dtype=F64) * 2
-    assert torch.equal(CLIF(site(), Rectangle())(x), LIF(site(), Rectangle(), 2.0, False)(x))
+    """clif page, checks 4 and 6, in both directions."""
+    x, found = (torch.randn(1, 8, 3, dtype=F64) * 2).requires_grad_(), []
+    for neuron in (CLIF(site(), Rectangle()), LIF(site(), Rectangle(), 2.0, False)):
+        spikes = neuron(x)
+        found.append([spikes.detach(), *torch.autograd.grad((spikes * x.detach()).sum(), x)])
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert found[0][1].any()
     assert not list(CLIF(site(), Rectangle()).parameters())
 
 
@@ -76,6 +85,16 @@ def test_reset_is_between_one_and_a_half_and_two():
         drop = (u - state[0])[spikes.bool()]
         assert (state[1] >= 0).all()
         assert ((drop >= 1.5) & (drop < 2)).all()
+
+
+@pytest.mark.peer
+def test_spikingjelly_gives_the_page_numbers():
+    """clif page, check 3, by the class at hand: the official one is no package. Their rectangle, ours of width 1."""
+    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+    peer_surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    spikes, grad = gradient(peer.ComplementaryLIFNode(2.0, 1.0, peer_surrogate.Rect(1.0), step_mode="m"))
+    assert spikes == [0, 1, 0, 1]
+    assert grad == pytest.approx([0.7759634, 0.7680824, 0.5, 1], abs=1e-7)
 
 
 @pytest.mark.peer

@@ -61,8 +61,8 @@ def test_page_rounded_at_evaluation():
 
 def test_page_widths():
     """dcls_delays page, check 3."""
-    assert kernel(one_line(2.0, 0.0, 12.0)) == pytest.approx([0.3973, 0.4013, 0.4027, 0.4013, 0.3973], abs=1e-4)
-    assert kernel(one_line(2.0, 0.0, 0.23)) == pytest.approx([0.0005, 0.2129, 1.5731, 0.2129, 0.0005], abs=1e-4)
+    assert kernel(one_line(2.0, 0.0, 12.0)) == pytest.approx([0.3973, 0.4013, 0.4027, 0.4013, 0.3973], abs=5e-5)
+    assert kernel(one_line(2.0, 0.0, 0.23)) == pytest.approx([0.0005, 0.2129, 1.5731, 0.2129, 0.0005], abs=5e-5)
 
 
 def test_page_sigma_schedule():

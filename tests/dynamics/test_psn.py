@@ -41,19 +41,26 @@ def test_psn_page_numbers():
 
 
 @pytest.mark.parametrize(
-    ("k", "lam", "h"),
+    ("k", "lam", "h", "spikes"),
     [
-        (2, 0.0, [-0.75, 0.46, -0.1, 1.67]),
-        (2, 0.5, [-0.65, 0.33, -0.02, 1.62]),
-        (2, 1.0, [-0.55, 0.20, 0.06, 1.57]),
-        (4, 1.0, [-0.55, 0.20, 0.15, 1.67]),
+        (2, 0.0, [-0.75, 0.46, -0.1, 1.67], [0, 1, 0, 1]),
+        (2, 0.5, [-0.65, 0.33, -0.02, 1.62], [0, 1, 0, 1]),
+        (2, 1.0, [-0.55, 0.20, 0.06, 1.57], [0, 1, 1, 1]),
+        (4, 1.0, [-0.55, 0.20, 0.15, 1.67], [0, 1, 1, 1]),
     ],
 )
-def test_masked_page_numbers(k, lam, h):
-    """psn page, check 2."""
-    neuron = with_page_weights(MaskedPSN(site(1), ATan(), k, masked_from=1.0))
+def test_masked_page_numbers(k, lam, h, spikes):
+    """psn page, check 2; the gradient of W is that of the masked matrix times the mask."""
+    neuron, psn = with_page_weights(MaskedPSN(site(1), ATan(), k, masked_from=1.0)), PSN(site(1), ATan()).double()
     neuron.on_epoch(lam)
     assert potentials(neuron) == pytest.approx(h)
+    assert neuron(X).flatten().tolist() == spikes
+    psn.weight.data.copy_(neuron.masked_weight())
+    for layer in (neuron, psn):
+        layer(X).sum().backward()
+    lag = torch.arange(4)[:, None] - torch.arange(4)
+    mask = torch.where((lag >= 0) & (lag < k), 1.0, 1 - lam).double()
+    torch.testing.assert_close(neuron.weight.grad, psn.weight.grad * mask, atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize("backend", ["gemm", "conv"])
@@ -62,6 +69,7 @@ def test_sliding_page_numbers(k, h, backend):
     """psn page, check 3."""
     neuron = SlidingPSN(site(1), ATan(), k, backend=backend).double()
     assert potentials(neuron) == pytest.approx(h)
+    assert neuron(X).flatten().tolist() == [0, 1, 1, 1]
     assert sum(p.numel() for p in neuron.parameters()) == k + 1
 
 
@@ -195,7 +203,10 @@ def test_spikingjelly(name, steps):
         "conv": lambda: (SlidingPSN(where, ATan(), 4, backend="conv"), peer.SlidingPSN(4, True, atan, "m")),
     }[name]()
     ours, theirs = ours.double(), theirs.double()
-    theirs.weight.data.copy_(ours.weight.data)
+    ours.weight.data.uniform_(-0.6, 0.9)
+    ours.bias.data.uniform_(-1.4, -0.2)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        other.data.copy_(mine.view_as(other))
     if name == "masked":
         ours.on_epoch(0.4)
     x = (torch.randn(steps, 4, 3, 2, dtype=F64) * 3).requires_grad_()
@@ -204,3 +215,23 @@ def test_spikingjelly(name, steps):
     assert torch.equal(found[0][0], found[1][0])
     for a, b in zip(found[0][1:], found[1][1:], strict=True):
         torch.testing.assert_close(a, b.view_as(a), rtol=1e-6, atol=1e-7)  # their lambda is a float32 0.4
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["masked", "sliding"])
+def test_walk_beside_spikingjellys_single_steps(name):
+    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+    atan = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(2.0)
+    ours, theirs = {
+        "masked": lambda: (MaskedPSN(Site(3, 6), ATan(), 3), peer.MaskedPSN(3, 6, 1.0, atan, "s")),
+        "sliding": lambda: (SlidingPSN(site(), ATan(), 3), peer.SlidingPSN(3, True, atan, "s")),
+    }[name]()
+    ours, theirs = ours.double(), theirs.double()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.data.uniform_(-0.9, 0.6)
+        other.data.copy_(mine.view_as(other))
+    x = torch.randn(6, 4, 3, 2, dtype=F64) * 3
+    with stepping(ours) as step:
+        walked = torch.stack([step(x_t) for x_t in x])
+    assert 0.05 < walked.mean() < 0.95
+    assert torch.equal(walked, torch.stack([theirs(x_t) for x_t in x]))

@@ -55,6 +55,15 @@ def trained(label: int, **optimizer) -> tuple[S4NNMLP, float]:
     return model, loss.item()
 
 
+def errors(model: S4NNMLP, before: list[list[list[float]]], lr: float = 0.2, decay: float = 1e-6) -> list[list[float]]:
+    """Each layer's error of the one sample, `[C]`, read off the weights of the input that fired first."""
+    found = []
+    for synapse, old in zip(model.synapses(), before):
+        old = torch.tensor(old, dtype=F64)
+        found.append((((old - synapse.weight.data) / lr) - decay * old)[:, 0].tolist())
+    return found
+
+
 def weights(model: S4NNMLP) -> list[list[list[float]]]:
     return [synapse.weight.tolist() for synapse in model.synapses()]
 
@@ -101,6 +110,9 @@ def test_update_for_label_2():
     """s4nn page, check 3: new output weights meet the hidden error."""
     model, loss = trained(2)
     w1, w2 = weights(model)
+    hidden, output = errors(model, [W1, W2])
+    assert output == pytest.approx([1, 0, 0], abs=1e-7)
+    assert hidden == pytest.approx([0.9037378, 0.4280863, 0], abs=1e-7)
     assert loss == pytest.approx(0.5 * (3 / 8) ** 2)
     assert w2[0] == pytest.approx([3.799999, 1.8, 1.0], abs=1e-6)
     assert w2[1] == pytest.approx(W2[1], abs=1e-5)
@@ -113,11 +125,12 @@ def test_update_for_label_2():
 
 def test_update_for_label_1():
     """s4nn page, check 4, with the normalised errors read off the first layer's update."""
-    w1, w2 = weights(trained(1)[0])
+    model, _ = trained(1)
     wanted = [3.884529, 1.884530, 1, 1.115470, 3.115469, 2, 1.884530, 4.384529, 0.5]
-    assert torch.tensor(w2).flatten().tolist() == pytest.approx(wanted, abs=1.5e-6)
-    delta = [(before[0] - after[0]) / 0.2 for before, after in zip(W1, w1)]
-    assert delta == pytest.approx([0.8278230, 0.5609893, 0], abs=5e-6)
+    assert torch.tensor(weights(model)[1], dtype=F64).flatten().tolist() == pytest.approx(wanted, abs=6e-7)
+    hidden, output = errors(model, [W1, W2])
+    assert output == pytest.approx([0.5773503, -0.5773503, 0.5773503], abs=1e-7)
+    assert hidden == pytest.approx([0.8278230, 0.5609893, 0], abs=1e-7)
 
 
 def test_label_that_wins_by_the_margin_leaves_decay_alone():

@@ -4,21 +4,30 @@ import pytest
 import torch
 from torch import nn
 
+from snnbench.models.parts import Site
+from snnbench.neurons.clif import CLIF
 from snnbench.neurons.plif import PLIF
 from snnbench.neurons.psn import PSN
 from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.norms.none import NoNorm
+from snnbench.surrogates.atan import ATan
 from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 
 from .building import NAMES, build, make_parts, parameters, step_shape
 
 IMAGENET, CIFAR, DVS, DVS48 = (3, 224, 224), (3, 32, 32), (2, 128, 128), (2, 48, 48)
+LARGE = ("plif_net_gesture", "vgg11_bn_dvs", "glif_resnet18ms", "glif_resnet34")  # they need 32 pixels
 
 PUBLISHED = [
     ("csnn", CIFAR, 10, 17_542_026),
     ("csnn_1d", CIFAR, 10, 513_418),
     ("vggsnn", DVS48, 10, 9_271_498),
+    ("cifarnet", CIFAR, 10, 44_490_250),
+    ("vgg11_bn_dvs", DVS48, 10, 9_476_298),
+    ("vgg11_bn_dvs", DVS, 11, 9_501_387),
+    ("preact_resnet18_cifar", CIFAR, 10, 11_176_906),
+    ("preact_resnet18_cifar", CIFAR, 100, 11_223_076),
     ("resnet19", CIFAR, 10, 12_630_858),
     ("resnet19", CIFAR, 100, 12_653_988),
     ("spiking_resnet18", IMAGENET, 1000, 11_689_512),
@@ -57,6 +66,7 @@ OTHER_SIZES = [
 ]
 
 NEURON_LAYERS = [
+    ("preact_resnet18_cifar", 17),
     ("spiking_resnet18", 17),
     ("spiking_resnet34", 33),
     ("spiking_resnet50", 49),
@@ -91,6 +101,31 @@ def test_sequential_net_with_the_psn_family(neuron, settings, classes, count):
     assert len(model.neurons()) == 7
 
 
+def test_nets_of_psn():
+    """psn page, check 5: T^2 + T a layer, or k + 1 of the sliding kind; spiking ResNet-18 has 17 layers of them."""
+    four, two = make_parts(PSN, time_steps=4), make_parts(SlidingPSN, time_steps=10, k=2)
+    assert parameters(build("csnn", CIFAR, 10, four, "meta", width=256, hidden=4096)) == 70_113_174
+    assert parameters(build("vggsnn", DVS48, 10, two, "meta")) == 9_271_522
+    assert parameters(build("spiking_resnet18", IMAGENET, 1000, four, "meta")) == 11_689_512 + 340
+
+
+@pytest.mark.peer
+def test_psn_in_spikingjellys_vgg11():
+    """psn page, check 5: ten neuron layers, +200 at T 4. The VGG-11 nets here have no spiking linear layers."""
+    nets = pytest.importorskip("spikingjelly.activation_based.model.spiking_vgg")
+    with torch.device("meta"):
+        model = nets.spiking_vgg11(spiking_neuron=lambda **_: PSN(Site(1, 4), ATan()))
+    assert sum(isinstance(module, PSN) for module in model.modules()) == 10
+    assert parameters(model) == 132_863_336 + 200
+
+
+def test_clif_adds_no_parameters():
+    """clif page, check 6: 11.2 M for LIF and CLIF."""
+    clif = build("preact_resnet18_cifar", CIFAR, 10, make_parts(CLIF), "meta")
+    assert parameters(clif) == parameters(build("preact_resnet18_cifar", CIFAR, 10, device="meta"))
+    assert round(parameters(clif) / 1e6, 1) == 11.2
+
+
 @pytest.mark.parametrize(("channels", "count"), [(3, 9_228_362), (2, 9_228_362 - 9 * 64)])
 def test_vgg11_ws_with_standardised_weights_and_no_norm(channels, count):
     parts = make_parts(norm=NoNorm, synapse=WeightStandardised())
@@ -114,7 +149,7 @@ def test_neuron_layers(name, layers):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_modules_are_registered_in_forward_order(name):
-    shape = DVS if (name.startswith("sew_") and "7b" in name) or name == "plif_net_gesture" else (2, 16, 16)
+    shape = DVS if (name.startswith("sew_") and "7b" in name) or name in LARGE else (2, 16, 16)
     if name.startswith(("spikformer", "qkformer")):
         shape = CIFAR
     model = build(name, shape, device="meta")

@@ -1,4 +1,4 @@
-"""PLIF nets, GLIF nets, DS-ResNets and S4NN's net: published counts, and what their pages say of their tensors."""
+"""PLIF, GLIF, CLIF and S4NN nets, DS-ResNets: published counts, and what their pages say of their tensors."""
 
 import re
 
@@ -38,6 +38,29 @@ def test_plif_nets(name, shape, classes, count, layers):
     assert len(model.neurons()) == layers
     assert parameters(build(f"plif_net_{name}", shape, classes, device="meta")) == count - layers
     assert all(synapse.bias is None for synapse in model.synapses())
+
+
+COPIES = [  # SpikingJelly 2.0's class, its hidden neurons, its count
+    ("mnist", "MNISTNet", 2048, 13_201_128),
+    ("mnist", "FashionMNISTNet", 2048, 13_201_128),
+    ("cifar10", "CIFAR10Net", 2048, 36_720_492),
+    ("nmnist", "NMNISTNet", 2048, 17_134_440),
+    ("cifar10dvs", "CIFAR10DVSNet", 512, 4_691_818),
+    ("gesture", "DVSGestureNet", 512, 1_698_933),
+]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("name", "peer_name", "hidden", "count"), COPIES)
+def test_spikingjellys_copies_of_the_plif_nets(name, peer_name, hidden, count):
+    """plif page, check 4: the same but for biases of the two linear layers, and 512 hidden neurons for CIFAR10-DVS."""
+    nets = pytest.importorskip("spikingjelly.activation_based.model.parametric_lif_net")
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron").ParametricLIFNode
+    with torch.device("meta"):
+        assert sum(p.numel() for p in getattr(nets, peer_name)(spiking_neuron=neuron).parameters()) == count
+    shape, classes = next(net[1:3] for net in PLIF_NETS if net[0] == name)
+    model = build(f"plif_net_{name}", shape, classes, make_parts(PLIF), "meta", hidden=hidden)
+    assert parameters(model) + hidden + 10 * classes == count
 
 
 @pytest.mark.parametrize(
@@ -86,6 +109,45 @@ def test_glif_shortcuts_all_pass_a_norm_and_both_branches_are_scaled():
             assert [n.factor for n in (shortcut, block.unit1.norm, block.unit2.norm)] == pytest.approx(
                 [0.5 / 2**0.5, 0.5, 0.5 / 2**0.5]
             )
+
+
+def test_preact_shortcuts_carry_the_blocks_spikes():
+    """clif page's net: y = conv(SN(norm(conv s))) + shortcut(s), s = SN(norm(x)), whether the shape changes or not."""
+    torch.manual_seed(0)
+    model = build("preact_resnet18_cifar", (3, 8, 8), 10, make_parts(LIF), widths=[4, 6, 6, 6], blocks=[1, 2, 1, 1])
+    kinds = set()
+    for block in (block for stage in model.stages for block in stage):
+        x = 2 * torch.randn(2, 2, block.norm.num_features, 4, 4)
+        spikes = block.neuron(block.norm(x))
+        assert counts(spikes) == {0.0, 1.0}
+        torch.testing.assert_close(block(x), block.conv(block.unit(spikes)) + block.shortcut(spikes))
+        kinds.add(type(block.shortcut).__name__)
+    assert kinds == {"Identity", "Conv2d"}
+
+
+def test_vgg11_reads_49_copies_of_one_pixel():
+    model = build("vgg11_bn_dvs", (2, 48, 48), 10, make_parts(LIF, time_steps=2)).eval()
+    grid = model.pool(torch.rand(2, 1, 512, 1, 1)).view(2, 1, 512, 49)
+    assert torch.equal(grid, grid[..., :1].expand_as(grid))
+    assert sum(isinstance(m, TemporalDropout) for m in model.modules()) == 0
+    dropped = build("vgg11_bn_dvs", (2, 48, 48), 10, make_parts(LIF), "meta", dropout=0.3)
+    assert [m.p for m in dropped.modules() if isinstance(m, TemporalDropout)] == [0.3] * 8
+
+
+@pytest.mark.parametrize(("name", "layers", "ends_spiking"), [("18ms", 1 + 2 * 8, False), ("34", 1 + 2 * 16, True)])
+def test_glif_resnets_for_imagenet(name, layers, ends_spiking):
+    """Stem of 110x110, five halvings, no pool; with membrane shortcuts the classifier reads currents."""
+    model = build(f"glif_resnet{name}", (3, 224, 224), 1000, make_parts(GLIF, TdBN, time_steps=1), "meta")
+    with torch.no_grad():
+        assert model.stem.synapse(torch.zeros(1, 1, 3, 224, 224, device="meta")).shape[-2:] == (110, 110)
+        assert model(torch.zeros(1, 1, 3, 224, 224, device="meta")).shape == (1, 1, 1000)
+    assert len(model.neurons()) == layers
+    assert [type(model.head).__name__, model.readout.in_features, model.readout.bias] == ["Identity", 512, None]
+    shortcuts = [block.shortcut for stage in model.stages for block in stage]
+    assert [getattr(s, "norm", s).factor for s in shortcuts] == pytest.approx([0.5 / 2**0.5] * len(shortcuts))
+    small = build(f"glif_resnet{name}", (3, 64, 64), 1000, make_parts(GLIF, TdBN), widths=[4, 4, 4, 4])
+    seen = outputs(small, spiking_input(2, 2, 3, 64, 64), lambda n, _m: n == "stages")
+    assert (counts(seen["stages"]) <= {0.0, 1.0}) == ends_spiking
 
 
 def test_glif_wide_net_ends_as_3x3():
@@ -161,7 +223,12 @@ def test_input_norm_scales_by_the_threshold_without_parameters():
         ("ds_resnet20", (1, 2, 2), {}, "at least 4x4"),
         ("ds_resnet20", CIFAR, {"widths": [8]}, "one positive width"),
         ("glif_resnet18_cifar", (1, 4, 4), {}, "at least 8x8"),
+        ("glif_resnet34", (3, 16, 16), {}, "at least 32x32"),
         ("glif_wide7b_dvs", (2, 8, 8), {}, "at least 16x16"),
+        ("preact_resnet18_cifar", (1, 4, 4), {}, "at least 8x8"),
+        ("vgg11_bn_dvs", (2, 16, 16), {}, "at least 32x32"),
+        ("cifarnet", (3, 2, 2), {}, "at least 4x4"),
+        ("cifarnet", CIFAR, {"strides": [1]}, "needs one positive model.strides=[1] each"),
         ("glif_wide7b_dvs", DVS, {"pools": 8}, "number of blocks"),
         ("s4nn_mlp", (1, 8, 8), {"hidden": [4, 4]}, "one number for each linear layer"),
     ],
