@@ -1,8 +1,16 @@
-"""What the kernels share on the device: surrogate derivatives, charge, fire and reset of the membrane neurons.
+"""What the kernels share on the device: surrogate derivatives, and charge, fire and reset of the neurons with adjoints.
 
 Written once for the forward and the backward kernels, so that a spike recomputed in the backward is the spike that was
 sent in the forward. Products and sums are not contracted (`enable_fp_fusion=False`) except where PyTorch's own CUDA
-kernel fuses them (`torch.add(..., alpha=)`), so spikes equal those of the plain PyTorch path bit for bit.
+kernel fuses them (`torch.add(..., alpha=)`, `torch.addcmul`), so membrane and gated neurons spike as the plain PyTorch
+path does, bit for bit. The complementary neuron's sigmoids are an ulp or two off PyTorch's: a potential that rounds to
+the other side of the threshold fires differently there.
+
+Every neuron has two states, v and m, and the numbers c of its equations:
+
+    membrane        c = (k, v_reset)               m unused
+    COMPLEMENTARY   c = (gamma, -)                 v, m of CLIF after the reset
+    GATED           c = (keep, clear, sink, drop)  v, m: GLIF's u and o of the step before
 """
 
 from __future__ import annotations
@@ -11,8 +19,16 @@ import triton
 import triton.language as tl
 
 # Codes, not names, reach a kernel: a surrogate or neuron states its own (`Surrogate.kernel_form`, `kernel_charge`).
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID = (tl.constexpr(code) for code in range(5))
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN = (tl.constexpr(code) for code in range(6))
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT = (tl.constexpr(code) for code in range(4))
+COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = (tl.constexpr(code) for code in range(4, 7))
+GATED_NUMBERS = tl.constexpr(5)  # GLIF's learnt numbers; behind them are its input gains
+
+
+@triton.jit
+def sigmoid(x):
+    """1 / (1 + exp(-x))."""
+    return 1.0 / (1.0 + tl.exp(-x))
 
 
 @triton.jit
@@ -22,26 +38,58 @@ def surrogate_derivative(x, p0, p1, KIND: tl.constexpr):
         scaled = p1 * x
         return p0 / (1.0 + scaled * scaled)
     if KIND == SIGMOID:
-        s = 1.0 / (1.0 + tl.exp(-p0 * x))
+        s = sigmoid(p0 * x)
         return p0 * s * (1.0 - s)
     if KIND == TRIANGLE:
         return tl.maximum(p0 - tl.abs(x), 0.0) * p1
     if KIND == RECTANGLE:
         return tl.where(tl.abs(x) < p0, p1, 0.0)
+    if KIND == GAUSSIAN:
+        return p0 * tl.exp(-p1 * (x * x))
     scaled = 1.0 + p1 * tl.abs(x)
     return p0 / (scaled * scaled)
 
 
 @triton.jit
-def charge(v, x, k, v_reset, CHARGE: tl.constexpr):
-    """h_t from v_{t-1} and the current; k is 1/tau (DECAY_INPUT, DECAY_STATE_LEARNT) or 1 - 1/tau (DECAY_STATE)."""
-    if CHARGE == INTEGRATE:
+def row_of(c_ptr, row, lane, channels, SHARED: tl.constexpr):
+    """A row of learnt numbers `[R, C]` for the channels `lane`, shaped as these; of `[R, 1]` (SHARED) its number."""
+    if SHARED:
+        return tl.load(c_ptr + row)
+    else:  # Triton compiles what follows a return; an else it leaves out
+        return tl.load(c_ptr + row * channels + lane, mask=lane < channels, other=0.0)
+
+
+@triton.jit
+def numbers(
+    c_ptr, k, v_th, v_reset, lane, channels, DYNAMICS: tl.constexpr, LEARNT: tl.constexpr, SHARED: tl.constexpr
+):
+    """(v_th, c): the threshold and the numbers of the neuron's equations, constants or rows of the learnt ones."""
+    if DYNAMICS == GATED:
+        keep = row_of(c_ptr, 0, lane, channels, SHARED)
+        clear = row_of(c_ptr, 1, lane, channels, SHARED)
+        sink = row_of(c_ptr, 2, lane, channels, SHARED)
+        drop = row_of(c_ptr, 3, lane, channels, SHARED)
+        return row_of(c_ptr, 4, lane, channels, SHARED), (keep, clear, sink, drop)
+    else:
+        if LEARNT:
+            k = row_of(c_ptr, 0, lane, channels, SHARED)
+        return v_th, (k, v_reset)
+
+
+@triton.jit
+def charge(v, m, x, c, DYNAMICS: tl.constexpr):
+    """h_t from the states and the current; k is 1/tau (DECAY_INPUT, DECAY_STATE_LEARNT) or 1 - 1/tau (DECAY_STATE)."""
+    if DYNAMICS == INTEGRATE:
         return v + x
-    if CHARGE == DECAY_INPUT:
-        return v + (x - (v - v_reset)) * k
-    if CHARGE == DECAY_STATE:
-        return tl.fma(v - v_reset, k, x + v_reset)
-    return v - (v - v_reset) * k + x
+    if DYNAMICS == DECAY_INPUT:
+        return v + (x - (v - c[1])) * c[0]
+    if DYNAMICS == DECAY_STATE:
+        return tl.fma(v - c[1], c[0], x + c[1])
+    if DYNAMICS == DECAY_STATE_LEARNT:
+        return v - (v - c[1]) * c[0] + x
+    if DYNAMICS == GATED:
+        return c[0] * v * (1.0 - c[1] * m) - c[2] + x - c[3] * m
+    return tl.fma(v, c[0], x)
 
 
 @triton.jit
@@ -51,37 +99,68 @@ def fires(h, v_th, STRICT: tl.constexpr):
 
 
 @triton.jit
-def reset(h, fired, v_th, v_reset, SOFT: tl.constexpr):
-    """v_t from h_t."""
-    return tl.where(fired, h - v_th, h) if SOFT else tl.where(fired, v_reset, h)
+def reset(h, m, fired, v_th, c, DYNAMICS: tl.constexpr, SOFT: tl.constexpr):
+    """(v_t, m_t) from h_t and m_{t-1}; u / tau of CLIF is h (1 - gamma)."""
+    if DYNAMICS == GATED:
+        return h, tl.where(fired, 1.0, 0.0)
+    if DYNAMICS >= COMPLEMENTARY:
+        m = tl.fma(m, sigmoid(h * (1.0 - c[0])), tl.where(fired, 1.0, 0.0))
+        complement = sigmoid(m)
+        v = tl.where(fired, h - (complement + v_th), h)
+        return v, complement if DYNAMICS == COMPLEMENTARY_OVERWRITTEN else m
+    return tl.where(fired, h - v_th if SOFT else c[1], h), m
 
 
 @triton.jit
 def through_reset(
-    g_v, g_s, h, fired, v_th, v_reset, p0, p1, SOFT: tl.constexpr, DETACH: tl.constexpr, SURROGATE: tl.constexpr
-):
-    """dL/dh_t from dL/dv_t (after the reset) and dL/ds_t."""
-    if not DETACH:
-        g_s += -v_th * g_v if SOFT else (v_reset - h) * g_v
-    kept = g_v if SOFT else tl.where(fired, 0.0, g_v)
-    return kept + g_s * surrogate_derivative(h - v_th, p0, p1, SURROGATE)
+    g_v, g_m, g_s, m, h, v_th, c, p0, p1,
+    DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr, SURROGATE: tl.constexpr,
+):  # fmt: skip
+    """(dL/dh_t, dL/dm_{t-1} past h_t) from dL/dv_t, dL/dm_t and dL/ds_t; m is m_{t-1}."""
+    fired = fires(h, v_th, STRICT)
+    kept = g_v
+    if DYNAMICS == GATED:
+        g_s += g_m
+    elif DYNAMICS >= COMPLEMENTARY:
+        decay = sigmoid(h * (1.0 - c[0]))
+        complement = sigmoid(tl.fma(m, decay, tl.where(fired, 1.0, 0.0)))
+        g_complement = tl.where(fired, -g_v, 0.0)
+        if DYNAMICS == COMPLEMENTARY_OVERWRITTEN:
+            g_complement += g_m
+            g_m = tl.zeros_like(g_m)
+        g_m += g_complement * complement * (1.0 - complement)
+        g_s += g_m - g_v * (complement + v_th)
+        kept += g_m * m * decay * (1.0 - decay) * (1.0 - c[0])
+        g_m *= decay
+    else:
+        if not DETACH:
+            g_s += -v_th * g_v if SOFT else (c[1] - h) * g_v
+        if not SOFT:
+            kept = tl.where(fired, 0.0, g_v)
+    return kept + g_s * surrogate_derivative(h - v_th, p0, p1, SURROGATE), g_m
 
 
 @triton.jit
-def through_charge(g_h, k, CHARGE: tl.constexpr):
-    """(dL/dx_t, dL/dv_{t-1}) from dL/dh_t."""
-    if CHARGE == INTEGRATE:
-        return g_h, g_h
-    if CHARGE == DECAY_INPUT:
-        return g_h * k, g_h - g_h * k
-    if CHARGE == DECAY_STATE:
-        return g_h, g_h * k
-    return g_h, g_h - g_h * k
+def through_charge(g_h, g_m, v, m, c, DYNAMICS: tl.constexpr):
+    """(dL/dx_t, dL/dv_{t-1}, dL/dm_{t-1}) from dL/dh_t and what `through_reset` gave m_{t-1}."""
+    if DYNAMICS == INTEGRATE:
+        return g_h, g_h, g_m
+    if DYNAMICS == DECAY_INPUT:
+        return g_h * c[0], g_h - g_h * c[0], g_m
+    if DYNAMICS == DECAY_STATE_LEARNT:
+        return g_h, g_h - g_h * c[0], g_m
+    if DYNAMICS == GATED:
+        return g_h, g_h * c[0] * (1.0 - c[1] * m), -g_h * (c[0] * v * c[1] + c[3])
+    return g_h, g_h * c[0], g_m
 
 
 @triton.jit
-def leak_gradient(g_h, v, x, v_reset, CHARGE: tl.constexpr):
-    """dL/dk of one step, for a learnt k = 1/tau; v is v_{t-1}."""
-    if CHARGE == DECAY_INPUT:
-        return g_h * (x - (v - v_reset))
-    return -g_h * (v - v_reset)
+def number_gradients(g_h, g_v, v, m, x, c, DYNAMICS: tl.constexpr):
+    """dL of the learnt numbers of one step, a tuple of `[BP, BC]`: k, or keep, clear, sink, drop and v_th.
+
+    g_v is dL/dv_t; in GLIF h_t reaches it by itself, so that g_h - g_v is what went through the surrogate.
+    """
+    if DYNAMICS == GATED:
+        return g_h * v * (1.0 - c[1] * m), -g_h * c[0] * v * m, -g_h, -g_h * m, g_v - g_h
+    else:
+        return (g_h * (x - (v - c[1])),) if DYNAMICS == DECAY_INPUT else (-g_h * (v - c[1]),)

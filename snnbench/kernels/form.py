@@ -7,24 +7,35 @@ from dataclasses import dataclass
 from torch import Tensor
 
 # the codes of snnbench.kernels.device, which cannot be imported without Triton
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID = range(5)
-INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT = range(4)
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN = range(6)
+INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT, COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = range(7)
+PARALLEL_STEPS = 8  # most steps of a matrix over time that the kernels multiply by
 
 
 def states_its_own(thing: object, method: str, form: str = "kernel_form") -> bool:
-    """Whether the class that defines `method` also defines `form`: a subclass may not inherit just one."""
-    owners = [next(cls for cls in type(thing).__mro__ if name in vars(cls)) for name in (method, form)]
-    return owners[0] is owners[1]
+    """Whether `form` speaks of the `method` there is: a class that changes the method may not inherit the form."""
+    owners = [next(cls for cls in type(thing).__mro__ if name in vars(cls)) for name in (form, method)]
+    return issubclass(*owners)
+
+
+def as_in(thing: object, cls: type, *methods: str) -> bool:
+    """Whether no subclass of `cls` changed any of these methods."""
+    return all(getattr(type(thing), name) is getattr(cls, name) for name in methods)
 
 
 @dataclass(frozen=True)
 class SurrogateForm:
     """kind and its two numbers: ATAN (alpha/2, pi alpha/2), SIGMOID (alpha, -), TRIANGLE (gamma, 1/gamma^2),
-    RECTANGLE (width/2, 1/width), FAST_SIGMOID (scale, beta)."""
+    RECTANGLE (width/2, 1/width), FAST_SIGMOID (scale, beta), GAUSSIAN (1/(sqrt(2 pi) sigma), 1/(2 sigma^2))."""
 
     kind: int
     p0: float
     p1: float = 0.0
+
+
+def surrogate_form(surrogate) -> SurrogateForm | None:
+    """The surrogate as the kernels know it, or None: they do not."""
+    return surrogate.kernel_form() if states_its_own(surrogate, "derivative") else None
 
 
 @dataclass(frozen=True)
@@ -37,16 +48,43 @@ class ChargeForm:
 
 @dataclass(frozen=True)
 class MembraneForm:
-    """A charge-fire-reset neuron in numbers: the kernels' `constants`, `codes` and learnt k."""
+    """A neuron in numbers: `constants` [k, v_th, v_reset, amplitude, p0, p1], `codes` [dynamics, surrogate, soft,
+    detach, strict], and the learnt numbers `[R, C]`, or `[R, 1]` where channels share them (gradients flow to them).
+
+    R is 1 (k), or for GATED 5 + T: keep, clear, sink, drop, v_th and the input gains of the steps, longest = T.
+    """
 
     constants: list[float]
     codes: list[int]
-    k: Tensor | None
+    learnt: Tensor | None = None
+    longest: int | None = None
+
+    def fits(self, time_steps: int) -> bool:
+        """Whether the neuron takes sequences of this length."""
+        return self.longest is None or time_steps <= self.longest
+
+
+@dataclass(frozen=True)
+class ParallelForm:
+    """A neuron that is one matrix over time: weight `[T, T]`, bias `[T]` (gradients flow to both), `constants`
+    [amplitude, p0, p1], `codes` [surrogate, strict]."""
+
+    weight: Tensor
+    bias: Tensor
+    constants: list[float]
+    codes: list[int]
+
+    def fits(self, time_steps: int) -> bool:
+        """Whether the matrix is one over that many steps."""
+        return time_steps == len(self.bias)
 
 
 @dataclass(frozen=True)
 class NormForm:
-    """Batch normalisation over (T, N, space) in numbers; `training`: use and update statistics of the batch."""
+    """Batch normalisation over (T, N, space) in numbers; `training`: use and update statistics of the batch.
+
+    steps: what multiplies the normed current of each step, `[T]` (TEBN), or None. batches: a count of training batches.
+    """
 
     gain: Tensor
     bias: Tensor
@@ -55,3 +93,5 @@ class NormForm:
     training: bool
     momentum: float
     eps: float
+    steps: Tensor | None = None
+    batches: Tensor | None = None

@@ -14,31 +14,32 @@ OPS = torch.ops.snnbench
 
 
 class _Sequence(torch.autograd.Function):
-    """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and four numbers a channel for the backward."""
+    """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and some numbers a channel for the backward."""
 
     @staticmethod
-    def forward(ctx, x, residual, gain, bias, k, running_mean, running_var, time_steps, form, norm, static):
+    def forward(ctx, x, residual, gain, bias, steps, learnt, running_mean, running_var, time_steps, form, norm, static):
         folded = None
         if norm is not None:
             once = x[:1] if static else x  # as the reference counts running_var's n
             folded = OPS.norm_fold(once, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
-        ctx.save_for_backward(x, residual, folded, k)
+        ctx.save_for_backward(x, residual, folded, steps, learnt)
         ctx.time_steps, ctx.form, ctx.training = time_steps, form, norm is not None and norm.training
-        return OPS.membrane_forward(x, residual, folded, k, time_steps, form.constants, form.codes)
+        return OPS.membrane_forward(x, residual, folded, steps, learnt, time_steps, form.constants, form.codes)
 
     @staticmethod
     def backward(ctx, g):
-        x, residual, folded, k = ctx.saved_tensors
+        x, residual, folded, steps, learnt = ctx.saved_tensors
         g = like(g, empty_sequence(x, ctx.time_steps))
-        g_x, g_residual, grads, g_k = OPS.membrane_backward(
-            g, x, residual, folded, k, ctx.time_steps, ctx.training, ctx.form.constants, ctx.form.codes
+        g_x, g_residual, grads, g_learnt, g_steps = OPS.membrane_backward(
+            g, x, residual, folded, steps, learnt, ctx.time_steps, ctx.training, ctx.form.constants, ctx.form.codes
         )
         if residual is not None and folded is None:
             g_residual = g_x
         normed = folded is not None
         return (
             g_x, g_residual if residual is not None else None, grads[0] if normed else None,
-            grads[1] if normed else None, g_k if k is not None else None, None, None, None, None, None, None,
+            grads[1] if normed else None, g_steps if steps is not None else None,
+            g_learnt if learnt is not None else None, None, None, None, None, None, None,
         )  # fmt: skip
 
 
@@ -47,11 +48,16 @@ def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: Mem
 
     A static sequence is read once and its gradient comes back summed over time.
     """
-    time_steps = x_seq.shape[0]
-    if is_static(x_seq) and residual is None:
+    time_steps, static = x_seq.shape[0], is_static(x_seq)
+    if static and residual is None:
         x = dense(x_seq[:1])
     else:
         x = dense(x_seq)
         residual = None if residual is None else like(residual, x)
-    gain, bias, mean, var = (norm.gain, norm.bias, norm.running_mean, norm.running_var) if norm else (None,) * 4
-    return _Sequence.apply(x, residual, gain, bias, form.k, mean, var, time_steps, form, norm, is_static(x_seq))
+    learnt = form.learnt
+    if learnt is not None:
+        unused = 0 if form.longest is None else form.longest - time_steps
+        learnt = learnt[: len(learnt) - unused].contiguous()
+    mine = (norm.gain, norm.bias, norm.steps) if norm else (None,) * 3
+    running = (norm.running_mean, norm.running_var) if norm else (None,) * 2
+    return _Sequence.apply(x, residual, *mine, learnt, *running, time_steps, form, norm, static)

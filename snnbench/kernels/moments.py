@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from snnbench.kernels.sequence import tile_offsets
+from snnbench.kernels.tiles import tile_offsets
 
 
 @triton.jit
@@ -106,3 +106,24 @@ def coefficients_kernel(
     tl.store(affine_ptr + channel, scale, mask=is_channel)
     tl.store(affine_ptr + channels + channel, b, mask=is_channel)
     tl.store(affine_ptr + 2 * channels + channel, d, mask=is_channel)
+
+
+@triton.jit
+def affine_kernel(
+    g_ptr, x_ptr, affine_ptr, steps_ptr, out_ptr, positions, channels, inner, positions_a_step,
+    BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STEPS: tl.constexpr,
+):  # fmt: skip
+    """out = a g p_t + b x + d per channel: the norm's input gradient once dL/du is stored; p_t is 1 without STEPS."""
+    position = tl.program_id(0) * BP + tl.arange(0, BP)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    is_channel = channel < channels
+    mask = (position < positions)[:, None] & is_channel[None, :]
+    at = tile_offsets(tl.cast(position, tl.int64), channel, channels, inner, CHANNELS_LAST)
+    a = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
+    b = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
+    d = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
+    g = tl.load(g_ptr + at, mask=mask, other=0.0).to(tl.float32)
+    if STEPS:
+        g *= tl.load(steps_ptr + position // positions_a_step, mask=position < positions, other=0.0)[:, None]
+    x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
+    tl.store(out_ptr + at, (a * g + b * x + d).to(out_ptr.dtype.element_ty), mask=mask)

@@ -1,15 +1,17 @@
-"""Kernels over a whole sequence of a membrane neuron, with the norm before it and a residual current folded in.
+"""Kernels over a whole sequence of a neuron, with the norm before it and a residual current folded in.
 
-    u_t = x_t * scale + shift (+ r_t)      NORM, RESIDUAL
-    h_t = charge(v_{t-1}, u_t),  s_t = H(h_t - v_th),  v_t = reset(h_t, s_t)
+    u_t = (x_t * scale + shift) p_t (+ r_t)      NORM, STEPS (TEBN's p), RESIDUAL
+    h_t = charge(v_{t-1}, m_{t-1}, u_t gain_t),  s_t = H(h_t - v_th),  (v_t, m_t) = reset(h_t, m_{t-1}, s_t)
 
-A program owns a tile of BP positions x BC channels and walks all T steps with the membrane in registers. The backward
-recomputes the membrane from x instead of storing it: nothing but x (which the norm needs anyway) is kept. From
-T > CHUNK on it first stores v every CHUNK steps (fp32), then recomputes chunk by chunk from the last one.
+A program owns a tile of BP positions x BC channels and walks all T steps with both states in registers (what a neuron
+is, `device` says; gain_t is GLIF's). The backward recomputes the states from x instead of storing them: nothing but x
+(which the norm needs anyway) is kept. From T > CHUNK on it first stores them every CHUNK steps (fp32), then recomputes
+chunk by chunk from the last one.
 
-Bytes moved per element and step, w = bytes of the dtype: neuron alone 2w forward, 3w backward; with a norm in training
-3w forward (one pass of statistics) and 5w backward; a residual adds w forward and 2w backward. T > CHUNK: the backward
-reads x once more and moves 8/CHUNK bytes for the stored membranes.
+Bytes moved per element and step, w = bytes of the dtype, for every neuron: alone 2w forward, 3w backward; with a norm
+in training 3w forward (one pass of statistics) and 5w backward; a residual adds w forward and 2w backward. T > CHUNK:
+the backward reads x once more and moves 8/CHUNK bytes for each stored state (one of a membrane neuron, two of CLIF and
+GLIF). Gradients of learnt numbers add partial sums only: some numbers a program, channel and step.
 
 One step of x holds `[outer, channels, inner]`, outer * inner = positions; channels-last is inner = 1.
 """
@@ -19,34 +21,35 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from snnbench.kernels.device import charge, fires, leak_gradient, reset, through_charge, through_reset
+from snnbench.kernels.device import (
+    COMPLEMENTARY,
+    GATED,
+    GATED_NUMBERS,
+    charge,
+    fires,
+    number_gradients,
+    numbers,
+    reset,
+    row_of,
+    through_charge,
+    through_reset,
+)
+from snnbench.kernels.tiles import added, current, factor, lanes, tile_offsets, zeros
 
 
 @triton.jit
-def tile_offsets(position, channel, channels, inner, CHANNELS_LAST: tl.constexpr):
-    """Offsets inside one step, `[BP, BC]`."""
-    if CHANNELS_LAST:
-        return position[:, None] * channels + channel[None, :]
-    first = (position // inner) * (channels * inner) + position % inner
-    return first[:, None] + (channel * inner)[None, :]
-
-
-@triton.jit
-def current(x, residual_ptr, at, mask, scale, shift, NORM: tl.constexpr, RESIDUAL: tl.constexpr):
-    """u_t from the loaded x_t (fp32)."""
-    u = tl.fma(x, scale, shift) if NORM else x
-    if RESIDUAL:
-        u += tl.load(residual_ptr + at, mask=mask, other=0.0).to(tl.float32)
-    return u
+def gained(u, c_ptr, t, lane, channels, DYNAMICS: tl.constexpr, SHARED: tl.constexpr):
+    """What charges the neuron at step t: u_t, in GLIF times its gain."""
+    return u * row_of(c_ptr, GATED_NUMBERS + t, lane, channels, SHARED) if DYNAMICS == GATED else u
 
 
 @triton.jit
 def forward_kernel(
-    x_ptr, residual_ptr, scale_ptr, shift_ptr, k_ptr, out_ptr,
+    x_ptr, residual_ptr, scale_ptr, shift_ptr, steps_ptr, c_ptr, out_ptr,
     positions, channels, inner, step, k, v_th, v_reset, amplitude,
     T: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
-    STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr, CHARGE: tl.constexpr,
-    SOFT: tl.constexpr, STRICT: tl.constexpr,
+    STATIC: tl.constexpr, NORM: tl.constexpr, STEPS: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr,
+    SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Spikes of T steps; x is one step if STATIC."""
     position = tl.program_id(0) * BP + tl.arange(0, BP)
@@ -57,44 +60,55 @@ def forward_kernel(
     if NORM:
         scale = tl.load(scale_ptr + channel, mask=channel < channels, other=0.0)[None, :]
         shift = tl.load(shift_ptr + channel, mask=channel < channels, other=0.0)[None, :]
-    if LEARNT:
-        k = tl.load(k_ptr)
+    lane = lanes(channel, BP, CHANNELS_LAST)
+    v_th, c = numbers(c_ptr, k, v_th, v_reset, lane, channels, DYNAMICS, LEARNT, SHARED)
     if STATIC:
         x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)
     v = tl.zeros((BP, BC), tl.float32) + v_reset
+    m = tl.zeros((BP, BC), tl.float32)
     for start in range(0, T, CHUNK):
         for j in tl.static_range(CHUNK):
-            t = start + j
+            t = tl.minimum(start + j, T - 1)
             at = tl.cast(step, tl.int64) * t + offset
-            here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), t, tl.int32) < T)
+            here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), start + j, tl.int32) < T)
             if not STATIC:
                 x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
-            u = current(x, residual_ptr, at, here, scale, shift, NORM, RESIDUAL)
-            h = charge(v, u, k, v_reset, CHARGE)
+            p = factor(steps_ptr, t, STEPS)
+            u = current(x, residual_ptr, at, here, scale * p, shift * p, NORM, RESIDUAL)
+            h = charge(v, m, gained(u, c_ptr, t, lane, channels, DYNAMICS, SHARED), c, DYNAMICS)
             fired = fires(h, v_th, STRICT)
-            v = reset(h, fired, v_th, v_reset, SOFT)
+            v, m = reset(h, m, fired, v_th, c, DYNAMICS, SOFT)
             tl.store(out_ptr + at, tl.where(fired, amplitude, 0.0).to(out_ptr.dtype.element_ty), mask=here)
 
 
 @triton.jit
 def backward_kernel(
-    g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, k_ptr, affine_ptr, membrane_ptr,
-    out_ptr, sums_ptr, k_sums_ptr,
+    g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, steps_ptr, c_ptr, affine_ptr, state_ptr,
+    out_ptr, sums_ptr, c_sums_ptr, p_sums_ptr,
     positions, channels, inner, step, k, v_th, v_reset, amplitude, p0, p1,
     T: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
-    STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr, CHARGE: tl.constexpr,
-    SOFT: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr, SURROGATE: tl.constexpr,
-    SUMS: tl.constexpr, SUM_K: tl.constexpr, WRITE: tl.constexpr, AFFINE: tl.constexpr,
+    STATIC: tl.constexpr, NORM: tl.constexpr, STEPS: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr,
+    SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr,
+    SURROGATE: tl.constexpr, SUMS: tl.constexpr, SUM_LEARNT: tl.constexpr, WRITE: tl.constexpr, AFFINE: tl.constexpr,
 ):  # fmt: skip
-    """dL/du_t from g = dL/ds_t.
+    """With g = dL/ds_t, dL/du_t and q_t = dL/d(x_t scale + shift), which is p_t dL/du_t with STEPS, else the same.
 
-    WRITE: store it to out (summed over T if STATIC), as a dL/du + b x + d with AFFINE. SUMS: per-channel sums of dL/du
-    and of dL/du * (x - mean) * rstd to `sums [2, programs, channels]`. SUM_K: sums of dL/dk to `k_sums [programs]`.
+    WRITE: store q_t to out (summed over T if STATIC; dL/du_t with RESIDUAL), as a q + b x + d with AFFINE. SUMS: of q
+    and of q (x - mean) rstd to `sums [2, programs, channels]`, and with STEPS of dL/dp_t to `p_sums [all programs, T]`.
+    SUM_LEARNT: of the learnt numbers' gradients to `c_sums [programs, rows, channels]`. Sums of single steps are added
+    to p_sums and c_sums in memory if T > CHUNK, which must hold zeros then; a program owns its row: the order is fixed.
     """
     programs = tl.num_programs(0)
+    program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     is_channel = channel < channels
     CHUNKS: tl.constexpr = (T + CHUNK - 1) // CHUNK
+    STATES: tl.constexpr = 2 if DYNAMICS >= COMPLEMENTARY else 1
+    ROWS: tl.constexpr = GATED_NUMBERS + T if DYNAMICS == GATED else 1
+    NUMBERS: tl.constexpr = (GATED_NUMBERS if DYNAMICS == GATED else 1) if SUM_LEARNT else 0
+    # sums of each step stay in registers if one chunk has them all
+    GAINS: tl.constexpr = T if SUM_LEARNT and DYNAMICS == GATED and CHUNKS == 1 else 0
+    FACTORS: tl.constexpr = T if SUMS and STEPS and CHUNKS == 1 else 0
     scale, shift, mean, rstd, a, b, d = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
     if NORM:
         scale = tl.load(scale_ptr + channel, mask=is_channel, other=0.0)[None, :]
@@ -106,11 +120,10 @@ def backward_kernel(
         a = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
         b = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
         d = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
-    if LEARNT:
-        k = tl.load(k_ptr)
-    sum_g = tl.zeros((BP, BC), tl.float32)
-    sum_gx = tl.zeros((BP, BC), tl.float32)
-    sum_k = tl.zeros((BP, BC), tl.float32)
+    lane = lanes(channel, BP, CHANNELS_LAST)
+    v_th, c = numbers(c_ptr, k, v_th, v_reset, lane, channels, DYNAMICS, LEARNT, SHARED)
+    sum_q, sum_qx = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
+    sum_c, sum_gain, sum_p = zeros(NUMBERS, BP, BC), zeros(GAINS, BP, BC), zeros(FACTORS, BP, BC)
     for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
         position = tile * BP + tl.arange(0, BP)
         mask = (position < positions)[:, None] & is_channel[None, :]
@@ -119,81 +132,92 @@ def backward_kernel(
         if STATIC:
             x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)
         v = tl.zeros((BP, BC), tl.float32) + v_reset
+        m = tl.zeros((BP, BC), tl.float32)
         if CHUNKS > 1:
             for chunk in range(CHUNKS):
-                tl.store(membrane_ptr + tl.cast(step, tl.int64) * chunk + offset, v, mask=mask)
+                state_at = tl.cast(step, tl.int64) * (chunk * STATES) + offset
+                tl.store(state_ptr + state_at, v, mask=mask)
+                if STATES == 2:
+                    tl.store(state_ptr + state_at + step, m, mask=mask)
                 for j in tl.static_range(CHUNK):
-                    t = chunk * CHUNK + j
+                    t = tl.minimum(chunk * CHUNK + j, T - 1)
                     at = tl.cast(step, tl.int64) * t + offset
-                    here = mask & (tl.full((1, 1), t, tl.int32) < T)
+                    here = mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
                     if not STATIC:
                         x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
-                    u = current(x, residual_ptr, at, here, scale, shift, NORM, RESIDUAL)
-                    h = charge(v, u, k, v_reset, CHARGE)
-                    v = reset(h, fires(h, v_th, STRICT), v_th, v_reset, SOFT)
-        g_v = tl.zeros((BP, BC), tl.float32)
+                    p = factor(steps_ptr, t, STEPS)
+                    u = current(x, residual_ptr, at, here, scale * p, shift * p, NORM, RESIDUAL)
+                    h = charge(v, m, gained(u, c_ptr, t, lane, channels, DYNAMICS, SHARED), c, DYNAMICS)
+                    v, m = reset(h, m, fires(h, v_th, STRICT), v_th, c, DYNAMICS, SOFT)
+        g_v, g_m = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
         total = tl.zeros((BP, BC), tl.float32)
         for back in range(CHUNKS):
             chunk = CHUNKS - 1 - back
             if CHUNKS > 1:
-                v = tl.load(membrane_ptr + tl.cast(step, tl.int64) * chunk + offset, mask=mask, other=0.0)
-            xs, us, vs, hs = (), (), (), ()
+                state_at = tl.cast(step, tl.int64) * (chunk * STATES) + offset
+                v = tl.load(state_ptr + state_at, mask=mask, other=0.0)
+                if STATES == 2:
+                    m = tl.load(state_ptr + state_at + step, mask=mask, other=0.0)
+            xs, us, vs, ms, hs = (), (), (), (), ()
             for j in tl.static_range(CHUNK):
-                t = chunk * CHUNK + j
+                t = tl.minimum(chunk * CHUNK + j, T - 1)
                 at = tl.cast(step, tl.int64) * t + offset
-                here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), t, tl.int32) < T)
+                here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
                 if not STATIC:
                     x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
-                u = current(x, residual_ptr, at, here, scale, shift, NORM, RESIDUAL)
-                h = charge(v, u, k, v_reset, CHARGE)
-                xs = xs + (x,)
-                us = us + (u,)
-                vs = vs + (v,)
-                hs = hs + (h,)
-                v = reset(h, fires(h, v_th, STRICT), v_th, v_reset, SOFT)
-            for j in tl.static_range(CHUNK):
-                t = chunk * CHUNK + CHUNK - 1 - j
+                p = factor(steps_ptr, t, STEPS)
+                u = current(x, residual_ptr, at, here, scale * p, shift * p, NORM, RESIDUAL)
+                h = charge(v, m, gained(u, c_ptr, t, lane, channels, DYNAMICS, SHARED), c, DYNAMICS)
+                xs, us, vs, ms, hs = xs + (x,), us + (u,), vs + (v,), ms + (m,), hs + (h,)
+                v, m = reset(h, m, fires(h, v_th, STRICT), v_th, c, DYNAMICS, SOFT)
+            for j in tl.static_range(CHUNK - 1, -1, -1):
+                t = tl.minimum(chunk * CHUNK + j, T - 1)
                 at = tl.cast(step, tl.int64) * t + offset
-                here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), t, tl.int32) < T)
-                h = hs[CHUNK - 1 - j]
+                here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
                 g_s = tl.load(g_ptr + at, mask=here, other=0.0).to(tl.float32) * amplitude
-                g_h = through_reset(g_v, g_s, h, fires(h, v_th, STRICT), v_th, v_reset, p0, p1, SOFT, DETACH, SURROGATE)
-                if SUM_K:
-                    sum_k += leak_gradient(g_h, vs[CHUNK - 1 - j], us[CHUNK - 1 - j], v_reset, CHARGE)
-                g_u, g_v = through_charge(g_h, k, CHARGE)
+                g_h, g_m = through_reset(
+                    g_v, g_m, g_s, ms[j], hs[j], v_th, c, p0, p1, DYNAMICS, SOFT, STRICT, DETACH, SURROGATE
+                )
+                if SUM_LEARNT:
+                    g_c = number_gradients(g_h, g_v, vs[j], ms[j], us[j], c, DYNAMICS)
+                    for n in tl.static_range(NUMBERS):
+                        sum_c = added(sum_c, n, g_c[n], NUMBERS)
+                g_u, g_v, g_m = through_charge(g_h, g_m, vs[j], ms[j], c, DYNAMICS)
+                if DYNAMICS == GATED:
+                    if GAINS > 0:
+                        sum_gain = added(sum_gain, j, g_u * us[j], GAINS)
+                    elif SUM_LEARNT:
+                        row = (tl.program_id(0) * ROWS + NUMBERS + t) * channels + channel
+                        tl.atomic_add(c_sums_ptr + row, tl.sum(g_u * us[j], 0), mask=is_channel, sem="relaxed")
+                    g_u *= row_of(c_ptr, GATED_NUMBERS + t, lane, channels, SHARED)
+                q = g_u
+                if STEPS:
+                    g_p = g_u * tl.fma(xs[j], scale, shift)
+                    if FACTORS > 0:
+                        sum_p = added(sum_p, j, g_p, FACTORS)
+                    elif SUMS:
+                        tl.atomic_add(p_sums_ptr + program * T + t, tl.sum(tl.sum(g_p, 1), 0), sem="relaxed")
+                    q *= factor(steps_ptr, t, STEPS)
                 if SUMS:
-                    sum_g += g_u
-                    sum_gx += g_u * ((xs[CHUNK - 1 - j] - mean) * rstd)
+                    sum_q += q
+                    sum_qx += q * ((xs[j] - mean) * rstd)
                 if WRITE and STATIC:
-                    total += g_u
+                    total += q
                 if WRITE and not STATIC:
-                    out = a * g_u + b * xs[CHUNK - 1 - j] + d if AFFINE else g_u
+                    out = a * q + b * xs[j] + d if AFFINE else (g_u if RESIDUAL else q)
                     tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=here)
         if WRITE and STATIC:
             out = a * total + b * x + d if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
         at = tl.program_id(0) * channels + channel
-        tl.store(sums_ptr + at, tl.sum(sum_g, 0), mask=is_channel)
-        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_gx, 0), mask=is_channel)
-    if SUM_K:
-        tl.store(k_sums_ptr + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), tl.sum(tl.sum(sum_k, 1), 0))
-
-
-@triton.jit
-def affine_kernel(
-    g_ptr, x_ptr, affine_ptr, out_ptr, positions, channels, inner,
-    BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
-):  # fmt: skip
-    """out = a g + b x + d per channel: the norm's input gradient once dL/du is stored."""
-    position = tl.program_id(0) * BP + tl.arange(0, BP)
-    channel = tl.program_id(1) * BC + tl.arange(0, BC)
-    is_channel = channel < channels
-    mask = (position < positions)[:, None] & is_channel[None, :]
-    at = tile_offsets(tl.cast(position, tl.int64), channel, channels, inner, CHANNELS_LAST)
-    a = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    b = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
-    d = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
-    g = tl.load(g_ptr + at, mask=mask, other=0.0).to(tl.float32)
-    x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
-    tl.store(out_ptr + at, (a * g + b * x + d).to(out_ptr.dtype.element_ty), mask=mask)
+        tl.store(sums_ptr + at, tl.sum(sum_q, 0), mask=is_channel)
+        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_qx, 0), mask=is_channel)
+    for n in tl.static_range(NUMBERS):
+        row = (tl.program_id(0) * ROWS + n) * channels + channel
+        tl.store(c_sums_ptr + row, tl.sum(sum_c[n], 0), mask=is_channel)
+    for n in tl.static_range(GAINS):
+        row = (tl.program_id(0) * ROWS + NUMBERS + n) * channels + channel
+        tl.store(c_sums_ptr + row, tl.sum(sum_gain[n], 0), mask=is_channel)
+    for n in tl.static_range(FACTORS):
+        tl.store(p_sums_ptr + program * T + n, tl.sum(tl.sum(sum_p[n], 1), 0))

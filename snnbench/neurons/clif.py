@@ -16,9 +16,13 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels.form import COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, MembraneForm, as_in, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.temporal import full_precision
+
+# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+_KERNEL_DOES = ("initial_state", "step", "sequence", "fire", "emit", "leak")
 
 
 class CLIF(Neuron):
@@ -47,6 +51,14 @@ class CLIF(Neuron):
     def leak(self) -> float:
         """gamma = 1 - 1/tau."""
         return 1 - 1 / self.tau
+
+    def kernel_form(self) -> MembraneForm | None:
+        surrogate = surrogate_form(self.surrogate)
+        if surrogate is None or not as_in(self, CLIF, *_KERNEL_DOES):
+            return None
+        dynamics = COMPLEMENTARY_OVERWRITTEN if self.overwrite_m else COMPLEMENTARY
+        constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
+        return MembraneForm([float(c) for c in constants], [dynamics, surrogate.kind, 1, 0, int(self.strict)])
 
     def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
         rest = torch.zeros_like(full_precision(x_t), requires_grad=False)

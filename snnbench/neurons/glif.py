@@ -19,10 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
+from snnbench.kernels.form import GATED, MembraneForm, as_in, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
-from snnbench.neurons.parameters import column, spared
+from snnbench.neurons.parameters import spared
 from snnbench.temporal import full_precision
+
+# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+_KERNEL_DOES = ("initial_state", "step", "sequence", "emit", "_advance", "coefficients")
 
 
 class GLIF(Neuron):
@@ -68,18 +72,35 @@ class GLIF(Neuron):
         )
         self.conduct = spared(torch.full((site.time_steps, *shape), conduct).logit())
 
-    def coefficients(self, x_t: Tensor) -> tuple[Tensor, ...]:
-        """Gain `[T, C, 1...]`, and keep, clear, sink, drop, threshold `[C, 1...]`, ready to multiply `[N, C, *]`:
+    def coefficients(self, axes: int) -> tuple[Tensor, ...]:
+        """Gain `[T, C, 1...]`, and keep, clear, sink, drop, threshold `[C, 1...]`, ready to multiply `[N, C, *]` with
+        that many axes behind C:
 
         u_t = keep u (1 - clear o) - sink + gain_t x_t - drop o.
         """
-        alpha, beta, gamma = (column(self.gate(gate), x_t) for gate in (self.alpha, self.beta, self.gamma))
+        ones = [1] * axes
+        alpha, beta, gamma = (self.gate(gate).view(-1, *ones) for gate in (self.alpha, self.beta, self.gamma))
         tau, threshold, reset, leak = (
-            column(torch.sigmoid(value), x_t) for value in (self.tau, self.threshold, self.reset, self.leak)
+            torch.sigmoid(value).view(-1, *ones) for value in (self.tau, self.threshold, self.reset, self.leak)
         )
-        conduct = torch.stack([column(c, x_t) for c in torch.sigmoid(self.conduct)])
+        conduct = torch.sigmoid(self.conduct).view(len(self.conduct), -1, *ones)
         gain = 1 - beta * (1 - conduct)
         return gain, 1 - alpha * (1 - tau), gamma, (1 - alpha) * leak, (1 - gamma) * reset, threshold
+
+    def kernel_form(self) -> MembraneForm | None:
+        surrogate = surrogate_form(self.surrogate)
+        if surrogate is None or not as_in(self, GLIF, *_KERNEL_DOES):
+            return None
+        gain, *numbers = self.coefficients(0)
+        learnt = torch.cat([torch.stack(numbers), gain]).float()
+        constants = [0.0, 0.0, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
+        codes = [GATED, surrogate.kind, 0, 0, int(self.strict)]
+        return MembraneForm([float(c) for c in constants], codes, learnt, len(gain))
+
+    def learnt(self) -> dict[str, Tensor]:
+        """All eight as their sigmoids; gates before rounding, tau the fraction that stays."""
+        names = ("alpha", "beta", "gamma", "tau", "threshold", "reset", "leak", "conduct")
+        return {name: torch.sigmoid(getattr(self, name)) for name in names}
 
     def gate(self, logit: Tensor) -> Tensor:
         soft = torch.sigmoid(logit)
@@ -90,10 +111,10 @@ class GLIF(Neuron):
         return 0, rest, rest
 
     def step(self, x_t: Tensor, state: tuple[int, Tensor, Tensor]):
-        return self._advance(x_t, state, self.coefficients(x_t))
+        return self._advance(x_t, state, self.coefficients(x_t.ndim - 2))
 
     def sequence(self, x_seq: Tensor) -> Tensor:
-        coefficients = self.coefficients(x_seq[0])
+        coefficients = self.coefficients(x_seq.ndim - 3)
         state, spikes = self.initial_state(x_seq[0]), []
         for x_t in x_seq:
             spike, state = self._advance(x_t, state, coefficients)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
-from snnbench.kernels.form import ChargeForm, MembraneForm, states_its_own
+from snnbench.kernels.form import ChargeForm, MembraneForm, as_in, states_its_own, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.temporal import full_precision
@@ -61,17 +61,15 @@ class MembraneNeuron(Neuron):
         return None
 
     def kernel_form(self) -> MembraneForm | None:
-        as_here = all(getattr(type(self), name) is getattr(MembraneNeuron, name) for name in _KERNEL_DOES)
-        if not (as_here and states_its_own(self, "charge", "kernel_charge")):
+        if not (as_in(self, MembraneNeuron, *_KERNEL_DOES) and states_its_own(self, "charge", "kernel_charge")):
             return None
-        charge = self.kernel_charge()
-        surrogate = self.surrogate.kernel_form() if states_its_own(self.surrogate, "derivative") else None
+        charge, surrogate = self.kernel_charge(), surrogate_form(self.surrogate)
         if charge is None or surrogate is None:
             return None
         learnt = isinstance(charge.k, Tensor)
         constants = [0.0 if learnt else charge.k, self.v_th, self.v_reset, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [charge.kind, surrogate.kind, int(self.soft), int(self.detach_reset), int(self.strict)]
-        return MembraneForm([float(c) for c in constants], codes, charge.k if learnt else None)
+        return MembraneForm([float(c) for c in constants], codes, charge.k.view(1, 1) if learnt else None)
 
     def initial_state(self, x_t: Tensor) -> Tensor:
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)

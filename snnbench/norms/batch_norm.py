@@ -56,11 +56,10 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         shared = self.sync and dist.is_initialized() and dist.get_world_size() > 1
         if shared or not states_its_own(self, "normalise"):
             return None
-        if self.training:
-            self.num_batches_tracked.add_(1)
         return NormForm(
-            self.gain(), self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps
-        )
+            self.gain(), self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps,
+            batches=self.num_batches_tracked,
+        )  # fmt: skip
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return over_time(self.normalise, x_seq)

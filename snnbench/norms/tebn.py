@@ -10,12 +10,14 @@ weight decay acts on p.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
+from snnbench.kernels.form import NormForm, states_its_own
 from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.temporal import active_states, over_time
@@ -44,9 +46,14 @@ class TEBN(BatchNorm):
         super().__init__(site, eps, momentum, sync)
         self.p = nn.Parameter(torch.ones(site.time_steps))
 
-    def kernel_form(self) -> None:
-        """The fused kernels know gains of channels, not of time steps."""
-        return None
+    def learnt(self) -> dict[str, Tensor]:
+        """p, the scale of each time step."""
+        return {"p": self.p}
+
+    def kernel_form(self) -> NormForm | None:
+        """As batch norm's, with p: in the kernels p and what it multiplies stay fp32, also for half inputs."""
+        form = super().kernel_form() if states_its_own(self, "forward") else None
+        return None if form is None else replace(form, steps=self.p)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         states = active_states()

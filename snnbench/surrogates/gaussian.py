@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from snnbench.kernels.form import GAUSSIAN, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -28,3 +29,6 @@ class Gaussian(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return torch.exp(-0.5 * (x / self.sigma).square()) / (math.sqrt(2 * math.pi) * self.sigma)
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(GAUSSIAN, 1 / (math.sqrt(2 * math.pi) * self.sigma), 0.5 / self.sigma**2)

@@ -10,9 +10,12 @@ from torch import nn
 from snnbench import kernels
 from snnbench.kernels import dispatch, fused
 from snnbench.models.parts import Site
+from snnbench.neurons.clif import CLIF
+from snnbench.neurons.glif import GLIF
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import stepping
 
@@ -40,6 +43,21 @@ class OwnDerivative(ATan):
         return torch.exp(-x.square())
 
 
+class OwnComplement(CLIF):
+    def step(self, x_t, state):
+        return super().step(0.5 * x_t, state)
+
+
+class OwnLeak(CLIF):
+    leak = 0.25
+
+
+class OwnGains(GLIF):
+    def coefficients(self, axes):
+        gain, *others = super().coefficients(axes)
+        return 2 * gain, *others
+
+
 class OwnName(LIF):
     """Overrides nothing that kernels do."""
 
@@ -51,7 +69,12 @@ UNKNOWN = {
     "charge": lambda: OwnCharge(SITE, ATan()),
     "step": lambda: OwnStep(SITE, ATan()),
     "fire": lambda: OwnFire(SITE, ATan()),
+    "complement": lambda: OwnComplement(SITE, ATan()),
+    "leak": lambda: OwnLeak(SITE, ATan()),
+    "gains": lambda: OwnGains(SITE, ATan()),
     "derivative": lambda: LIF(SITE, OwnDerivative()),
+    "derivative of clif": lambda: CLIF(SITE, OwnDerivative()),
+    "derivative of glif": lambda: GLIF(SITE, OwnDerivative()),
 }
 
 
@@ -88,7 +111,7 @@ def test_overridden_parts_run_as_pytorch_and_say_so_once(name, device, never, ca
     for got, expected in zip(found[0], outcome("reference", neuron, x)):
         assert torch.equal(got, expected)
     (record,) = caplog.records
-    owner = neuron.surrogate if name == "derivative" else neuron
+    owner = neuron.surrogate if name.startswith("derivative") else neuron
     assert type(owner).__name__ in record.message
     assert "plain PyTorch" in record.message
 
@@ -137,7 +160,23 @@ class OwnNormalise(BatchNorm):
         return 2 * super().normalise(x)
 
 
-@pytest.mark.parametrize("norm", [OwnNormalise(SITE), nn.Identity(), nn.GroupNorm(4, 4)], ids=["own", "none", "group"])
+class OwnSteps(TEBN):
+    def normalise(self, x):
+        return 2 * super().normalise(x)
+
+
+class OwnForward(TEBN):
+    def forward(self, x_seq):
+        return 2 * super().forward(x_seq)
+
+
+FOREIGN = {
+    "own": OwnNormalise(SITE), "own steps": OwnSteps(SITE), "own forward": OwnForward(SITE), "none": nn.Identity(),
+    "group": nn.GroupNorm(4, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", FOREIGN.values(), ids=FOREIGN)
 def test_foreign_norm_runs_by_itself_before_the_kernel(norm, device):
     """GroupNorm(4, 4) sees axis 1, the 4 samples, which is all this test needs."""
     norm, neuron = norm.to(device), LIF(SITE, ATan())

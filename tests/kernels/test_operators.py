@@ -11,25 +11,35 @@ from snnbench import kernels
 from snnbench.kernels import fused, pooling
 from snnbench.models.csnn import CSNN
 from snnbench.models.parts import Parts, Unit
+from snnbench.neurons.clif import CLIF
+from snnbench.neurons.glif import GLIF
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.train.capture import CapturedBatch
 
 OPS = torch.ops.snnbench
 CHECKS = ("test_schema", "test_faketensor")
-PARTS = Parts(lambda site, **changes: LIF(site, ATan(), **changes), BatchNorm, Plain(), 4)
+
+
+def parts_of(neuron, norm) -> Parts:
+    return Parts(lambda site, **changes: neuron(site, ATan(), **changes), norm, Plain(), 4)
+
+
+PARTS = parts_of(LIF, BatchNorm)
 
 
 def membrane_arguments(case: Case, device: str):
-    """(x, residual, folded, k, time_steps, constants, codes) of the membrane operators."""
+    """(x, residual, folded, steps, learnt, time_steps, constants, codes) of the membrane operators."""
     layer, x = build(case).to(device), currents(case, 0, 1 if case.static else case.time_steps, device)
     residual = currents(case, 1, case.time_steps, device) if case.residual else None
     folded = torch.rand(4, case.channels, device=device) + 0.5 if case.norm != "none" else None
+    steps = torch.rand(case.time_steps, device=device) + 0.5 if case.norm == "tebn" else None
     form = layer["neuron"].kernel_form()
-    k = None if form.k is None else form.k.detach()
-    return x, residual, folded, k, case.time_steps, form.constants, form.codes
+    learnt = None if form.learnt is None else form.learnt.detach()
+    return x, residual, folded, steps, learnt, case.time_steps, form.constants, form.codes
 
 
 @pytest.mark.parametrize(
@@ -39,14 +49,17 @@ def membrane_arguments(case: Case, device: str):
         Case(layout="channels_last", norm="bn", residual=True),
         Case(layout="channels_last", norm="bn", static=True, time_steps=9),
         Case(layout="flat", dtype=torch.bfloat16, neuron="if", norm="bn"),
+        Case(neuron="clif", norm="tebn", residual=True),
+        Case(neuron="glif", layout="channels_last", time_steps=9),
+        Case(neuron="glif_shared", norm="tebn", static=True),
     ],
     ids=str,
 )
 def test_membrane_operators(case, device):
-    x, residual, folded, k, time_steps, constants, codes = arguments = membrane_arguments(case, device)
+    *tensors, time_steps, constants, codes = arguments = membrane_arguments(case, device)
     torch.library.opcheck(OPS.membrane_forward.default, arguments, test_utils=CHECKS)
     g = torch.randn_like(OPS.membrane_forward(*arguments))
-    backward = (g, x, residual, folded, k, time_steps, True, constants, codes)
+    backward = (g, *tensors, time_steps, True, constants, codes)
     torch.library.opcheck(OPS.membrane_backward.default, backward, test_utils=CHECKS)
 
 
@@ -74,11 +87,15 @@ def trained(unit: Unit, function, x, residual):
     return spikes.detach(), [p.grad for p in unit.parameters()], [b.clone() for b in unit.buffers()]
 
 
-@pytest.mark.parametrize("with_residual", [False, True])
-def test_compiled_unit_equals_eager(with_residual, device):
+@pytest.mark.parametrize(
+    ("parts", "with_residual"),
+    [(PARTS, False), (PARTS, True), (parts_of(GLIF, TEBN), True)],
+    ids=["lif", "lif-residual", "glif-tebn-residual"],
+)
+def test_compiled_unit_equals_eager(parts, with_residual, device):
     """The CPU has no compiled kernels to inline: there only the tracing is tested."""
     torch._dynamo.reset()
-    eager = PARTS.unit(3, 5).to(device)
+    eager = parts.unit(3, 5).to(device)
     unit = copy.deepcopy(eager)
     x = torch.randn(4, 2, 3, 6, 6, generator=torch.Generator().manual_seed(0)).to(device) * 3
     residual = torch.ones(4, 2, 5, 6, 6, device=device) if with_residual else None
@@ -91,10 +108,10 @@ def test_compiled_unit_equals_eager(with_residual, device):
     assert 0 < found[0].mean() < 1
 
 
-def csnn_steps(captured: bool, steps: int = 3):
+def csnn_steps(parts: Parts, captured: bool, steps: int = 3):
     """Losses and the parameters and statistics of a tiny CSNN after `steps` steps of SGD on CUDA, fused kernels."""
     torch.manual_seed(0)
-    model = CSNN(PARTS, (3, 8, 8), 10, width=8, hidden=16).cuda().to(memory_format=torch.channels_last)
+    model = CSNN(parts, (3, 8, 8), 10, width=8, hidden=16).cuda().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     generator, losses = torch.Generator().manual_seed(1), []
 
@@ -118,13 +135,15 @@ def csnn_steps(captured: bool, steps: int = 3):
 
 
 @pytest.mark.gpu
-def test_captured_steps_equal_eager_steps(monkeypatch):
+@pytest.mark.parametrize("neuron", [LIF, CLIF, GLIF])
+def test_captured_steps_equal_eager_steps(neuron, monkeypatch):
+    parts = parts_of(neuron, BatchNorm if neuron is LIF else TEBN)
     calls, run = [], fused.run
     monkeypatch.setattr(fused, "run", lambda *arguments: calls.append(1) or run(*arguments))
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    losses, state = csnn_steps(captured=False)
+    losses, state = csnn_steps(parts, captured=False)
     assert len(calls) == 3 * 7  # six convolutions' neurons and the hidden layer's, each step
-    captured_losses, captured_state = csnn_steps(captured=True)
+    captured_losses, captured_state = csnn_steps(parts, captured=True)
     assert len(calls) == 3 * 7 + 3 * 7  # two warm-ups and the capture; replays call nothing
     assert captured_losses == pytest.approx(losses, rel=1e-5)
     assert captured_state.keys() == state.keys()

@@ -8,7 +8,7 @@ from parity import DIMENSIONS, SHAPES, Case, build, compare, currents, is_fused,
 
 from snnbench import kernels
 
-CASES = pairwise_cases()
+CASES = pairwise_cases(DIMENSIONS)
 
 
 def test_matrix_has_every_value_with_both_resets():

@@ -1,0 +1,54 @@
+"""Tiles of a step `[outer, channels, inner]`: where their values lie, the current that enters them, sums over them."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def tile_offsets(position, channel, channels, inner, CHANNELS_LAST: tl.constexpr):
+    """Offsets inside one step, `[BP, BC]`."""
+    if CHANNELS_LAST:
+        return position[:, None] * channels + channel[None, :]
+    first = (position // inner) * (channels * inner) + position % inner
+    return first[:, None] + (channel * inner)[None, :]
+
+
+@triton.jit
+def lanes(channel, BP: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """Channels of a tile; `[BP, BC]` where they lie last, so that a row of numbers is loaded as the tile lies."""
+    return tl.broadcast_to(channel[None, :], (BP, channel.shape[0])) if CHANNELS_LAST else channel[None, :]
+
+
+@triton.jit
+def current(x, residual_ptr, at, mask, scale, shift, NORM: tl.constexpr, RESIDUAL: tl.constexpr):
+    """u_t from the loaded x_t (fp32)."""
+    u = tl.fma(x, scale, shift) if NORM else x
+    if RESIDUAL:
+        u += tl.load(residual_ptr + at, mask=mask, other=0.0).to(tl.float32)
+    return u
+
+
+@triton.jit
+def factor(steps_ptr, t, STEPS: tl.constexpr):
+    """p_t, which multiplies the norm's scale and shift."""
+    return tl.load(steps_ptr + t) if STEPS else 1.0
+
+
+@triton.jit
+def zeros(COUNT: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr):
+    """A tuple of COUNT sums that start at 0."""
+    sums = ()
+    for _ in tl.static_range(COUNT):
+        sums = sums + (tl.zeros((BP, BC), tl.float32),)
+    return sums
+
+
+@triton.jit
+def added(sums, n: tl.constexpr, value, COUNT: tl.constexpr):
+    """The tuple with `value` added to its n-th sum."""
+    new = ()
+    for i in tl.static_range(COUNT):
+        new = new + (sums[i] + value if i == n else sums[i],)
+    return new
