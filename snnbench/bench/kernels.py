@@ -17,7 +17,7 @@ from snnbench.bench.engines.ours import PATHS, neuron_of
 from snnbench.bench.results import OK
 from snnbench.bench.session import Session
 from snnbench.bench.step import Prepared, Step, Variant, kernel_path
-from snnbench.bench.works import section
+from snnbench.bench.works import later_wins, section
 from snnbench.config.build import factory
 from snnbench.config.compose import compose
 from snnbench.models.parts import Site, Unit
@@ -29,17 +29,20 @@ LAYOUTS = ("contiguous", "channels_last")
 def run_kernels(session: Session) -> None:
     """Every kernel row by dtype and layout, ours and the reference path; returns early when the time is over."""
     node = section("kernels", session.size)
-    shape, config = tuple(node["shape"]), compose(node["overrides"]).config
+    shape, rows = tuple(node["shape"]), node["rows"]
+    configs = {
+        name: compose(later_wins(node["overrides"] + row.get("overrides", []))).config for name, row in rows.items()
+    }
     for precision in node["dtypes"]:
         copy = _copy_gb_per_s(session, shape, precision)
-        for kernel, row in node["rows"].items():
+        for kernel, row in rows.items():
             for layout in LAYOUTS:
                 for engine, path in PATHS.items():
                     if session.is_over:
                         return
                     variant = Variant(precision, layout)
                     timing = session.attempt(
-                        lambda: _prepare(config, row, shape, variant, session.device, path),  # noqa: B023
+                        lambda: _prepare(configs[kernel], row, shape, variant, session.device, path),  # noqa: B023
                         shape[1],
                     )
                     element_bytes = row["passes"] * DTYPES[precision].itemsize

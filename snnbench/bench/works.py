@@ -58,11 +58,11 @@ def sized(node: dict, size: Size) -> dict:
     if size == "full":
         return full
     tiny = node.get("tiny", {})
-    overrides = _later_wins([*full.get("overrides", []), *tiny.get("overrides", [])])
+    overrides = later_wins([*full.get("overrides", []), *tiny.get("overrides", [])])
     return {**full, "parameters": None, "goals": {}, **tiny, "overrides": overrides}
 
 
-def _later_wins(overrides: list[str]) -> list[str]:
+def later_wins(overrides: list[str]) -> list[str]:
     """Hydra refuses a value given twice: keep the last one of each key."""
     return list({text.split("=")[0]: text for text in overrides}.values())
 

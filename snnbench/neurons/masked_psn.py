@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snnbench.config.errors import ConfigError
 from snnbench.models.parts import Site
 from snnbench.neurons.parameters import spared
-from snnbench.neurons.psn import ParallelNeuron, over_time_matrix, time_matrix
+from snnbench.neurons.psn import ParallelNeuron, time_matrix
 from snnbench.temporal import full_precision
 
 
@@ -69,9 +69,9 @@ class MaskedPSN(ParallelNeuron):
         """As PSN's; of the weights those that the complete mask keeps."""
         return super().learnt() | {"weight": self.weight[self.outside == 0]}
 
-    def potentials(self, x_seq: Tensor) -> Tensor:
-        self.check_length(x_seq.shape[0])
-        return over_time_matrix(x_seq, self.masked_weight(), self.bias)
+    def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
+        self.check_length(time_steps)
+        return self.masked_weight(), self.bias
 
     def initial_state(self, x_t: Tensor) -> tuple[int, tuple[Tensor, ...]]:
         return 0, ()

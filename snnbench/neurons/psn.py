@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from snnbench.config.errors import ConfigError
+from snnbench.kernels.form import PARALLEL_STEPS, ParallelForm, as_in, states_its_own, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
@@ -94,13 +95,27 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 class ParallelNeuron(Neuron):
-    """What the three share: `potentials(x_seq)` [T, N, *] with the bias in it, fired at zero.
+    """What the three share: `matrix(T)` over time, `potentials(x_seq)` [T, N, *] with the bias in it, fired at zero.
 
     `v_th` is the threshold at the start of training; the threshold itself is the learnt -bias.
     """
 
+    def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
+        """W `[T, T]` and b `[T]` of h = W x + b for a sequence of that length; ConfigError if it has none."""
+        raise NotImplementedError(f"{type(self).__name__} must define matrix(time_steps)")
+
+    def kernel_form(self) -> ParallelForm | None:
+        surrogate = surrogate_form(self.surrogate)
+        as_here = as_in(self, ParallelNeuron, "fire", "sequence", "emit") and states_its_own(
+            self, "potentials", "matrix"
+        )
+        if surrogate is None or not as_here or self.site.time_steps > PARALLEL_STEPS:
+            return None
+        constants = [float(number) for number in (self.amplitude, surrogate.p0, surrogate.p1)]
+        return ParallelForm(*self.matrix(self.site.time_steps), constants, [surrogate.kind, int(self.strict)])
+
     def potentials(self, x_seq: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define potentials(x_seq)")
+        return over_time_matrix(x_seq, *self.matrix(x_seq.shape[0]))
 
     def fire(self, u: Tensor) -> Tensor:
         return self.surrogate(u, strict=self.strict)
@@ -146,9 +161,9 @@ class PSN(ParallelNeuron):
         self.weight = time_matrix(site.time_steps)
         self.bias = spared(torch.full((site.time_steps,), -float(v_th)))
 
-    def potentials(self, x_seq: Tensor) -> Tensor:
-        self.check_length(x_seq.shape[0])
-        return over_time_matrix(x_seq, self.weight, self.bias)
+    def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
+        self.check_length(time_steps)
+        return self.weight, self.bias
 
     def step(self, x_t: Tensor, state: None):
         raise ConfigError(

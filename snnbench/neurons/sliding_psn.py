@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from snnbench.models.parts import Site
 from snnbench.neurons.parameters import spared
-from snnbench.neurons.psn import ParallelNeuron, over_time_matrix, rows_back, rows_of
+from snnbench.neurons.psn import ParallelNeuron, rows_back, rows_of
 from snnbench.temporal import full_precision
 
 
@@ -56,9 +56,12 @@ class SlidingPSN(ParallelNeuron):
         line = F.pad(self.weight[self.k - used :], (time_steps - used, time_steps - 1))
         return line.unfold(0, time_steps, 1).flip(0)
 
+    def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
+        return self.time_matrix(time_steps), self.bias.expand(time_steps)
+
     def potentials(self, x_seq: Tensor) -> Tensor:
         if self.backend == "gemm":
-            return over_time_matrix(x_seq, self.time_matrix(x_seq.shape[0]), self.bias.view(1))
+            return super().potentials(x_seq)
         rows, shape, undo = rows_of(full_precision(x_seq))
         with torch.autocast(x_seq.device.type, enabled=False):
             kernel = self.weight.to(rows.dtype).view(1, 1, -1, 1)

@@ -1,0 +1,148 @@
+"""Compile for Hopper what the operators launch, on a machine without a GPU: `python compiling.py ["word ..." ...]`.
+
+Prints a line for every kernel of the variants whose names hold all the words of an argument: registers a thread and
+bytes of stack (spilled registers). TRITON_INTERPRET must not be set.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from snnbench.kernels import ops, parallel_ops
+from snnbench.kernels.form import PARALLEL_STEPS
+
+TARGET = GPUTarget("cuda", 90, 32)
+KINDS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.float16: "*fp16", int: "i32", float: "fp32"}
+# dynamics, rows of learnt numbers
+NEURONS = {
+    "if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_overwritten": (5, 0), "glif": (6, 5), "psn": None
+}  # fmt: skip
+CHANNELS = 128
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Of one compiled kernel: its name, registers a thread, bytes of stack a thread."""
+
+    kernel: str
+    registers: int
+    stack: int
+
+
+class Recorder:
+    """Takes a kernel's place in a module of operators: what is launched is noted, not run."""
+
+    def __init__(self, kernel, launches: list):
+        self.kernel, self.launches = kernel, launches
+
+    def __getitem__(self, grid):
+        return lambda *arguments, **options: self.launches.append((self.kernel, arguments, options))
+
+
+@contextmanager
+def recorded() -> Iterator[list]:
+    """The launches of the operators' kernels inside, (kernel, arguments, options) each."""
+    kernels = [
+        (module, name, thing)
+        for module in (ops, parallel_ops)
+        for name, thing in vars(module).items()
+        if isinstance(thing, triton.runtime.JITFunction)
+    ]
+    launches: list = []
+    for module, name, kernel in kernels:
+        setattr(module, name, Recorder(kernel, launches))
+    try:
+        yield launches
+    finally:
+        for module, name, kernel in kernels:
+            setattr(module, name, kernel)
+
+
+def compiled(kernel, arguments: tuple, options: dict) -> Resources:
+    """As the launch would: pointers and numbers divisible by 16 are known to be, the number 1 is a constant."""
+    named = dict(zip(kernel.arg_names, arguments)) | options
+    settings = {name: named.pop(name) for name in list(named) if name not in kernel.arg_names}
+    signature, constants, known = {}, {}, {}
+    for at, name in enumerate(kernel.arg_names):
+        value = named[name]
+        if kernel.params[at].is_constexpr or value is None or (type(value) is int and value == 1):
+            signature[name], constants[(at,)] = "constexpr", value
+            continue
+        signature[name] = KINDS[value.dtype if isinstance(value, torch.Tensor) else type(value)]
+        if isinstance(value, torch.Tensor) or (type(value) is int and value % 16 == 0):
+            known[(at,)] = [["tt.divisibility", 16]]
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=known)
+    binary = triton.compile(source, target=TARGET, options=settings).asm["cubin"]
+    return Resources(kernel.__name__, *usage(binary))
+
+
+def usage(cubin: bytes) -> tuple[int, int]:
+    """Registers and bytes of stack of a compiled kernel."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        dump = Path(triton.knobs.nvidia.cuobjdump.path)
+        text = subprocess.run([dump, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"REG:(\d+)", text)[1]), int(re.search(r"STACK:(\d+)", text)[1])
+
+
+def variants(time_steps: tuple[int, ...] = (4, 8, 10)) -> Iterator[tuple[str, dict]]:
+    """Name and arguments of `resources` for every kernel there is; surrogates, resets and amplitudes left aside."""
+    for neuron in NEURONS:
+        for steps in time_steps:
+            for dtype in ("bf16", "fp32"):
+                for layout in ("contiguous", "channels_last"):
+                    for norm in ("none", "bn", "tebn", "bn+residual", "tebn+residual"):
+                        if neuron == "psn" and (steps > PARALLEL_STEPS or norm.startswith("tebn")):
+                            continue
+                        arguments = {"neuron": neuron, "time_steps": steps, "dtype": dtype, "layout": layout}
+                        yield f"{neuron} T{steps} {dtype} {layout} {norm}", {**arguments, "norm": norm}
+
+
+def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, surrogate: int = 0) -> list[Resources]:
+    """What forward and backward of a layer take, in the order of their launches."""
+    kind = {"bf16": torch.bfloat16, "fp32": torch.float32}[dtype]
+    x = torch.empty(time_steps * 16, CHANNELS, 8, 8, dtype=kind)  # as many positions as the tallest tile
+    if layout == "channels_last":
+        x = x.contiguous(memory_format=torch.channels_last)
+    x = x.unflatten(0, (time_steps, 16))
+    residual, normed = x if norm.endswith("residual") else None, norm != "none"
+    folded, row = (torch.empty(4, CHANNELS), torch.empty(CHANNELS)) if normed else (None, None)
+    if neuron == "psn":
+        arguments = (x, residual, folded, torch.empty(time_steps, time_steps), torch.empty(time_steps))
+        with recorded() as launches:
+            parallel_ops.parallel_forward(*arguments, [1.0] * 3, [surrogate, 0])
+            parallel_ops.parallel_backward(x, *arguments, True, [1.0] * 3, [surrogate, 0])
+        return [compiled(*launch) for launch in launches]
+    dynamics, rows = NEURONS[neuron]
+    width, rows = (CHANNELS, rows + time_steps) if neuron == "glif" else (1, rows)
+    learnt = torch.empty(rows, width) if rows else None
+    steps = torch.empty(time_steps) if norm.startswith("tebn") else None
+    numbers = (time_steps, [0.5, 1.0, 0.0, 1.0, 1.0, 1.0])
+    tensors = (x, residual, folded, steps, learnt)
+    codes = [dynamics, surrogate, 0, 0, 0]
+    with recorded() as launches:
+        if normed:
+            ops.norm_fold(x, row, row, row, row, True, 0.1, 1e-5)
+        ops.membrane_forward(*tensors, *numbers, codes)
+        ops.membrane_backward(x, *tensors, numbers[0], True, numbers[1], codes)
+    return [compiled(*launch) for launch in launches]
+
+
+if __name__ == "__main__":
+    for name, arguments in variants():
+        if any(set(words.split()) <= set(name.split()) for words in sys.argv[1:] or [""]):
+            for found in resources(**arguments):
+                print(f"{name}: {found.kernel} registers={found.registers} stack={found.stack}", flush=True)
