@@ -11,6 +11,7 @@ from snnbench.records import load_records
 from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
 from snnbench.tables.neurons import is_compared, neurons_table
+from snnbench.tables.paths import paths_table
 from snnbench.tables.published import published_tables
 from snnbench.tables.render import GENERATED, RENDERERS
 from snnbench.tables.reported import load_remarks, load_reported
@@ -38,13 +39,14 @@ def build_all(
         ConfigError: a damaged record or published row, or a folder that does not exist.
     """
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
-    groups = group_records(records)
+    both = group_records(records)
+    groups = [group for group in both if group.path == "auto"]  # the other path has a table of its own
     files = {"runs.csv": runs_csv(records), "runs.md": runs_page(records)}
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files |= survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
     tables += published_tables(reported, [group for group in groups if not is_compared(group)])
-    tables.append(neurons_table(groups))
+    tables += [neurons_table(groups), paths_table(both)]
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)

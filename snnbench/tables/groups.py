@@ -37,6 +37,11 @@ class Group:
         return sorted({split_name(record) for record in self.records} - {""})
 
     @property
+    def path(self) -> str:
+        """Which path its neurons took: auto (fused where kernels can) or reference."""
+        return self.first.config.get("kernels") or "auto"
+
+    @property
     def mark(self) -> str:
         """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
         return self.marked()
@@ -49,6 +54,8 @@ class Group:
         train = self.first.config.get("train") or {}
         if any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches")):
             marks.append("part of the data")
+        if self.path != "auto":
+            marks.append(f"kernels={self.path}")
         changed = [key for key in self.first.deviations if not key.startswith("train.limit_") and key not in shown]
         if changed:
             marks.append("changed " + ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else ""))
@@ -91,7 +98,13 @@ class Group:
         return ", ".join(parts)
 
     def sort_key(self) -> tuple:
-        return (-max(r.epochs for r in self.records), self.first.name, self.first.recipe_hash, split_name(self.first))
+        return (
+            -max(r.epochs for r in self.records),
+            self.first.name,
+            self.first.recipe_hash,
+            split_name(self.first),
+            self.path,
+        )
 
 
 def number(value: float, digits: int) -> str:
@@ -136,14 +149,15 @@ def operation(key: str) -> Measure:
 def group_records(records: Iterable[RunRecord]) -> list[Group]:
     """Groups of the records with status done, in a fixed order.
 
-    One recipe on the same data for the same published row is one group, whatever its splits (folds and seeded splits
-    belong together); of two runs of the same configuration and seed the later one counts.
+    One recipe on the same data for the same published row and path of kernels is one group, whatever its splits (folds
+    and seeded splits belong together); of two runs of the same configuration and seed the later one counts.
     """
     by_key: dict[tuple, dict[tuple, RunRecord]] = {}
     for record in records:
         if record.status != "done":
             continue
-        key = (record.recipe_hash, record.data.get("data_hash") or "", record.reproduces or "")
+        path = record.config.get("kernels") or "auto"
+        key = (record.recipe_hash, record.data.get("data_hash") or "", record.reproduces or "", path)
         runs = by_key.setdefault(key, {})
         run = (record.seed, record.config_hash)
         if run not in runs or _age(runs[run]) < _age(record):
