@@ -61,8 +61,7 @@ for stage in "$@"; do
       snnbench bench work=all
       ;;
     parity)
-      train experiment=survey/cifar10_lif train.epochs=20 seed=2020,1,2
-      train experiment=survey/cifar10_lif train.epochs=20 kernels=reference seed=3,4,5
+      train experiment=survey/cifar10_lif train.epochs=20 seed=2020,1,2 kernels=auto,reference
       keep survey/cifar10_lif
       ;;
     speedrun)

@@ -39,8 +39,12 @@ def recipe_hash(config: dict) -> str:
 
 
 def config_hash(config: dict) -> str:
-    """Hash of everything that shapes the result."""
-    return _digest(_without(config, VOLATILE))
+    """Hash of everything that shapes the result, and of the reference path if that was asked for.
+
+    Both belong to one recipe, but who asks for the reference path wants a run of its own beside the fused one.
+    """
+    path = {"kernels": "reference"} if config.get("kernels") == "reference" else {}
+    return _digest(_without(config, VOLATILE) | path)
 
 
 def deviations(config: dict, recipe: dict) -> dict[str, list]:
