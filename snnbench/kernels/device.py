@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 # Codes, not names, reach a kernel: a surrogate or neuron states its own (`Surrogate.kernel_form`, `kernel_charge`).
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN = (tl.constexpr(code) for code in range(6))
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS = (tl.constexpr(code) for code in range(7))
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT = (tl.constexpr(code) for code in range(4))
 COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = (tl.constexpr(code) for code in range(4, 7))
 GATED_NUMBERS = tl.constexpr(5)  # GLIF's learnt numbers; behind them are its input gains
@@ -46,6 +46,8 @@ def surrogate_derivative(x, p0, p1, KIND: tl.constexpr):
         return tl.where(tl.abs(x) < p0, p1, 0.0)
     if KIND == GAUSSIAN:
         return p0 * tl.exp(-p1 * (x * x))
+    if KIND == EXP_ABS:
+        return p0 * tl.exp(-p1 * tl.abs(x))
     scaled = 1.0 + p1 * tl.abs(x)
     return p0 / (scaled * scaled)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 # the codes of snnbench.kernels.device, which cannot be imported without Triton
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN = range(6)
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS = range(7)
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT, COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = range(7)
 PARALLEL_STEPS = 8  # most steps of a matrix over time that the kernels multiply by
 
@@ -26,7 +26,8 @@ def as_in(thing: object, cls: type, *methods: str) -> bool:
 @dataclass(frozen=True)
 class SurrogateForm:
     """kind and its two numbers: ATAN (alpha/2, pi alpha/2), SIGMOID (alpha, -), TRIANGLE (gamma, 1/gamma^2),
-    RECTANGLE (width/2, 1/width), FAST_SIGMOID (scale, beta), GAUSSIAN (1/(sqrt(2 pi) sigma), 1/(2 sigma^2))."""
+    RECTANGLE (width/2, 1/width), FAST_SIGMOID (scale, beta), GAUSSIAN (1/(sqrt(2 pi) sigma), 1/(2 sigma^2)),
+    EXP_ABS (scale/width, 1/width)."""
 
     kind: int
     p0: float

@@ -14,6 +14,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from snnbench.kernels.form import EXP_ABS, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -31,3 +32,6 @@ class ExpAbs(Surrogate):
 
     def derivative(self, x: Tensor) -> Tensor:
         return self.scale / self.width * torch.exp(-x.abs() / self.width)
+
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(EXP_ABS, self.scale / self.width, 1 / self.width)

@@ -24,6 +24,7 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
+from snnbench.surrogates.exp_abs import ExpAbs
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.surrogates.gaussian import Gaussian
 from snnbench.surrogates.rectangle import Rectangle
@@ -32,7 +33,7 @@ from snnbench.surrogates.triangle import Triangle
 
 SURROGATES = {
     "atan": ATan, "sigmoid": Sigmoid, "triangle": Triangle, "rectangle": Rectangle, "fast_sigmoid": FastSigmoid,
-    "gaussian": Gaussian,
+    "gaussian": Gaussian, "exp_abs": ExpAbs,
 }  # fmt: skip
 
 

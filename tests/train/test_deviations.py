@@ -26,8 +26,9 @@ def test_deviations_name_the_component_or_the_value(overrides, expected):
 
 
 def test_a_method_counts_by_what_it_changes():
-    """A recipe's own components win over a method's: then nothing was changed."""
-    assert deviations(compose([f"experiment={RECIPE}", "method=tebn"]), recipe_of(RECIPE)) == {}
+    """Not by its name: tebn brings a neuron, a norm and a surrogate; rule, synapse and objective are the recipe's."""
+    found = deviations(compose([f"experiment={RECIPE}", "method=tebn"]), recipe_of(RECIPE))
+    assert found == {"neuron": ["lif", "lif_tebn"], "norm": ["bn", "tebn"], "surrogate": ["atan", "triangle"]}
 
 
 def test_where_the_components_fit_only_with_the_runs_values_those_are_listed_too():
