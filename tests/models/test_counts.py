@@ -28,6 +28,8 @@ PUBLISHED = [
     ("vgg11_bn_dvs", DVS, 11, 9_501_387),
     ("preact_resnet18_cifar", CIFAR, 10, 11_176_906),
     ("preact_resnet18_cifar", CIFAR, 100, 11_223_076),
+    ("wrn16_2_cifar", CIFAR, 10, 691_674),
+    ("wrn28_4_cifar", CIFAR, 10, 5_849_050),
     ("resnet19", CIFAR, 10, 12_630_858),
     ("resnet19", CIFAR, 100, 12_653_988),
     ("spiking_resnet18", IMAGENET, 1000, 11_689_512),
