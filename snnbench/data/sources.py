@@ -34,6 +34,7 @@ class Source:
     files: tuple[tuple[str, str], ...] = ()  # (file, MD5) inside the folder, checked when they are read
     note: str = ""
     alternative: tuple[Archive, ...] = ()  # another release that is also accepted
+    repacked: tuple[tuple[str, str], ...] = ()  # (file, MD5) of the same content compressed by somebody else
 
     def missing(self, root: str | Path, what: str = "") -> ConfigError:
         """The one sentence for data that is not there."""
@@ -212,7 +213,14 @@ FASHION_MNIST = Source(
         ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
     ),
     note="Four files from http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/, named as MNIST's; put them "
-    "as they are into <paths.data>/FashionMNIST/raw (where torchvision leaves them too). Nothing to unpack.",
+    "as they are into <paths.data>/FashionMNIST/raw (where torchvision leaves them too). Nothing to unpack. Debian's "
+    "package dataset-fashion-mnist has them in /usr/share/datasets/fashion-mnist.",
+    repacked=(  # Debian's
+        ("train-images-idx3-ubyte.gz", "cf8536b0aa1a6ac5fa3f23001093305c"),
+        ("train-labels-idx1-ubyte.gz", "10bea18fdb374794d4bb42e356e600c9"),
+        ("t10k-images-idx3-ubyte.gz", "f78720b4224f21cce2f2ccf2d7a94c9a"),
+        ("t10k-labels-idx1-ubyte.gz", "0d30e22e447f3c33dab9ed536400ac01"),
+    ),
 )
 DIGITS = Source("digits", "digits", "", note="Comes with scikit-learn: nothing to download, nothing to prepare.")
 DIGITS_DVS = Source(
