@@ -10,13 +10,13 @@
 #   own_nets      STBP, SuperSpike, SLAYER and S4NN on scanned digits, five folds each (a CPU will do)
 #
 # Starting it again runs what is missing and resumes what was cut off. Records of finished runs are kept in
-# results/records. SNNBENCH is how to call the program (default snnbench), JOBS how many runs share the device
-# (default 1: speeds in the records are then those of a run alone), RUNS the folder of the runs (default runs).
+# results/records. SNNBENCH is how to call the program (default snnbench), JOBS how many runs go at once (default one
+# a GPU: speeds in the records are then those of a run alone), RUNS the folder of the runs (default runs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 RUNS=${RUNS:-runs}
 snnbench() { ${SNNBENCH:-command snnbench} "$@"; }
-train() { snnbench train -m --jobs "${JOBS:-1}" "paths.runs=$RUNS" "$@"; }
+train() { snnbench train -m ${JOBS:+--jobs "$JOBS"} "paths.runs=$RUNS" "$@"; }
 
 keep() { # keep FOLDER...: records of finished runs below $RUNS/FOLDER
   local record
