@@ -16,10 +16,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 RUNS=${RUNS:-runs}
 snnbench() { ${SNNBENCH:-command snnbench} "$@"; }
-train() { snnbench train -m ${JOBS:+--jobs "$JOBS"} "paths.runs=$RUNS" "$@"; }
+FAILED=0 # one run that fails keeps nobody from running the others
+train() { snnbench train -m ${JOBS:+--jobs "$JOBS"} "paths.runs=$RUNS" "$@" || FAILED=1; }
 
 keep() { # keep FOLDER...: records of finished runs below $RUNS/FOLDER
   local record
+  [[ -d $RUNS ]] || return 0
   for record in $(cd "$RUNS" && find "$@" -name run.json 2>/dev/null | sort); do
     if grep -q '"status": "done"' "$RUNS/$record"; then snnbench keep "run=$RUNS/$(dirname "$record")"; fi
   done
@@ -48,8 +50,9 @@ survey() { # survey EPOCHS METHOD...: one seed of each recipe of both tasks that
       students+=("survey/${task}_$method")
     done
     [[ ${#students[@]} -gt 0 ]] || continue
-    teacher=$(dirname "$(grep -l "\"epochs\": $epochs" "$RUNS/survey/${task}_ann"/*/run.json | head -n 1)")
-    train "experiment=$(joined "${students[@]}")" "train.epochs=$epochs" "teacher.run=$teacher"
+    teacher=$(grep -ls "\"epochs\": $epochs" "$RUNS/survey/${task}_ann"/*/run.json | head -n 1 || true)
+    [[ -n $teacher ]] || { echo "survey/${task}_ann did not run: no teacher for ${students[*]}" >&2; FAILED=1; continue; }
+    train "experiment=$(joined "${students[@]}")" "train.epochs=$epochs" "teacher.run=$(dirname "$teacher")"
   done
   keep survey
 }
@@ -91,3 +94,4 @@ for stage in "$@"; do
   esac
 done
 snnbench tables
+exit "$FAILED"
