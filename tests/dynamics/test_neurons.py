@@ -52,20 +52,6 @@ def test_stbp_two_chained_neurons(detach, dw1, dw2):
     assert (w1.grad.item(), w2.grad.item()) == pytest.approx((dw1, dw2), abs=1e-7)
 
 
-def test_strict_neuron_at_threshold_stays_silent():
-    x = column(0.5)
-    assert LIF(site(1), Rectangle(), 1.25, False, 0.5, strict=True)(x).item() == 0
-    assert LIF(site(1), Rectangle(), 1.25, False, 0.5, strict=False)(x).item() == 1
-
-
-def test_stbp_without_memory_has_independent_steps():
-    """stbp page, check 4, as d -> 0: the gradient at each step is the surrogate's alone."""
-    neuron = LIF(site(1), Rectangle(), 1 + 1e-12, False, 0.5, detach_reset=False, strict=True)
-    x = column(0.4, 1.2, 0.6).requires_grad_()
-    neuron(x).sum().backward()
-    assert x.grad.flatten().tolist() == pytest.approx([1, 0, 1])
-
-
 @pytest.mark.parametrize(("detach", "dw"), [(True, 0.5954276), (False, 0.4403534)], ids=["detached", "graph"])
 def test_plif_tau_2(detach, dw):
     """plif page, check 1."""
