@@ -34,7 +34,7 @@ def run_survey_speed(session: Session) -> None:
     effort = Effort(node["repeats"], warmup=3, seconds=0)
     for power in node["powers"]:
         for time_steps in node["time_steps"]:
-            for engine, neuron, build in _layers(node["overrides"], 2 * 2**power, time_steps):
+            for engine, neuron, build in _layers(node, 2 * 2**power, time_steps):
                 for phase in PHASES:
                     if session.is_over:
                         return
@@ -47,19 +47,17 @@ def run_survey_speed(session: Session) -> None:
                     )
 
 
-def _layers(overrides: list[str], channels: int, time_steps: int) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
-    """(engine, neuron, build) of the baseline, SpikingJelly and all of ours."""
+def _layers(node: dict, channels: int, time_steps: int) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
+    """(engine, neuron, build) of the baseline, SpikingJelly and all of ours, each also with its `variants`."""
+    overrides = node["overrides"]
     plain = compose([*overrides, "neuron=lif"]).config
     yield BASELINE, "lif", lambda: JitLIF(plain["neuron"]["tau"], plain["surrogate"]["alpha"])
     yield "spikingjelly", "lif", lambda: _SpikingJellyLayer(spikingjelly.lif_node(plain["neuron"], plain["surrogate"]))
     for name in options("neuron"):
-        yield (
-            "ours",
-            name,
-            lambda name=name: ours.neuron_of(
-                compose([*overrides, f"neuron={name}", f"T={time_steps}"]).config, channels, time_steps
-            ),
-        )
+        for change in [None, *node.get("variants", {}).get(name, [])]:
+            asked = [*overrides, f"neuron={name}", f"T={time_steps}", *([change] if change else [])]
+            label = f"{name} {change.removeprefix('neuron.')}" if change else name
+            yield "ours", label, lambda asked=asked: ours.neuron_of(compose(asked).config, channels, time_steps)
 
 
 def _layer(build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, device: torch.device) -> Prepared:
@@ -68,7 +66,7 @@ def _layer(build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, d
     wanted = [x, *layer.parameters()]
 
     def train() -> None:
-        torch.autograd.grad(layer(x).sum(), wanted)
+        torch.autograd.grad(layer(x).sum(), wanted, allow_unused=True)  # T may be too short for some
 
     def test() -> None:
         with torch.no_grad():
