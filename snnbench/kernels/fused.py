@@ -13,15 +13,20 @@ from snnbench.temporal import is_static
 OPS = torch.ops.snnbench
 
 
+def fold(x, gain, bias, running_mean, running_var, norm: NormForm | None, static: bool) -> Tensor | None:
+    """`[4, C]` of `norm_fold` for currents `[T or 1, N, C, *]`, or None without a norm; moves its statistics."""
+    if norm is None:
+        return None
+    once = x[:1] if static else x  # as the reference counts running_var's n
+    return OPS.norm_fold(once, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
+
+
 class _Sequence(torch.autograd.Function):
     """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and some numbers a channel for the backward."""
 
     @staticmethod
     def forward(ctx, x, residual, gain, bias, steps, learnt, running_mean, running_var, time_steps, form, norm, static):
-        folded = None
-        if norm is not None:
-            once = x[:1] if static else x  # as the reference counts running_var's n
-            folded = OPS.norm_fold(once, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
+        folded = fold(x, gain, bias, running_mean, running_var, norm, static)
         ctx.save_for_backward(x, residual, folded, steps, learnt)
         ctx.time_steps, ctx.form, ctx.training = time_steps, form, norm is not None and norm.training
         return OPS.membrane_forward(x, residual, folded, steps, learnt, time_steps, form.constants, form.codes)

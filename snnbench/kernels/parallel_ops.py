@@ -11,6 +11,7 @@ import triton
 from torch import Tensor
 
 from snnbench.kernels.form import NormForm, ParallelForm
+from snnbench.kernels.fused import fold
 from snnbench.kernels.layout import dense, empty_sequence, layout_of, like
 from snnbench.kernels.ops import OPTIONS, norm_input_gradient, reducing_grid
 from snnbench.kernels.parallel import backward_kernel, forward_kernel
@@ -115,12 +116,7 @@ class _Parallel(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, residual, gain, scale_bias, weight, bias, running_mean, running_var, form, norm, static):
-        folded = None
-        if norm is not None:
-            once = x[:1] if static else x  # as the reference counts running_var's n
-            folded = OPS.norm_fold(
-                once, gain, scale_bias, running_mean, running_var, norm.training, norm.momentum, norm.eps
-            )
+        folded = fold(x, gain, scale_bias, running_mean, running_var, norm, static)
         ctx.save_for_backward(x, residual, folded, weight, bias)
         ctx.form, ctx.training = form, norm is not None and norm.training
         return OPS.parallel_forward(x, residual, folded, weight, bias, form.constants, form.codes)
