@@ -33,6 +33,8 @@ class RunRecord:
     deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}; another component by
     its axis, {"neuron": ["lif", "plif"]}.
     epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
+    epochs_s: seconds of all epochs, training and test, with the data on the device and compilation in the first epoch;
+    without the writing of checkpoints. wall_time_s also has these, starting up and counting operations.
     """
 
     run_id: str
@@ -69,6 +71,7 @@ class RunRecord:
     firing_rates: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     operations: dict[str, Any] = field(default_factory=dict)
+    epochs_s: float | None = None
     wall_time_s: float | None = None
     started: str | None = None
     finished: str | None = None

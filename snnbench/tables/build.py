@@ -16,6 +16,7 @@ from snnbench.tables.published import published_tables
 from snnbench.tables.render import GENERATED, RENDERERS
 from snnbench.tables.reported import load_remarks, load_reported
 from snnbench.tables.runs import runs_csv, runs_page, runs_table
+from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
@@ -45,8 +46,11 @@ def build_all(
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files |= survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
-    tables += published_tables(reported, [group for group in groups if not is_compared(group)])
-    tables += [neurons_table(groups), paths_table(both)]
+    of_their_own = (is_compared, is_speedrun)
+    tables += published_tables(
+        reported, [group for group in groups if not any(is_own(group) for is_own in of_their_own)]
+    )
+    tables += [neurons_table(groups), paths_table(both), speedrun_table(groups)]
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)

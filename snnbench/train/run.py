@@ -115,6 +115,7 @@ def results(epochs: EpochLog) -> dict:
         "loss_last": last["loss"],
         "acc_best_test": best["acc_test"],
         "best_test_epoch": best["epoch"],
+        "epochs_s": sum(row["seconds"] for row in epochs.rows),
         "train_samples_per_s": _median([row["train_samples_per_s"] for row in steady]),
         "test_samples_per_s": _median([row["test_samples_per_s"] for row in steady]),
         "firing_rates": dict(epochs.rates),

@@ -23,6 +23,7 @@ def test_record_says_what_ran(finished):
     assert found.status == "done"
     assert (found.epochs, found.epochs_planned, found.seed) == (2, 2, 0)
     assert 0 <= found.acc_last <= found.acc_best_test <= 100
+    assert 0 < found.epochs_s <= found.wall_time_s
     assert found.acc_val_best is not None
     assert found.acc_test_at_best_val is not None
     assert found.parameters > 0
