@@ -2,6 +2,7 @@
 
 A kernel that is bound by memory takes bytes moved / bandwidth. Bytes are what the kernel declares (`passes` of
 `configs/bench.yaml` times the size of an element), bandwidth is that of `copy_` on such a tensor.
+On CUDA both paths replay a CUDA graph, as in a captured training step: no Python between the kernels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from snnbench.bench.engines.floor import copy_step
 from snnbench.bench.engines.ours import PATHS, neuron_of
 from snnbench.bench.results import OK
 from snnbench.bench.session import Session
-from snnbench.bench.step import Prepared, Step, Variant, kernel_path
+from snnbench.bench.step import Prepared, Step, Variant, captured_call, kernel_path
 from snnbench.bench.works import later_wins, section
 from snnbench.config.build import factory
 from snnbench.config.compose import compose
@@ -40,7 +41,7 @@ def run_kernels(session: Session) -> None:
                 for engine, path in PATHS.items():
                     if session.is_over:
                         return
-                    variant = Variant(precision, layout)
+                    variant = Variant(precision, layout, "captured" if session.device.type == "cuda" else "eager")
                     timing = session.attempt(
                         lambda: _prepare(configs[kernel], row, shape, variant, session.device, path),  # noqa: B023
                         shape[1],
@@ -82,7 +83,9 @@ def _prepare(
     layer = layer.to(device).train()
     x, grad = _tensor(shape, variant, device), _tensor(shape, variant, device)
     residual = _tensor(shape, variant, device) if row["residual"] else None
-    return Prepared(_step(layer, x, residual, grad, row["backward"], path))
+    step = _step(layer, x, residual, grad, row["backward"], path)
+    captured = variant.mode == "captured"
+    return Prepared(captured_call(step) if captured else step, peak_from_start=captured)
 
 
 def _step(layer: nn.Module, x: Tensor, residual: Tensor | None, grad: Tensor, backward: bool, path: str) -> Step:
@@ -91,11 +94,10 @@ def _step(layer: nn.Module, x: Tensor, residual: Tensor | None, grad: Tensor, ba
         current.requires_grad_(backward)
     wanted = [*currents, *layer.parameters()]
 
-    def step() -> None:
+    def step() -> tuple[Tensor, ...]:
         with kernel_path(path), torch.set_grad_enabled(backward):
             spikes = layer(*currents)
-            if backward:
-                torch.autograd.grad(spikes, wanted, grad)
+            return torch.autograd.grad(spikes, wanted, grad) if backward else (spikes,)
 
     return step
 

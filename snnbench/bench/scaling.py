@@ -15,9 +15,13 @@ from snnbench.bench.works import Work, bench_config, section, sized
 from snnbench.config.build import build_model
 
 
-def run_scaling(session: Session) -> None:
-    """Every curve of `configs/bench.yaml`, a point after the other; returns early when the time is over."""
-    for curve in section("scaling", "full"):
+def curve_names() -> list[str]:
+    return list(section("scaling", "full"))
+
+
+def run_scaling(session: Session, curves: list[str] | None = None) -> None:
+    """The curves of `configs/bench.yaml` (None: all), a point after the other; returns early when the time is over."""
+    for curve in curves or curve_names():
         node = sized(bench_config()["scaling"][curve], session.size)
         for value in node.get("values", list(node["vary"])):
             work = _work(curve, node, value)

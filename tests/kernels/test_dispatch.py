@@ -105,7 +105,7 @@ def outcome(mode, neuron, x, norm=None):
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_overridden_parts_run_as_pytorch_and_say_so_once(name, device, never, caplog):
-    neuron, x = UNKNOWN[name](), x_seq(device=device)
+    neuron, x = UNKNOWN[name]().to(device), x_seq(device=device)
     with caplog.at_level(logging.WARNING, "snnbench.kernels"):
         found = outcome("fused", neuron, x), outcome("fused", neuron, x)
     for got, expected in zip(found[0], outcome("reference", neuron, x)):
