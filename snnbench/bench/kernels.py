@@ -94,10 +94,12 @@ def _step(layer: nn.Module, x: Tensor, residual: Tensor | None, grad: Tensor, ba
         current.requires_grad_(backward)
     wanted = [*currents, *layer.parameters()]
 
-    def step() -> tuple[Tensor, ...]:
+    def step() -> tuple[Tensor | None, ...]:
         with kernel_path(path), torch.set_grad_enabled(backward):
             spikes = layer(*currents)
-            return torch.autograd.grad(spikes, wanted, grad) if backward else (spikes,)
+            if not backward:
+                return (spikes,)
+            return torch.autograd.grad(spikes, wanted, grad, allow_unused=True)  # T may be too short for some
 
     return step
 

@@ -16,7 +16,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import MembraneForm, NormForm, ParallelForm
+from snnbench.kernels.form import AdaptiveForm, MembraneForm, NormForm, ParallelForm
 
 _MODE: ContextVar[str] = ContextVar("snnbench_kernels", default="auto")
 log = logging.getLogger("snnbench.kernels")
@@ -41,19 +41,20 @@ def wanted(x: Tensor) -> bool:
 def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     """Spikes of `neuron(norm(x_seq) + residual)` from the kernels, or None: take the reference path.
 
-    neuron: gives `kernel_form() -> MembraneForm | ParallelForm | None`; norm: None or a module that may give
-    `kernel_form() -> NormForm | None`. A norm that cannot be fused runs by itself before the neuron's kernel. Lengths
-    that a neuron or a norm was not built for are left to its own code, which refuses them.
+    neuron: gives `kernel_form() -> MembraneForm | ParallelForm | AdaptiveForm | None`; norm: None or a module that may
+    give `kernel_form() -> NormForm | None`. A norm that cannot be fused runs by itself before the neuron's kernel.
+    Lengths that a neuron or a norm was not built for are left to its own code, which refuses them.
     """
-    form: MembraneForm | ParallelForm | None = neuron.kernel_form()
+    form: MembraneForm | ParallelForm | AdaptiveForm | None = neuron.kernel_form()
     if form is None or x_seq.dtype not in (torch.float32, torch.bfloat16, torch.float16) or not _triton():
         _say_once(neuron, x_seq.dtype, form is None)
         return None
     if not form.fits(len(x_seq)):
         return None
-    parallel = isinstance(form, ParallelForm)
-    if parallel:
+    if isinstance(form, ParallelForm):
         from snnbench.kernels.parallel_ops import run as run_fused
+    elif isinstance(form, AdaptiveForm):
+        from snnbench.kernels.adaptive_ops import run as run_fused
     else:
         from snnbench.kernels.fused import run as run_fused
 
@@ -62,7 +63,8 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
         make = getattr(norm, "kernel_form", None)
         norm_form = make() if make is not None and not hooked(norm) else None
         steps = None if norm_form is None else norm_form.steps
-        if norm_form is None or (steps is not None and (parallel or len(steps) != len(x_seq))):
+        takes_steps = isinstance(form, MembraneForm) and steps is not None and len(steps) == len(x_seq)
+        if norm_form is None or not (steps is None or takes_steps):
             x_seq, norm_form = norm(x_seq), None
         elif norm_form.training and norm_form.batches is not None:
             norm_form.batches.add_(1)

@@ -10,6 +10,7 @@ from torch import Tensor
 ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS = range(7)
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT, COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = range(7)
 PARALLEL_STEPS = 8  # most steps of a matrix over time that the kernels multiply by
+BLOCK_STEPS = 16  # most steps of a block that they unroll
 
 
 def states_its_own(thing: object, method: str, form: str = "kernel_form") -> bool:
@@ -78,6 +79,21 @@ class ParallelForm:
     def fits(self, time_steps: int) -> bool:
         """Whether the matrix is one over that many steps."""
         return time_steps == len(self.bias)
+
+
+@dataclass(frozen=True)
+class AdaptiveForm:
+    """An adaptive neuron: beta, p and b `[3, C]` (gradients flow to them), `constants` [v_th, latency, amplitude, p0,
+    p1], `codes` [surrogate, detach, strict]; length: steps of a block of BlockALIF, 0 for ALIF."""
+
+    learnt: Tensor
+    constants: list[float]
+    codes: list[int]
+    length: int
+
+    def fits(self, time_steps: int) -> bool:
+        """Any length will do."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _flags(x, residual, folded, steps, learnt, time_steps, codes):
     }  # fmt: skip
 
 
-def _backward_elements(chunk: int, plain: bool) -> int:
+def backward_elements(chunk: int, plain: bool) -> int:
     """Values of a tile for which the backward of `chunk` steps does not spill on Hopper (tests/kernels/compiling.py).
 
     A thread keeps 32 values, those of one step times the steps; 16 unless plain (one state, no sums of each step).
@@ -148,7 +148,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     layout, flags = _layout(x, folded, learnt), _flags(x, residual, folded, steps, learnt, time_steps, codes)
     chunks, states = triton.cdiv(time_steps, flags["CHUNK"]), 1 if codes[0] < COMPLEMENTARY else 2
     store_first = not norm or residual is not None or chunks > 1  # dL/du is needed, or dear to compute twice
-    blocks = layout.blocks(_backward_elements(flags["CHUNK"], states == 1 and steps is None))
+    blocks = layout.blocks(backward_elements(flags["CHUNK"], states == 1 and steps is None))
     whole = (triton.cdiv(layout.positions, blocks["BP"]), triton.cdiv(layout.channels, blocks["BC"]))
     grid = reducing_grid(layout, blocks["BP"], x.device) if norm or learnt is not None else whole
     scratch = {"device": x.device, "dtype": torch.float32}

@@ -17,10 +17,14 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels.form import AdaptiveForm, as_in, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import column, spared
 from snnbench.temporal import full_precision
+
+# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+_KERNEL_DOES = ("initial_state", "step", "sequence", "emit", "ranged", "coefficients")
 
 
 class ALIF(Neuron):
@@ -53,6 +57,18 @@ class ALIF(Neuron):
         super().__init__(site, surrogate, v_th, strict, amplitude)
         self.latency, self.detach_reset = latency, detach_reset
         self.beta, self.p, self.b = (spared(torch.full((site.channels,), float(start))) for start in (beta, p, b))
+
+    def kernel_form(self) -> AdaptiveForm | None:
+        return self.adaptive_form(0) if as_in(self, ALIF, *_KERNEL_DOES) else None
+
+    def adaptive_form(self, length: int) -> AdaptiveForm | None:
+        """The neuron in blocks of `length` steps (0: step by step) as the kernels know it, or None: they do not."""
+        surrogate = surrogate_form(self.surrogate)
+        if surrogate is None:
+            return None
+        constants = [self.v_th, self.latency, self.amplitude, surrogate.p0, surrogate.p1]
+        codes = [surrogate.kind, int(self.detach_reset), int(self.strict)]
+        return AdaptiveForm(torch.stack(self.ranged()), [float(number) for number in constants], codes, length)
 
     def ranged(self) -> tuple[Tensor, Tensor, Tensor]:
         """beta, p and b in their ranges, `[C]` each."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
-from snnbench.kernels.form import MembraneForm, ParallelForm
+from snnbench.kernels.form import AdaptiveForm, MembraneForm, ParallelForm
 from snnbench.models.parts import Site
 from snnbench.temporal import Temporal, active_states
 
@@ -33,7 +33,7 @@ class Neuron(Temporal):
         self.site, self.surrogate = site, surrogate
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
 
-    def kernel_form(self) -> MembraneForm | ParallelForm | None:
+    def kernel_form(self) -> MembraneForm | ParallelForm | AdaptiveForm | None:
         """This neuron as the fused kernels know it, or None: it runs as plain PyTorch."""
         return None
 

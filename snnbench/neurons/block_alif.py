@@ -18,8 +18,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snnbench.kernels.form import BLOCK_STEPS, AdaptiveForm, as_in
 from snnbench.neurons.alif import ALIF
 from snnbench.temporal import full_precision
+
+# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+_KERNEL_DOES = ("sequence", "emit", "ranged", "coefficients", "_carry")
 
 
 def decaying_sum(x: Tensor, beta: Tensor) -> Tensor:
@@ -40,6 +44,10 @@ class BlockALIF(ALIF):
     A walk step by step is ALIF's: the same spikes, ALIF's gradient. `detach_reset=False` lets the adaptation's spikes
     carry gradients; here the reset itself has none.
     """
+
+    def kernel_form(self) -> AdaptiveForm | None:
+        length = self.latency + 1
+        return self.adaptive_form(length) if length <= BLOCK_STEPS and as_in(self, BlockALIF, *_KERNEL_DOES) else None
 
     def sequence(self, x_seq: Tensor) -> Tensor:
         beta, p, b = self.coefficients(x_seq[0])

@@ -20,14 +20,15 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from snnbench.kernels import ops, parallel_ops
+from snnbench.kernels import adaptive_ops, ops, parallel_ops
 from snnbench.kernels.form import PARALLEL_STEPS
 
 TARGET = GPUTarget("cuda", 90, 32)
 KINDS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.float16: "*fp16", int: "i32", float: "fp32"}
-# dynamics, rows of learnt numbers
-NEURONS = {
-    "if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_overwritten": (5, 0), "glif": (6, 5), "psn": None
+# dynamics, rows of learnt numbers; steps of an adaptive neuron's block
+NEURONS = {"if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_overwritten": (5, 0), "glif": (6, 5)}
+BLOCKS = {
+    "alif": 0, "block_alif": 2, "block_alif_latency3": 4, "block_alif_latency7": 8, "block_alif_latency15": 16
 }  # fmt: skip
 CHANNELS = 128
 
@@ -56,7 +57,7 @@ def recorded() -> Iterator[list]:
     """The launches of the operators' kernels inside, (kernel, arguments, options) each."""
     kernels = [
         (module, name, thing)
-        for module in (ops, parallel_ops)
+        for module in (ops, parallel_ops, adaptive_ops)
         for name, thing in vars(module).items()
         if isinstance(thing, triton.runtime.JITFunction)
     ]
@@ -98,14 +99,16 @@ def usage(cubin: bytes) -> tuple[int, int]:
     return int(re.search(r"REG:(\d+)", text)[1]), int(re.search(r"STACK:(\d+)", text)[1])
 
 
-def variants(time_steps: tuple[int, ...] = (4, 8, 10)) -> Iterator[tuple[str, dict]]:
+def variants(time_steps: tuple[int, ...] = (4, 8, 10, 32)) -> Iterator[tuple[str, dict]]:
     """Name and arguments of `resources` for every kernel there is; surrogates, resets and amplitudes left aside."""
-    for neuron in NEURONS:
+    for neuron in (*NEURONS, "psn", *BLOCKS):
         for steps in time_steps:
             for dtype in ("bf16", "fp32"):
                 for layout in ("contiguous", "channels_last"):
                     for norm in ("none", "bn", "tebn", "bn+residual", "tebn+residual"):
-                        if neuron == "psn" and (steps > PARALLEL_STEPS or norm.startswith("tebn")):
+                        if neuron == "psn" and steps > PARALLEL_STEPS:
+                            continue
+                        if neuron not in NEURONS and norm.startswith("tebn"):  # which then runs by itself
                             continue
                         arguments = {"neuron": neuron, "time_steps": steps, "dtype": dtype, "layout": layout}
                         yield f"{neuron} T{steps} {dtype} {layout} {norm}", {**arguments, "norm": norm}
@@ -125,6 +128,14 @@ def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, 
         with recorded() as launches:
             parallel_ops.parallel_forward(*arguments, [1.0] * 3, [surrogate, 0])
             parallel_ops.parallel_backward(x, *arguments, True, [1.0] * 3, [surrogate, 0])
+        return [compiled(*launch) for launch in launches]
+    if neuron in BLOCKS:
+        length = min(BLOCKS[neuron], time_steps)
+        numbers = adaptive_ops.numbers_of(torch.ones(3, CHANNELS), length)
+        arguments = (x, residual, folded, numbers, time_steps)
+        with recorded() as launches:
+            adaptive_ops.adaptive_forward(*arguments, [1.0] * 5, [surrogate, 1, 0, length])
+            adaptive_ops.adaptive_backward(x, *arguments, True, [1.0] * 5, [surrogate, 1, 0, length])
         return [compiled(*launch) for launch in launches]
     dynamics, rows = NEURONS[neuron]
     width, rows = (CHANNELS, rows + time_steps) if neuron == "glif" else (1, rows)

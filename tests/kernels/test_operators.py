@@ -11,6 +11,7 @@ from snnbench import kernels
 from snnbench.kernels import fused, pooling
 from snnbench.models.csnn import CSNN
 from snnbench.models.parts import Parts, Unit
+from snnbench.neurons.block_alif import BlockALIF
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.glif import GLIF
 from snnbench.neurons.lif import LIF
@@ -89,8 +90,8 @@ def trained(unit: Unit, function, x, residual):
 
 @pytest.mark.parametrize(
     ("parts", "with_residual"),
-    [(PARTS, False), (PARTS, True), (parts_of(GLIF, TEBN), True)],
-    ids=["lif", "lif-residual", "glif-tebn-residual"],
+    [(PARTS, False), (PARTS, True), (parts_of(GLIF, TEBN), True), (parts_of(BlockALIF, BatchNorm), True)],
+    ids=["lif", "lif-residual", "glif-tebn-residual", "block_alif-residual"],
 )
 def test_compiled_unit_equals_eager(parts, with_residual, device):
     """The CPU has no compiled kernels to inline: there only the tracing is tested."""

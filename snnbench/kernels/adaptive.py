@@ -1,0 +1,195 @@
+"""Kernels of the adaptive neurons (ALIF, BlockALIF) over a whole sequence, with norm and residual folded in.
+
+    u_t = x_t * scale + shift (+ r_t);   every block of L steps: spikes and state from `adaptive_device.walk`
+
+A program owns a tile of BP positions x BC channels and walks all T steps, CHUNK (whole blocks) at a time, with the
+three states in registers. The backward recomputes potentials from x; from T > CHUNK on it first stores the states at
+every chunk's start (fp32), then walks the chunks back. What WRITE, AFFINE and SUMS mean: see sequence.py.
+
+Bytes moved per element and step, w = bytes of the dtype, as a membrane neuron's: alone 2w forward and 3w backward, with
+a norm in training 3w and 5w; a residual adds w and 2w. T > CHUNK: the backward reads x once more and moves 24/CHUNK
+bytes of states. Rows of numbers stay in the cache: 3 of a program, and 2 more of every step for BlockALIF.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from snnbench.kernels.adaptive_device import LEARNT, walk, walk_back
+from snnbench.kernels.device import row_of
+from snnbench.kernels.tiles import current, lanes, tile_offsets
+
+
+@triton.jit
+def inputs(
+    x_ptr, residual_ptr, start, x, offset, mask, step, scale, shift,
+    T: tl.constexpr, LENGTH: tl.constexpr, STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr,
+):  # fmt: skip
+    """(x_start ..), (u_start ..) of a block, fp32; past the end x is 0. x: the one step there is if STATIC."""
+    xs, us = (), ()
+    for t in tl.static_range(LENGTH):
+        at, here = place_of(start + t, offset, mask, step, T)
+        if not STATIC:
+            x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
+        xs = xs + (x,)
+        us = us + (current(x, residual_ptr, at, here, scale, shift, NORM, RESIDUAL),)
+    return xs, us
+
+
+@triton.jit
+def place_of(t, offset, mask, step, T: tl.constexpr):
+    """Offsets of step t, and which of them there are: none past the end, where they are the last step's."""
+    return tl.cast(step, tl.int64) * tl.minimum(t, T - 1) + offset, mask & (t + tl.zeros((1, 1), tl.int32) < T)
+
+
+@triton.jit
+def learnt_rows(c_ptr, lane, channels):
+    """beta, p, b."""
+    beta, p = row_of(c_ptr, 0, lane, channels, False), row_of(c_ptr, 1, lane, channels, False)
+    return beta, p, row_of(c_ptr, 2, lane, channels, False)
+
+
+@triton.jit
+def forward_kernel(
+    x_ptr, residual_ptr, scale_ptr, shift_ptr, c_ptr, out_ptr,
+    positions, channels, inner, step, v_th, latency, amplitude,
+    T: tl.constexpr, CHUNK: tl.constexpr, LENGTH: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr, STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr,
+    BLOCK: tl.constexpr, STRICT: tl.constexpr,
+):  # fmt: skip
+    """Spikes of T steps; x is one step if STATIC."""
+    position = tl.program_id(0) * BP + tl.arange(0, BP)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    mask = (position < positions)[:, None] & (channel < channels)[None, :]
+    offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+    scale, shift = 1.0, 0.0
+    if NORM:
+        scale = tl.load(scale_ptr + channel, mask=channel < channels, other=0.0)[None, :]
+        shift = tl.load(shift_ptr + channel, mask=channel < channels, other=0.0)[None, :]
+    lane = lanes(channel, BP, CHANNELS_LAST)
+    c = learnt_rows(c_ptr, lane, channels)
+    x = tl.zeros((BP, BC), tl.float32)
+    if STATIC:
+        x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)
+    v, a = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
+    m = tl.zeros((BP, BC), tl.float32) + (LENGTH if BLOCK else 0)
+    for chunk in range(0, T, CHUNK):
+        for i in tl.static_range(0, CHUNK, LENGTH):
+            _, us = inputs(
+                x_ptr, residual_ptr, chunk + i, x, offset, mask, step, scale, shift, T, LENGTH, STATIC, NORM, RESIDUAL
+            )
+            _, spikes, v, a, m = walk(us, v, a, m, c, c_ptr, lane, channels, v_th, latency, LENGTH, BLOCK, STRICT)
+            for t in tl.static_range(LENGTH):
+                at, here = place_of(chunk + i + t, offset, mask, step, T)
+                tl.store(out_ptr + at, tl.where(spikes[t], amplitude, 0.0).to(out_ptr.dtype.element_ty), mask=here)
+
+
+@triton.jit
+def backward_kernel(
+    g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, c_ptr, affine_ptr, state_ptr,
+    out_ptr, sums_ptr, c_sums_ptr,
+    positions, channels, inner, step, v_th, latency, amplitude, p0, p1,
+    T: tl.constexpr, CHUNK: tl.constexpr, LENGTH: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr, STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr,
+    BLOCK: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr, SURROGATE: tl.constexpr,
+    SUMS: tl.constexpr, SUM_LEARNT: tl.constexpr, WRITE: tl.constexpr, AFFINE: tl.constexpr,
+):  # fmt: skip
+    """dL/du_t from g = dL/ds_t. SUM_LEARNT: sums of dL/d(beta, p, b) to `c_sums [programs, 3, channels]`.
+
+    state: `[chunks, 3, step]` fp32, used where there is more than one chunk.
+    """
+    programs = tl.num_programs(0)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    is_channel = channel < channels
+    CHUNKS: tl.constexpr = (T + CHUNK - 1) // CHUNK
+    BLOCKS: tl.constexpr = CHUNK // LENGTH
+    scale, shift, mean, rstd, ga, gb, gd = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
+    if NORM:
+        scale = tl.load(scale_ptr + channel, mask=is_channel, other=0.0)[None, :]
+        shift = tl.load(shift_ptr + channel, mask=is_channel, other=0.0)[None, :]
+    if SUMS:
+        mean = tl.load(mean_ptr + channel, mask=is_channel, other=0.0)[None, :]
+        rstd = tl.load(rstd_ptr + channel, mask=is_channel, other=0.0)[None, :]
+    if AFFINE:
+        ga = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
+        gb = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
+        gd = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
+    lane = lanes(channel, BP, CHANNELS_LAST)
+    c = learnt_rows(c_ptr, lane, channels)
+    nothing = tl.zeros((BP, BC), tl.float32)
+    sum_g, sum_gx, sum_beta, sum_p, sum_b = nothing, nothing, nothing, nothing, nothing
+    for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
+        position = tile * BP + tl.arange(0, BP)
+        mask = (position < positions)[:, None] & is_channel[None, :]
+        offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+        x = nothing
+        if STATIC:
+            x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)
+        v, a, m = nothing, nothing, nothing + (LENGTH if BLOCK else 0)
+        if CHUNKS > 1:
+            for chunk in range(CHUNKS):
+                state_at = state_ptr + tl.cast(step, tl.int64) * (3 * chunk) + offset
+                tl.store(state_at, v, mask=mask)
+                tl.store(state_at + step, a, mask=mask)
+                tl.store(state_at + 2 * step, m, mask=mask)
+                for i in tl.static_range(BLOCKS):
+                    start = chunk * CHUNK + i * LENGTH
+                    _, us = inputs(
+                        x_ptr, residual_ptr, start, x, offset, mask, step, scale, shift,
+                        T, LENGTH, STATIC, NORM, RESIDUAL,
+                    )  # fmt: skip
+                    _, _, v, a, m = walk(us, v, a, m, c, c_ptr, lane, channels, v_th, latency, LENGTH, BLOCK, STRICT)
+        g_v, g_a, total = nothing, nothing, nothing
+        for back in range(CHUNKS):
+            chunk = CHUNKS - 1 - back
+            if CHUNKS > 1:
+                state_at = state_ptr + tl.cast(step, tl.int64) * (3 * chunk) + offset
+                v = tl.load(state_at, mask=mask, other=0.0)
+                a = tl.load(state_at + step, mask=mask, other=0.0)
+                m = tl.load(state_at + 2 * step, mask=mask, other=0.0)
+            xs, hs, vs, as_, ms = (), (), (v,), (a,), (m,)
+            for i in tl.static_range(BLOCKS):
+                start = chunk * CHUNK + i * LENGTH
+                block_xs, us = inputs(
+                    x_ptr, residual_ptr, start, x, offset, mask, step, scale, shift, T, LENGTH, STATIC, NORM, RESIDUAL
+                )
+                block_hs, _, v, a, m = walk(us, v, a, m, c, c_ptr, lane, channels, v_th, latency, LENGTH, BLOCK, STRICT)
+                xs, hs = xs + (block_xs,), hs + (block_hs,)
+                vs, as_, ms = vs + (v,), as_ + (a,), ms + (m,)
+            for i in tl.static_range(BLOCKS - 1, -1, -1):
+                start = chunk * CHUNK + i * LENGTH
+                gs = ()
+                for t in tl.static_range(LENGTH):
+                    at, here = place_of(start + t, offset, mask, step, T)
+                    gs = gs + (tl.load(g_ptr + at, mask=here, other=0.0).to(tl.float32) * amplitude,)
+                g_us, g_v, g_a, g_c = walk_back(
+                    gs, g_v, g_a, hs[i], vs[i], as_[i], ms[i], ms[i + 1], c, c_ptr, lane, channels, v_th, p0, p1,
+                    LENGTH, BLOCK, STRICT, DETACH, SURROGATE,
+                )  # fmt: skip
+                if SUM_LEARNT:
+                    sum_beta += g_c[0]
+                    sum_p += g_c[1]
+                    sum_b += g_c[2]
+                for t in tl.static_range(LENGTH):
+                    if SUMS:
+                        sum_g += g_us[t]
+                        sum_gx += g_us[t] * ((xs[i][t] - mean) * rstd)
+                    if WRITE and STATIC:
+                        total += g_us[t]
+                    if WRITE and not STATIC:
+                        at, here = place_of(start + t, offset, mask, step, T)
+                        out = ga * g_us[t] + gb * xs[i][t] + gd if AFFINE else g_us[t]
+                        tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=here)
+        if WRITE and STATIC:
+            out = ga * total + gb * x + gd if AFFINE else total
+            tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
+    if SUMS:
+        at = tl.program_id(0) * channels + channel
+        tl.store(sums_ptr + at, tl.sum(sum_g, 0), mask=is_channel)
+        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_gx, 0), mask=is_channel)
+    if SUM_LEARNT:
+        row = c_sums_ptr + tl.program_id(0) * LEARNT * channels + channel
+        tl.store(row, tl.sum(sum_beta, 0), mask=is_channel)
+        tl.store(row + channels, tl.sum(sum_p, 0), mask=is_channel)
+        tl.store(row + 2 * channels, tl.sum(sum_b, 0), mask=is_channel)
