@@ -73,12 +73,16 @@ def measure(
 
 
 def fresh(device: torch.device) -> None:
-    """Forget what the last measurement left: garbage, cached memory, compiled graphs, the memory peak."""
+    """Forget what the last measurement left: garbage, cached memory, compiled graphs, the memory peak.
+
+    cuBLAS keeps a workspace for each stream that it ever ran on (64 MiB on Hopper); each captured graph had its own.
+    """
     if "torch._dynamo" in sys.modules:
         torch._dynamo.reset()
     if device.type == "cuda":
         gc.collect()
         torch.cuda.synchronize(device)
+        torch._C._cuda_clearCublasWorkspaces()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 

@@ -103,7 +103,8 @@ def _layer_lines(folder: Path) -> list[str]:
     for title, rows in _by_place(latest(load(folder, "survey_speed"), keys)):
         lines += [f"## The survey's speed study, one fp32 layer: {escape_markdown(title)}", ""]
         lines += [
-            "Times faster than a LIF walked step by step with scripted charge and reset (the survey's baseline).",
+            "Times faster than a LIF walked step by step with scripted charge and reset (the survey's baseline). Ours "
+            "replays a CUDA graph on CUDA, as the trainer does; the others run as they are called.",
             "",
         ]
         found = {(row["engine"], row["neuron"], row["time_steps"], row["power"], row["phase"]): row for row in rows}

@@ -4,7 +4,8 @@
 is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline) and
 with SpikingJelly's fused LIF. The speed rows of its tables are `survey_nets` (recipes.py).
 
-Every neuron of `configs/neuron` takes part; one that does not fit becomes a row that says why.
+A layer this small is launch latency above all. On CUDA ours replays a CUDA graph, as the trainer does by itself; the
+others run as they are called, as their users run them. A neuron that does not fit becomes a row that says why.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from snnbench.bench.engines import ours, spikingjelly
 from snnbench.bench.engines.eager import _ATan
 from snnbench.bench.results import BASELINE
 from snnbench.bench.session import Session
-from snnbench.bench.step import Prepared
+from snnbench.bench.step import Prepared, captured_call
 from snnbench.bench.works import section
-from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
 
 PHASES = ("train", "test")
@@ -39,8 +39,14 @@ def run_survey_speed(session: Session) -> None:
                     if session.is_over:
                         return
                     shape = (time_steps, 1, 2 * 2**power)
-                    row = session.attempt(lambda: _layer(build, shape, phase, session.device), 1, effort)  # noqa: B023
+                    captured = engine == "ours" and session.device.type == "cuda"
+                    row = session.attempt(
+                        lambda: _layer(build, shape, phase, session.device, captured),  # noqa: B023
+                        1,
+                        effort,
+                    )
                     row |= {"neuron": neuron, "engine": engine, "precision": "fp32", "layout": "contiguous"}
+                    row |= {"mode": "captured" if captured else "eager"}
                     row |= {"time_steps": time_steps, "power": power, "phase": phase}
                     session.record(
                         "survey_speed", row, f"survey speed N=2^{power + 1} T={time_steps} {engine} {neuron} {phase}"
@@ -53,26 +59,29 @@ def _layers(node: dict, channels: int, time_steps: int) -> Iterator[tuple[str, s
     plain = compose([*overrides, "neuron=lif"]).config
     yield BASELINE, "lif", lambda: JitLIF(plain["neuron"]["tau"], plain["surrogate"]["alpha"])
     yield "spikingjelly", "lif", lambda: _SpikingJellyLayer(spikingjelly.lif_node(plain["neuron"], plain["surrogate"]))
-    for name in options("neuron"):
+    for name in node["neurons"]:
         for change in [None, *node.get("variants", {}).get(name, [])]:
             asked = [*overrides, f"neuron={name}", f"T={time_steps}", *([change] if change else [])]
             label = f"{name} {change.removeprefix('neuron.')}" if change else name
             yield "ours", label, lambda asked=asked: ours.neuron_of(compose(asked).config, channels, time_steps)
 
 
-def _layer(build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, device: torch.device) -> Prepared:
+def _layer(
+    build: Callable[[], nn.Module], shape: tuple[int, ...], phase: str, device: torch.device, captured: bool
+) -> Prepared:
     layer = build().to(device).train(phase == "train")
     x = torch.rand(shape, device=device, requires_grad=phase == "train")
     wanted = [x, *layer.parameters()]
 
-    def train() -> None:
-        torch.autograd.grad(layer(x).sum(), wanted, allow_unused=True)  # T may be too short for some
+    def train() -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(layer(x).sum(), wanted, allow_unused=True)  # T may be too short for some
 
-    def test() -> None:
+    def test() -> Tensor:
         with torch.no_grad():
-            layer(x)
+            return layer(x)
 
-    return Prepared(train if phase == "train" else test)
+    step = train if phase == "train" else test
+    return Prepared(captured_call(step) if captured else step, peak_from_start=captured)
 
 
 class _SpikingJellyLayer(nn.Module):

@@ -138,7 +138,7 @@ def test_kernels_scaling_and_survey(session, monkeypatch):
     node = bench_config()["scaling"]
     monkeypatch.setitem(bench_config(), "scaling", {curve: node[curve] for curve in ("T", "batch")})
     monkeypatch.setitem(bench_config()["kernels"], "dtypes", ["fp32"])
-    monkeypatch.setattr(survey, "options", lambda axis: ["lif", "plif"])
+    monkeypatch.setitem(bench_config()["survey_speed"], "neurons", ["lif", "plif"])
     run_kernels(session)
     scaling.run_scaling(session)
     survey.run_survey_speed(session)
