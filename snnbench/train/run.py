@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from snnbench.config import identity
@@ -17,6 +17,7 @@ from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
+from snnbench.train.checkpoints import checkpoints
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
 from snnbench.train.loggers import close, loggers
 from snnbench.train.parameters import ParameterLog
@@ -154,9 +155,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         epochs,
         ParameterLog(run_dir),
         ResumeState(identity.config_hash(config)),
-        # two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last
-        _checkpoint(run_dir, "best", monitor="acc_test", mode="max"),
-        _checkpoint(run_dir, "last"),
+        *checkpoints(run_dir / "checkpoints"),
     ]
     if train["ema"] is not None:
         callbacks.append(EMAWeightAveraging(decay=train["ema"]))
@@ -178,13 +177,6 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         limit_train_batches=train["limit_train_batches"],
         limit_val_batches=train["limit_test_batches"],
         log_every_n_steps=log["every_n_steps"],
-    )
-
-
-def _checkpoint(run_dir: Path, name: str, **which) -> ModelCheckpoint:
-    """Writes checkpoints/<name>.ckpt after an epoch: the newest, or the best that `which` monitors."""
-    return ModelCheckpoint(
-        run_dir / "checkpoints", filename=name, save_on_train_epoch_end=True, enable_version_counter=False, **which
     )
 
 
