@@ -46,10 +46,7 @@ def build_all(
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files |= survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
-    of_their_own = (is_compared, is_speedrun)
-    tables += published_tables(
-        reported, [group for group in groups if not any(is_own(group) for is_own in of_their_own)]
-    )
+    tables += published_tables(reported, [group for group in groups if not (is_compared(group) or is_speedrun(group))])
     tables += [neurons_table(groups), paths_table(both), speedrun_table(groups)]
     for table in tables:
         for suffix, render in RENDERERS.items():
