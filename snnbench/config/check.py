@@ -23,6 +23,11 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
             raise ConfigError(f"{section}={node} must be a section with keys, see configs/train.yaml")
         schema = component(f"snnbench.config.schema.{name}").parameters
         _check_values(section, node, schema, schema)
+    epochs, every = config["train"]["epochs"], config["train"]["eval_every"]
+    if epochs % every:
+        raise ConfigError(
+            f"train.eval_every={every} must divide train.epochs={epochs}, or the last epoch would not be tested"
+        )
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in _present(config)}
     _check_combination(components, choices)
 

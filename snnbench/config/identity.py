@@ -23,6 +23,7 @@ VOLATILE = (
     "train.devices",
     "train.accelerator",
     "train.eval_batch_size",
+    "train.eval_every",
 )
 
 

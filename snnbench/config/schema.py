@@ -29,11 +29,14 @@ class Paths:
 
 @dataclass
 class Train:
-    """batch_size is global: it is split over the devices, and the learning rate is never rescaled."""
+    """batch_size is global: it is split over the devices, and the learning rate is never rescaled.
+
+    eval_every divides epochs, so that the last epoch is tested."""
 
     epochs: Annotated[int, ">= 1"]
     batch_size: Annotated[int, ">= 1"]
     eval_batch_size: Annotated[int, ">= 1"]
+    eval_every: Annotated[int, ">= 1"]
     precision: Literal["auto", "fp32", "bf16"]
     grad_clip: Annotated[float, "> 0"] | None
     ema: Annotated[float, "in (0, 1)"] | None

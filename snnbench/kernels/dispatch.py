@@ -80,6 +80,15 @@ def average_pool(x: Tensor, kernel: int) -> Tensor | None:
     return pooling.AveragePool.apply(x, kernel) if pooling.fits(x, kernel) else None
 
 
+def max_pool(x: Tensor, kernel: int) -> Tensor | None:
+    """Largest of every kernel x kernel window of `[B, C, H, W]` from the kernel, or None: take PyTorch's."""
+    if not (wanted(x) and _triton()):
+        return None
+    from snnbench.kernels import max_pooling, pooling
+
+    return max_pooling.MaxPool.apply(x, kernel) if pooling.fits(x, kernel) else None
+
+
 def spike_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor | None:
     """scale * Q (K^T V) per head of tokens `[T, N, C, L]` from the kernel, channels last, or None: take PyTorch's."""
     if not (wanted(q) and _triton()):

@@ -44,19 +44,30 @@ def pool_kernel(
         tl.store(y_ptr + y_at, (total / (K * K)).to(y_ptr.dtype.element_ty), mask=mask)
 
 
-def _launch(x: Tensor, y: Tensor, kernel: int, backward: bool) -> None:
+def launch(program, x: Tensor, y: Tensor, *more: Tensor, kernel: int, backward: bool) -> None:
+    """Run `program` (`pool_kernel`, or one with `more` pointers) on the large map x and the small one y."""
     batch, channels, height, width = y.shape
     positions = batch * height * width
     across = min(128, 1 << (channels - 1).bit_length())
     rows = max(1, ELEMENTS // across)
     grid = (triton.cdiv(positions, rows), triton.cdiv(channels, across))
-    pool_kernel[grid](
-        x, y, positions, channels, x.shape[-1], width, K=kernel, BP=rows, BC=across, BACKWARD=backward, num_warps=4
-    )
+    sizes = {"K": kernel, "BP": rows, "BC": across, "BACKWARD": backward}
+    program[grid](x, y, *more, positions, channels, x.shape[-1], width, **sizes, num_warps=4)
 
 
-def _like_channels_last(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+def pooled_like(x: Tensor, kernel: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Empty, for what becomes of `x` `[B, C, H, W]`."""
+    return _empty(x, (x.shape[2] // kernel, x.shape[3] // kernel), dtype or x.dtype)
+
+
+def unpooled_like(y: Tensor, kernel: int) -> Tensor:
+    """Empty, for what `y` `[B, C, H, W]` came of."""
+    return _empty(y, (y.shape[2] * kernel, y.shape[3] * kernel), y.dtype)
+
+
+def _empty(like: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    shape = (*like.shape[:2], *size)
+    return torch.empty(shape, dtype=dtype, device=like.device, memory_format=torch.channels_last)
 
 
 def fits(x: Tensor, kernel: int) -> bool:
@@ -79,15 +90,15 @@ class AveragePool(torch.autograd.Function):
 
 
 def average_pool(x: Tensor, kernel: int) -> Tensor:
-    y = _like_channels_last(x, (*x.shape[:2], x.shape[2] // kernel, x.shape[3] // kernel))
-    _launch(x, y, kernel, backward=False)
+    y = pooled_like(x, kernel)
+    launch(pool_kernel, x, y, kernel=kernel, backward=False)
     return y
 
 
 def average_pool_backward(g: Tensor, kernel: int) -> Tensor:
     g = g.contiguous(memory_format=torch.channels_last)
-    x = _like_channels_last(g, (*g.shape[:2], g.shape[2] * kernel, g.shape[3] * kernel))
-    _launch(x, g, kernel, backward=True)
+    x = unpooled_like(g, kernel)
+    launch(pool_kernel, x, g, kernel=kernel, backward=True)
     return x
 
 
@@ -100,9 +111,9 @@ LIBRARY.impl("average_pool_backward", average_pool_backward, "CompositeExplicitA
 
 @torch.library.register_fake("snnbench::average_pool", lib=LIBRARY)
 def _(x: Tensor, kernel: int) -> Tensor:
-    return _like_channels_last(x, (*x.shape[:2], x.shape[2] // kernel, x.shape[3] // kernel))
+    return pooled_like(x, kernel)
 
 
 @torch.library.register_fake("snnbench::average_pool_backward", lib=LIBRARY)
 def _(g: Tensor, kernel: int) -> Tensor:
-    return _like_channels_last(g, (*g.shape[:2], g.shape[2] * kernel, g.shape[3] * kernel))
+    return unpooled_like(g, kernel)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.kernels.dispatch import average_pool
+from snnbench.kernels.dispatch import average_pool, max_pool
 from snnbench.temporal import over_time
 
 
-class AvgPool2d(nn.Module):
-    """Average pooling of every step, `[T, N, C, H, W] -> [T, N, C, H', W']`. On spikes it gives multiples of 1/k^2."""
+class _Pool2d(nn.Module):
+    """Windows of `kernel` pixels a side, `[T, N, C, H, W] -> [T, N, C, H', W']`; without overlap a kernel may stand in."""
 
     def __init__(self, kernel: int = 2, stride: int | None = None, padding: int = 0):
         super().__init__()
@@ -20,9 +20,15 @@ class AvgPool2d(nn.Module):
         return over_time(self._pool, x_seq)
 
     def _pool(self, x: Tensor) -> Tensor:
-        if self.kernel == self.stride and self.padding == 0 and (pooled := average_pool(x, self.kernel)) is not None:
-            return pooled
-        return F.avg_pool2d(x, self.kernel, self.stride, self.padding)
+        without_overlap = self.kernel == self.stride and self.padding == 0
+        pooled = self.fused(x, self.kernel) if without_overlap else None
+        return self.plain(x, self.kernel, self.stride, self.padding) if pooled is None else pooled
+
+
+class AvgPool2d(_Pool2d):
+    """Average pooling of every step, `[T, N, C, H, W] -> [T, N, C, H', W']`. On spikes it gives multiples of 1/k^2."""
+
+    fused, plain = staticmethod(average_pool), staticmethod(F.avg_pool2d)
 
 
 class AvgPool1d(nn.Module):
@@ -47,15 +53,10 @@ class AdaptiveAvgPool2d(nn.Module):
         return over_time(lambda x: F.adaptive_avg_pool2d(x, self.size), x_seq)
 
 
-class MaxPool2d(nn.Module):
+class MaxPool2d(_Pool2d):
     """Max pooling of every step, `[T, N, C, H, W] -> [T, N, C, H', W']`. Spikes stay binary."""
 
-    def __init__(self, kernel: int = 2, stride: int | None = None, padding: int = 0):
-        super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride or kernel, padding
-
-    def forward(self, x_seq: Tensor) -> Tensor:
-        return over_time(lambda x: F.max_pool2d(x, self.kernel, self.stride, self.padding), x_seq)
+    fused, plain = staticmethod(max_pool), staticmethod(F.max_pool2d)
 
 
 class GlobalAvgPool(nn.Module):

@@ -66,11 +66,11 @@ class Parts:
 
     def projection(
         self, c_in: int, c_out: int, kernel: int = 1, *, branches: int = 1, zero_init: bool = False,
-        bias: bool | None = None, **conv,
+        bias: bool | None = None, pool: nn.Module | None = None, **conv,
     ) -> Projection:  # fmt: skip
-        """conv -> norm, a current without a neuron. `bias=None`: only where the norm has no shift of its own."""
+        """conv (-> pool) -> norm, a current without a neuron. `bias=None`: only where the norm has no shift."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init)
-        return Projection(self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), **conv), norm)
+        return Projection(self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), **conv), norm, pool)
 
     def unit(
         self, c_in: int, c_out: int, kernel: int = 3, *, branches: int = 1, zero_init: bool = False,
@@ -91,14 +91,15 @@ def _bias(wanted: bool | None, norm: nn.Module) -> bool:
 
 
 class Projection(nn.Module):
-    """synapse -> norm: a current `[T, N, C_in, *] -> [T, N, C_out, *]` that is added to another before a neuron."""
+    """synapse (-> pool) -> norm: a current `[T, N, C_in, *] -> [T, N, C_out, *]`, without a neuron."""
 
-    def __init__(self, synapse: nn.Module, norm: nn.Module):
+    def __init__(self, synapse: nn.Module, norm: nn.Module, pool: nn.Module | None = None):
         super().__init__()
-        self.synapse, self.norm = synapse, norm
+        self.synapse, self.pool, self.norm = synapse, pool, norm
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        return self.norm(self.synapse(x_seq))
+        current = self.synapse(x_seq)
+        return self.norm(current if self.pool is None else self.pool(current))
 
 
 class Unit(nn.Module):

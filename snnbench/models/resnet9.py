@@ -16,20 +16,20 @@ from snnbench.models.parts import Parts
 
 
 class Stage(nn.Module):
-    """conv3x3 - norm - max-pool 2 - neuron, and, if `residual`, two units whose second adds the pooled current.
+    """conv3x3 - max-pool 2 - norm - neuron, and, if `residual`, two units whose second adds the current.
 
-    `[T, N, C_in, H, W] -> [T, N, C, H/2, W/2]` spikes.
+    `[T, N, C_in, H, W] -> [T, N, C, H/2, W/2]` spikes. The norm stands behind the pool, where it has a quarter to read.
     """
 
     def __init__(self, parts: Parts, c_in: int, width: int, residual: bool):
         super().__init__()
-        self.down = parts.projection(c_in, width, 3)
-        self.pool, self.neuron = MaxPool2d(2), parts.neuron(width)
+        self.down = parts.projection(c_in, width, 3, pool=MaxPool2d(2))
+        self.neuron = parts.neuron(width)
         self.first = parts.unit(width, width) if residual else None
         self.second = parts.unit(width, width) if residual else None
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        current = self.pool(self.down(x_seq))
+        current = self.down(x_seq)
         spikes = self.neuron(current)
         return spikes if self.first is None else self.second(self.first(spikes), residual=current)
 

@@ -119,9 +119,10 @@ def _figure(title: str, metrics: dict[str, list[float]], learnt: dict[str, dict[
 
 def _curves(axis, label: str, metrics: dict[str, list[float]], columns: dict[str, tuple[str, str]]) -> None:
     for place, (column, (name, style)) in enumerate(columns.items()):
-        if not all(map(math.isnan, metrics[column])):
-            marker = "o" if len(metrics["epoch"]) == 1 else ""  # a line of one point is invisible
-            axis.plot(metrics["epoch"], metrics[column], style, marker=marker, color=f"C{place}", label=name)
+        points = [(x, y) for x, y in zip(metrics["epoch"], metrics[column]) if not math.isnan(y)]  # not all are tested
+        if points:
+            marker = "o" if len(points) == 1 else ""  # a line of one point is invisible
+            axis.plot(*zip(*points), style, marker=marker, color=f"C{place}", label=name)
     axis.set_ylabel(label)
     axis.legend()
 

@@ -16,8 +16,21 @@ def checkpoints(folder: Path) -> list[ModelCheckpoint]:
     Two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last.
     """
     always = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = ModelCheckpoint(folder, filename="best", monitor="acc_test", mode="max", **always)
+    best = BestCheckpoint(folder, filename="best", monitor="acc_test", mode="max", **always)
     return [best, NewestCheckpoint(folder, filename="last", **always)]
+
+
+def is_tested(trainer) -> bool:
+    """Whether the present epoch ends with a test (`train.eval_every`)."""
+    return (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch == 0
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """After epochs that were tested: in the others what it monitors is missing, or old."""
+
+    def on_train_epoch_end(self, trainer, pl_module) -> None:
+        if is_tested(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 class NewestCheckpoint(ModelCheckpoint):

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench.metrics.firing import FiringRates, warnings
+from snnbench.train.checkpoints import is_tested
 
 COLUMNS = (
     "epoch",
@@ -77,28 +78,32 @@ class EpochLog(L.Callback):
             self._probe = None
 
     def on_train_epoch_end(self, trainer, task) -> None:
-        test, val = task.eval_meters.get("test"), task.eval_meters.get("val")
+        tested = is_tested(trainer)
+        test, val = (task.eval_meters.get(name) if tested else None for name in ("test", "val"))
+        if not tested:
+            task.train_meter.stop(trainer.strategy)
         rates = list(self.rates.values())
         row = {
             "epoch": trainer.current_epoch + 1,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "loss": task.train_meter.loss,
             "acc_train": task.train_meter.accuracy,
-            "acc_test": test.accuracy,
-            "loss_test": test.loss,
+            "acc_test": test.accuracy if test else None,
+            "loss_test": test.loss if test else None,
             "acc_val": val.accuracy if val else None,
             "loss_val": val.loss if val else None,
-            "firing_rate": sum(rates) / len(rates) if rates else None,
+            "firing_rate": sum(rates) / len(rates) if rates and tested else None,
             "train_samples_per_s": task.train_meter.samples_per_s,
-            "test_samples_per_s": test.samples_per_s,
-            "seconds": task.train_meter.seconds + test.seconds,
+            "test_samples_per_s": test.samples_per_s if test else None,
+            "seconds": task.train_meter.seconds + (test.seconds if test else 0.0),
             **task.rule.reported(task.model),
         }
         self.rows.append(row)
         self._write()
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in row.items() if v is not None}, step=row["epoch"])
-            logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=row["epoch"])
+            if tested:
+                logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=row["epoch"])
         if self.print_lines:
             self._say(self._line(row, trainer.max_epochs))
         for sentence in warnings(self.rates):
@@ -109,12 +114,12 @@ class EpochLog(L.Callback):
 
     @staticmethod
     def _line(row: dict, epochs: int) -> str:
+        test = "" if row["acc_test"] is None else f"  test {row['acc_test']:.2f}"
         val = "" if row["acc_val"] is None else f"  val {row['acc_val']:.2f}"
         firing = "" if row["firing_rate"] is None else f"  firing {row['firing_rate']:.3f}"
         return (
-            f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}  "
-            f"test {row['acc_test']:.2f}{val}{firing}  "
-            f"{row['train_samples_per_s']:,.0f} samples/s"
+            f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}"
+            f"{test}{val}{firing}  {row['train_samples_per_s']:,.0f} samples/s"
         )
 
     @rank_zero_only

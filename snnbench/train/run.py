@@ -108,22 +108,22 @@ def results(epochs: EpochLog) -> dict:
     """What the epochs so far amount to. `acc_best_test` is what most papers print: the best epoch on the test set."""
     if not epochs.rows:
         return {}
-    last, best = epochs.rows[-1], max(epochs.rows, key=lambda row: row["acc_test"])
-    steady = epochs.rows[1:] or epochs.rows  # the first epoch pays for warming up
+    last, tested = epochs.rows[-1], [row for row in epochs.rows if row["acc_test"] is not None]
     found = {
         "epochs": len(epochs.rows),
         "acc_last": last["acc_test"],
         "loss_last": last["loss"],
-        "acc_best_test": best["acc_test"],
-        "best_test_epoch": best["epoch"],
         "epochs_s": sum(row["seconds"] for row in epochs.rows),
-        "train_samples_per_s": _median([row["train_samples_per_s"] for row in steady]),
-        "test_samples_per_s": _median([row["test_samples_per_s"] for row in steady]),
+        "train_samples_per_s": _steady([row["train_samples_per_s"] for row in epochs.rows]),
         "firing_rates": dict(epochs.rates),
         "warnings": warnings(epochs.rates),
     }
-    if last["acc_val"] is not None:
-        chosen = max(epochs.rows, key=lambda row: row["acc_val"])
+    if tested:
+        best = max(tested, key=lambda row: row["acc_test"])
+        found |= {"acc_best_test": best["acc_test"], "best_test_epoch": best["epoch"]}
+        found["test_samples_per_s"] = _steady([row["test_samples_per_s"] for row in tested])
+    if tested and tested[0]["acc_val"] is not None:
+        chosen = max(tested, key=lambda row: row["acc_val"])
         found |= {"acc_val_best": chosen["acc_val"], "acc_test_at_best_val": chosen["acc_test"]}
     return found
 
@@ -163,6 +163,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         callbacks.append(Progress(log["every_n_steps"], epochs))
     return L.Trainer(
         max_epochs=train["epochs"],
+        check_val_every_n_epoch=train["eval_every"],
         accelerator=train["accelerator"].replace("cuda", "gpu"),
         **devices,
         precision=precision(config),
@@ -213,8 +214,10 @@ def precision(config: dict) -> str:
     return {"bf16": "bf16-mixed", "fp32": "32-true"}[wanted]
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
+def _steady(rates: list[float]) -> float:
+    """The median without the first epoch, which pays for warming up, unless there is no other."""
+    rates = sorted(rates[1:] or rates)
+    return rates[len(rates) // 2]
 
 
 def _peak_memory_mb() -> float | None:

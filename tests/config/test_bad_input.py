@@ -29,6 +29,7 @@ BAD_OVERRIDES = [
     ("train.batch_size=many", "whole number"),
     ("train.precision=fp16", "bf16"),
     ("train.grad_clip=0", "> 0"),
+    ("train.eval_every=3", "divide train.epochs=10"),
     ("data.val_fraction=1.0", "in [0, 1)"),
     ("data.fold=7", "in [0, 4]"),
     ("+neuron.colour=red", "no key colour"),

@@ -8,7 +8,7 @@ from parity import Case, build, currents, is_fused
 from torch.nn import functional as F
 
 from snnbench import kernels
-from snnbench.kernels import fused, pooling
+from snnbench.kernels import fused, max_pooling, pooling  # noqa: F401
 from snnbench.models.csnn import CSNN
 from snnbench.models.parts import Parts, Unit
 from snnbench.neurons.block_alif import BlockALIF
@@ -77,6 +77,8 @@ def test_pooling_operators(device):
     x = torch.randn(2, 5, 4, 6, device=device).contiguous(memory_format=torch.channels_last)
     torch.library.opcheck(OPS.average_pool.default, (x, 2), test_utils=CHECKS)
     torch.library.opcheck(OPS.average_pool_backward.default, (x, 2), test_utils=CHECKS)
+    torch.library.opcheck(OPS.max_pool.default, (x, 2), test_utils=CHECKS)
+    torch.library.opcheck(OPS.max_pool_backward.default, OPS.max_pool(x, 2) + (2,), test_utils=CHECKS)
     assert pooling.fits(x, 2)
 
 

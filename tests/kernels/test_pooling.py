@@ -1,4 +1,4 @@
-"""Average pooling of channels-last images against `F.avg_pool2d`."""
+"""Average and max pooling of channels-last images against PyTorch's."""
 
 import pytest
 import torch
@@ -6,7 +6,10 @@ from torch.nn import functional as F
 
 from snnbench import kernels
 from snnbench.kernels import dispatch, pooling
-from snnbench.models.layers import AvgPool2d
+from snnbench.models.layers import AvgPool2d, MaxPool2d
+
+POOLS = {"average": (AvgPool2d, F.avg_pool2d), "max": (MaxPool2d, F.max_pool2d)}
+both = pytest.mark.parametrize("pool", POOLS)
 
 
 def images(*shape, dtype=torch.float32, device="cpu"):
@@ -21,6 +24,7 @@ def pooled(x, kernel, function):
     return y.detach(), x.grad
 
 
+@both
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(
     ("shape", "kernel"),
@@ -34,11 +38,12 @@ def pooled(x, kernel, function):
     ],
     ids=str,
 )
-def test_equals_pytorch(shape, kernel, dtype, device):
+def test_equals_pytorch(shape, kernel, dtype, pool, device):
+    layer, plain = POOLS[pool]
     x = images(*shape, dtype=dtype, device=device)
     with kernels.use("fused"):
-        y, grad = pooled(x, kernel, dispatch.average_pool)
-    expected, expected_grad = pooled(x, kernel, F.avg_pool2d)
+        y, grad = pooled(x, kernel, layer.fused)
+    expected, expected_grad = pooled(x, kernel, plain)
     assert y.dtype == grad.dtype == dtype
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert y.shape == expected.shape
@@ -47,10 +52,23 @@ def test_equals_pytorch(shape, kernel, dtype, device):
     torch.testing.assert_close(grad, expected_grad, rtol=digits, atol=digits)
 
 
-def test_pooled_spikes_are_exact(device):
+@both
+def test_pooled_spikes_are_exact(pool, device):
+    """Spikes tie in most windows: the gradient of a maximum goes where PyTorch sends it."""
+    layer, plain = POOLS[pool]
     spikes = (images(4, 5, 8, 8, dtype=torch.bfloat16, device=device) > 0.5).bfloat16()
     with kernels.use("fused"):
-        assert torch.equal(dispatch.average_pool(spikes, 2), F.avg_pool2d(spikes, 2))
+        found = pooled(spikes, 2, layer.fused)
+    assert all(torch.equal(a, b) for a, b in zip(found, pooled(spikes, 2, plain)))
+
+
+def test_maximum_of_infinities_and_nan(device):
+    x = images(1, 3, 2, 6, device=device)
+    x[0, :, :, :2], x[0, :, 0, 3], x[0, 1, :, 4] = -torch.inf, torch.nan, torch.inf
+    with kernels.use("fused"):
+        (y, grad), (expected, expected_grad) = pooled(x, 2, dispatch.max_pool), pooled(x, 2, F.max_pool2d)
+    torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(grad, expected_grad)
 
 
 REFUSED = {
@@ -63,29 +81,34 @@ REFUSED = {
 }
 
 
+@both
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_the_kernel_does_not_read_is_left_to_pytorch(name):
+def test_what_the_kernel_does_not_read_is_left_to_pytorch(name, pool):
+    layer, plain = POOLS[pool]
     x, kernel = REFUSED[name]
     assert not pooling.fits(x, kernel)
     with kernels.use("fused"):
-        assert dispatch.average_pool(x, kernel) is None
-        assert torch.equal(AvgPool2d(kernel)(x.unsqueeze(0))[0], F.avg_pool2d(x, kernel))
+        assert layer.fused(x, kernel) is None
+        assert torch.equal(layer(kernel)(x.unsqueeze(0))[0], plain(x, kernel))
 
 
+@both
 @pytest.mark.parametrize("arguments", [(2,), (2, 1), (2, 2, 1), (3, 2, 1)], ids=str)
-def test_layer_equals_pytorch(arguments, device, monkeypatch):
+def test_layer_equals_pytorch(arguments, pool, device, monkeypatch):
     """Only stride = kernel without padding is the kernel's; the layer sees to the rest."""
-    calls, run = [], dispatch.average_pool
-    monkeypatch.setattr("snnbench.models.layers.average_pool", lambda *a: calls.append(a) or run(*a))
+    layer, plain = POOLS[pool]
+    calls, run = [], layer.fused
+    monkeypatch.setattr(layer, "fused", staticmethod(lambda *a: calls.append(a) or run(*a)))
     x = images(6, 5, 8, 6, device=device).unflatten(0, (3, 2))
     with kernels.use("fused"):
-        found = AvgPool2d(*arguments)(x)
+        found = layer(*arguments)(x)
     assert len(calls) == (arguments == (2,))
-    torch.testing.assert_close(found, F.avg_pool2d(x.flatten(0, 1), *arguments).unflatten(0, (3, 2)))
+    torch.testing.assert_close(found, plain(x.flatten(0, 1), *arguments).unflatten(0, (3, 2)))
 
 
-def test_reference_takes_pytorch(monkeypatch):
+@both
+def test_reference_takes_pytorch(pool, monkeypatch):
     monkeypatch.setattr(pooling, "fits", lambda *_: pytest.fail("asked"))
     for mode in ("reference", "auto"):
         with kernels.use(mode):
-            assert dispatch.average_pool(images(2, 3, 4, 4), 2) is None
+            assert POOLS[pool][0].fused(images(2, 3, 4, 4), 2) is None

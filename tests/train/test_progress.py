@@ -1,11 +1,14 @@
 """Components that follow training's progress: told at every epoch's start, after a resume too; stale graphs dropped."""
 
+import csv
+
 import pytest
 import torch
 from torch import nn
 
 from snnbench.cli.main import main
 from snnbench.neurons.masked_psn import MaskedPSN
+from snnbench.records import load_record
 from snnbench.train.task import Task
 from tests.train.conftest import SMALL, only_run
 
@@ -40,6 +43,24 @@ def test_the_last_checkpoint_is_the_last_epochs_also_when_none_is_better(tmp_pat
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
     epochs = [torch.load(folder / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")]
     assert epochs == [0, 2]
+
+
+def test_epochs_without_a_test_say_so(tmp_path, capsys):
+    """`train.eval_every=2`: accuracy and the best checkpoint come from the tested epochs; the run is the same."""
+    for every in (1, 2):
+        assert main([*RUN, f"train.eval_every={every}", f"paths.runs={tmp_path / str(every)}"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert ["test" in line for line in lines] == [True] * 4 + [False, True, False, True]
+    each, second = (only_run(tmp_path / str(every)) for every in (1, 2))
+    assert each.name == second.name
+    rows = [list(csv.DictReader((folder / "metrics.csv").open())) for folder in (each, second)]
+    assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
+    assert [row["acc_test"] for row in rows[1]] == ["", rows[0][1]["acc_test"], "", rows[0][3]["acc_test"]]
+    records = [load_record(folder / "run.json") for folder in (each, second)]
+    assert records[0].acc_last == records[1].acc_last
+    assert records[1].acc_best_test == max(float(rows[1][i]["acc_test"]) for i in (1, 3))
+    best = torch.load(second / "checkpoints" / "best.ckpt", weights_only=True)["epoch"] + 1
+    assert best == records[1].best_test_epoch
 
 
 def test_and_after_a_resume(lambdas, tmp_path, monkeypatch):
