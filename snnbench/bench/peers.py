@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snnbench.bench.step import count
 from snnbench.bench.works import Work
 from snnbench.config.build import build_model, instantiate
-from snnbench.models.parts import Parts, Site, _bias
+from snnbench.models.parts import Parts, Projection, Site, _bias
 
 
 class PeerUnit(nn.Module):
@@ -34,17 +34,6 @@ class PeerUnit(nn.Module):
         return self.neuron(current)
 
 
-class PeerProjection(nn.Module):
-    """synapse -> norm."""
-
-    def __init__(self, synapse: nn.Module, norm: nn.Module):
-        super().__init__()
-        self.synapse, self.norm = synapse, norm
-
-    def forward(self, x_seq: Tensor) -> Tensor:
-        return self.norm(self.synapse(x_seq))
-
-
 class PeerParts(Parts):
     """Parts whose `norm_factory(site, dims)` also learns how many spatial axes there are (1-d and 2-d classes)."""
 
@@ -54,8 +43,9 @@ class PeerParts(Parts):
         return PeerUnit(synapse, norm, self.neuron(c_out), pool)
 
     def projection(self, c_in: int, c_out: int, kernel: int = 1, *, branches: int = 1, zero_init: bool = False,
-                   bias: bool | None = None, dims: int = 2, **conv) -> PeerProjection:  # fmt: skip
-        return PeerProjection(*self._pair(c_in, c_out, kernel, bias, dims, conv))
+                   bias: bool | None = None, pool: nn.Module | None = None, dims: int = 2,
+                   **conv) -> Projection:  # fmt: skip
+        return Projection(*self._pair(c_in, c_out, kernel, bias, dims, conv), pool)
 
     def linear_unit(self, c_in: int, c_out: int, *, bias: bool = True) -> PeerUnit:
         return PeerUnit(self.linear(c_in, c_out, bias=bias), nn.Identity(), self.neuron(c_out))

@@ -10,7 +10,7 @@ from snnbench.temporal import over_time
 
 
 class _Pool2d(nn.Module):
-    """Windows of `kernel` pixels a side, `[T, N, C, H, W] -> [T, N, C, H', W']`; without overlap a kernel may stand in."""
+    """Windows of `kernel` pixels a side; without overlap the kernel `fused` may stand in for PyTorch's `plain`."""
 
     def __init__(self, kernel: int = 2, stride: int | None = None, padding: int = 0):
         super().__init__()
