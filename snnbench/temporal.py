@@ -111,13 +111,26 @@ def is_static(x_seq: Tensor) -> bool:
     return x_seq.shape[0] > 1 and x_seq.stride(0) == 0
 
 
+def shown(x_t: Tensor, time_steps: int) -> Tensor:
+    """The static sequence `[T, N, *]` that shows `x_t` `[N, *]` T times; it remembers what it shows."""
+    x_seq = x_t.unsqueeze(0).expand(time_steps, *x_t.shape)
+    x_seq.shown = x_t
+    return x_seq
+
+
+def step_of(x_seq: Tensor) -> Tensor:
+    """The step `[N, *]` of a static sequence: the very tensor if known, since the gradient of `x_seq[0]` would be
+    a whole sequence, zero but for one step, to be summed up again."""
+    step = getattr(x_seq, "shown", None)
+    return x_seq[0] if step is None else step
+
+
 def over_time(function: Callable[[Tensor], Tensor], x_seq: Tensor) -> Tensor:
     """Apply a memoryless function to every step at once: `[T, N, *]` is viewed as `[T*N, *]`.
 
     A static sequence is computed once and expanded again, so a stem costs one pass instead of T.
     """
     if is_static(x_seq):
-        y = function(x_seq[0])
-        return y.unsqueeze(0).expand(x_seq.shape[0], *y.shape)
+        return shown(function(step_of(x_seq)), x_seq.shape[0])
     y = function(x_seq.flatten(0, 1))
     return y.unflatten(0, x_seq.shape[:2])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.bench.works import Work
-from snnbench.temporal import is_static
+from snnbench.temporal import is_static, shown
 from snnbench.train.capture import CapturedBatch
 
 Step = Callable[[], object]
@@ -63,7 +63,7 @@ def captured_step(
     time_steps, static = x_seq.shape[0], is_static(x_seq)
 
     def forward_backward(x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        sequence = x.unsqueeze(0).expand(time_steps, *x.shape) if static else x
+        sequence = shown(x, time_steps) if static else x
         with autocast(x.device, precision):
             loss = F.cross_entropy(model(sequence).float().mean(0), target)
         loss.backward()

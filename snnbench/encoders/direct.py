@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from snnbench.encoders.base import Encoder
+from snnbench.temporal import shown
 
 
 class Direct(Encoder):
@@ -15,4 +16,4 @@ class Direct(Encoder):
     }
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unsqueeze(0).expand(self.time_steps, *x.shape)
+        return shown(x, self.time_steps)

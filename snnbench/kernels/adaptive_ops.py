@@ -16,7 +16,7 @@ from snnbench.kernels.form import AdaptiveForm, NormForm
 from snnbench.kernels.fused import fold
 from snnbench.kernels.layout import dense, empty_sequence, layout_of, like
 from snnbench.kernels.ops import CHUNK, OPTIONS, backward_elements, norm_input_gradient, reducing_grid
-from snnbench.temporal import is_static
+from snnbench.temporal import is_static, step_of
 
 OPS = torch.ops.snnbench
 ELEMENTS = 512  # values of a forward tile: 4 a thread at 4 warps, each with the numbers of its channel
@@ -151,7 +151,7 @@ class _Adaptive(torch.autograd.Function):
 def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: AdaptiveForm) -> Tensor:
     """Currents `[T, N, C, *]` (before the norm) to spikes of the same shape, dtype and layout; see `fused.run`."""
     static = is_static(x_seq)
-    x = dense(x_seq[:1]) if static and residual is None else dense(x_seq)
+    x = dense(step_of(x_seq).unsqueeze(0) if static and residual is None else x_seq)
     residual = None if residual is None else like(residual, x)
     gain, bias, mean, var = (norm.gain, norm.bias, norm.running_mean, norm.running_var) if norm else (None,) * 4
     learnt = form.learnt.float()

@@ -8,7 +8,7 @@ from torch import Tensor
 from snnbench.kernels import ops  # noqa: F401  (registers torch.ops.snnbench)
 from snnbench.kernels.form import MembraneForm, NormForm
 from snnbench.kernels.layout import dense, empty_sequence, like
-from snnbench.temporal import is_static
+from snnbench.temporal import is_static, step_of
 
 OPS = torch.ops.snnbench
 
@@ -55,7 +55,7 @@ def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: Mem
     """
     time_steps, static = x_seq.shape[0], is_static(x_seq)
     if static and residual is None:
-        x = dense(x_seq[:1])
+        x = dense(step_of(x_seq).unsqueeze(0))
     else:
         x = dense(x_seq)
         residual = None if residual is None else like(residual, x)

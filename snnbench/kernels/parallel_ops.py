@@ -15,7 +15,7 @@ from snnbench.kernels.fused import fold
 from snnbench.kernels.layout import dense, empty_sequence, layout_of, like
 from snnbench.kernels.ops import OPTIONS, norm_input_gradient, reducing_grid
 from snnbench.kernels.parallel import backward_kernel, forward_kernel
-from snnbench.temporal import is_static
+from snnbench.temporal import is_static, step_of
 
 OPS = torch.ops.snnbench
 
@@ -140,7 +140,7 @@ class _Parallel(torch.autograd.Function):
 def run(x_seq: Tensor, residual: Tensor | None, norm: NormForm | None, form: ParallelForm) -> Tensor:
     """Currents `[T, N, C, *]` (before the norm) to spikes of the same shape, dtype and layout; see `fused.run`."""
     static = is_static(x_seq)
-    x = dense(x_seq[:1]) if static and residual is None else dense(x_seq)
+    x = dense(step_of(x_seq).unsqueeze(0) if static and residual is None else x_seq)
     residual = None if residual is None else like(residual, x)
     gain, bias, mean, var = (norm.gain, norm.bias, norm.running_mean, norm.running_var) if norm else (None,) * 4
     weight, threshold = form.weight.float().contiguous(), form.bias.float().contiguous()

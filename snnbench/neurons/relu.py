@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
-from snnbench.temporal import State, is_static, over_time
+from snnbench.temporal import State, is_static, over_time, shown, step_of
 
 
 class ReLU(Neuron):
@@ -37,7 +37,7 @@ class ReLU(Neuron):
         if residual is None:
             return self.sequence(current)
         if is_static(current) and is_static(residual):
-            return self.sequence((current[0] + residual[0]).expand(current.shape))
+            return self.sequence(shown(step_of(current) + step_of(residual), current.shape[0]))
         return self.sequence(current + residual)
 
     def sequence(self, x_seq: Tensor) -> Tensor:

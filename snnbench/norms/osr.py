@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.models.parts import Site
-from snnbench.temporal import Temporal, full_precision, is_static, over_time
+from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
 
 
 class OSR(Temporal):
@@ -73,7 +73,7 @@ class OSR(Temporal):
             return over_time(self._affine, x_seq)
         if is_static(x_seq):
             self.fold()
-            return self._renormalise(x_seq[0], times=x_seq.shape[0]).unsqueeze(0).expand(x_seq.shape)
+            return shown(self._renormalise(step_of(x_seq), times=x_seq.shape[0]), x_seq.shape[0])
         return super().sequence(x_seq)
 
     @torch.no_grad()

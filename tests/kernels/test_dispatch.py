@@ -17,7 +17,7 @@ from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
-from snnbench.temporal import stepping
+from snnbench.temporal import shown, stepping
 
 SITE = Site(5, 4)
 
@@ -226,3 +226,18 @@ def test_walking_step_by_step_is_never_fused(device, never):
         walk = torch.stack([step(x_t) for x_t in x])
     with kernels.use("reference"):
         assert torch.equal(walk, neuron(x))
+
+
+@pytest.mark.parametrize("neuron", ["lif", "psn", "alif"])
+def test_the_gradient_of_a_shown_step_lies_as_the_step_does(neuron, device):
+    """The convolution of a static stem would otherwise have to transpose it."""
+    case = Case(neuron=neuron, norm="bn", layout="channels_last")
+    layer, x_t = build(case).to(device), currents(case, 0, 1, device)[0].requires_grad_()
+    grads = []
+    for x_seq in (shown(x_t, case.time_steps), x_t.unsqueeze(0).expand(case.time_steps, *x_t.shape)):
+        with kernels.use("fused"):
+            spikes = layer["neuron"](x_seq, layer["norm"])
+        (grad,) = torch.autograd.grad(spikes, x_t, currents(case, 1, case.time_steps, device))
+        grads.append(grad)
+    assert torch.equal(*grads)
+    assert grads[0].stride() == x_t.stride()

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from snnbench import kernels
 from snnbench.kernels import dispatch, pooling
-from snnbench.models.layers import AvgPool2d, MaxPool2d
+from snnbench.models.layers import AvgPool2d, GlobalAvgPool, MaxPool2d
 
 POOLS = {"average": (AvgPool2d, F.avg_pool2d), "max": (MaxPool2d, F.max_pool2d)}
 both = pytest.mark.parametrize("pool", POOLS)
@@ -104,6 +104,18 @@ def test_layer_equals_pytorch(arguments, pool, device, monkeypatch):
         found = layer(*arguments)(x)
     assert len(calls) == (arguments == (2,))
     torch.testing.assert_close(found, plain(x.flatten(0, 1), *arguments).unflatten(0, (3, 2)))
+
+
+@pytest.mark.parametrize("side", [1, 4, 8, 9])
+def test_global_pool_equals_pytorch(side, device):
+    """Up to 8 pixels a side are one window of the kernel."""
+    x = images(6, 5, side, side, device=device).unflatten(0, (3, 2))
+    found = []
+    for mode in ("fused", "reference"):
+        with kernels.use(mode):
+            found.append(pooled(x, None, lambda x, _: GlobalAvgPool()(x)))
+    assert found[0][0].shape == (3, 2, 5)
+    torch.testing.assert_close(found[0], found[1])
 
 
 @both
