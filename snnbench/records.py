@@ -33,6 +33,7 @@ class RunRecord:
     deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}; another component by
     its axis, {"neuron": ["lif", "plif"]}.
     epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
+    acc_mirrored is acc_last once more, with logits averaged over each image and its mirror image (`measure.mirrored`).
     epochs_s: seconds of all epochs, training and test, with the data on the device and compilation in the first epoch;
     without the writing of checkpoints. wall_time_s also has these, starting up and counting operations.
     """
@@ -63,6 +64,7 @@ class RunRecord:
     best_test_epoch: int | None = None
     acc_val_best: float | None = None
     acc_test_at_best_val: float | None = None
+    acc_mirrored: float | None = None
     loss_last: float | None = None
     train_samples_per_s: float | None = None
     test_samples_per_s: float | None = None

@@ -50,12 +50,14 @@ class Train:
 
 @dataclass
 class Measure:
-    """Operation counts on the test set: how many samples (null: all), and pJ an operation (45 nm)."""
+    """Operation counts on the test set: how many samples (null: all), and pJ an operation (45 nm); and whether to
+    test once more with mirrored images."""
 
     operations: bool
     samples: Annotated[int, ">= 1"] | None
     mac_pj: Annotated[float, ">= 0"]
     ac_pj: Annotated[float, ">= 0"]
+    mirrored: bool
 
 
 @dataclass

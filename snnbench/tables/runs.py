@@ -12,7 +12,7 @@ from snnbench.tables.render import EMPTY, GENERATED, markdown_rows
 
 FIELDS = (
     "run_id", "status", "name", "experiment", "reproduces", "seed", "time_steps", "epochs", "epochs_planned",
-    "acc_last", "acc_best_test", "best_test_epoch", "acc_val_best", "acc_test_at_best_val", "loss_last",
+    "acc_last", "acc_mirrored", "acc_best_test", "best_test_epoch", "acc_val_best", "acc_test_at_best_val", "loss_last",
     "train_samples_per_s", "test_samples_per_s", "peak_memory_mb", "parameters", "wall_time_s", "config_hash",
     "recipe_hash", "git_commit", "git_dirty", "started", "finished", "error",
 )  # fmt: skip

@@ -14,7 +14,8 @@ from snnbench.kernels import use
 from snnbench.metrics.firing import FiringRates
 from snnbench.records import RunRecord
 from snnbench.teachers.recorded import load_model
-from snnbench.train.run import build_task, measure, precision
+from snnbench.train.measures import measures
+from snnbench.train.run import build_task, precision
 
 
 def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
@@ -46,7 +47,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
     with use(config["kernels"]), FiringRates(task.model) as firing:
         trainer.validate(task, datamodule=data, verbose=False)
         task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
-        operations = measure(config, task, data) if config["measure"]["operations"] else {}
+        measured = measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
     meter = task.eval_meters["test"]
     found = {
         "checkpoint": str(checkpoint),
@@ -54,7 +55,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         "loss_test": meter.loss,
         "test_samples_per_s": meter.samples_per_s,
         "firing_rates": firing.rates(),
-        "operations": operations,
+        **measured,
     }
     (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
     return f"test accuracy {meter.accuracy:.2f} %  {folder / 'eval.json'}"

@@ -20,6 +20,7 @@ from snnbench.metrics.firing import warnings
 from snnbench.train.checkpoints import checkpoints
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
 from snnbench.train.loggers import close, loggers
+from snnbench.train.measures import measures
 from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
@@ -63,9 +64,9 @@ def train(composed: Composed) -> Path:
             record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
             record["data"]["resident"] = data.placement
             write(run_dir, record | {"device": describe_device(trainer)})
-            if config["measure"]["operations"] and trainer.is_global_zero:
+            if trainer.is_global_zero:
                 task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
-                record["operations"] = measure(config, task, data)
+                record |= measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
         record["status"] = "done"
     except (KeyboardInterrupt, SystemExit):
         record |= {"status": "interrupted", "error": "stopped by the user or the system"}
@@ -126,27 +127,6 @@ def results(epochs: EpochLog) -> dict:
         chosen = max(tested, key=lambda row: row["acc_val"])
         found |= {"acc_val_best": chosen["acc_val"], "acc_test_at_best_val": chosen["acc_test"]}
     return found
-
-
-def measure(config: dict, task: Task, data) -> dict:
-    """MACs, ACs, SOPs and energy a sample on the test set, by hooks on the trained network."""
-    from snnbench.metrics.operations import count_operations
-
-    settings, device = config["measure"], task.device
-
-    def sequences():
-        seen = 0
-        for x, _ in data.test_dataloader():
-            left = len(x) if settings["samples"] is None else settings["samples"] - seen
-            if left <= 0:
-                return
-            seen += len(x[:left])
-            yield task.encoder(x[:left].to(device))
-
-    constants = {"mac_pj": settings["mac_pj"], "ac_pj": settings["ac_pj"]}
-    half = precision(config) == "bf16-mixed" and device.type == "cuda"
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        return count_operations(task.model, sequences(), constants)
 
 
 def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:
