@@ -8,7 +8,7 @@ Models and rules never look here; `Neuron.forward` does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -16,8 +16,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import AdaptiveForm, MembraneForm, NormForm, ParallelForm
+from snnbench.kernels.form import COMPLEMENTARY, AdaptiveForm, MembraneForm, NormForm, ParallelForm
+from snnbench.temporal import active_states
 
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _MODE: ContextVar[str] = ContextVar("snnbench_kernels", default="auto")
 log = logging.getLogger("snnbench.kernels")
 
@@ -46,7 +48,7 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     Lengths that a neuron or a norm was not built for are left to its own code, which refuses them.
     """
     form: MembraneForm | ParallelForm | AdaptiveForm | None = neuron.kernel_form()
-    if form is None or x_seq.dtype not in (torch.float32, torch.bfloat16, torch.float16) or not _triton():
+    if form is None or x_seq.dtype not in DTYPES or not _triton():
         _say_once(neuron, x_seq.dtype, form is None)
         return None
     if not form.fits(len(x_seq)):
@@ -69,6 +71,33 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
         elif norm_form.training and norm_form.batches is not None:
             norm_form.batches.add_(1)
     return run_fused(x_seq, residual, norm_form, form)
+
+
+def step(
+    form_of: Callable[[], MembraneForm | None], x_t: Tensor, v: Tensor, threshold: Tensor | None = None
+) -> tuple[Tensor, Tensor] | None:
+    """(spikes, next state) of one step `[N, *]` of a walk that cuts the state v from the graph, or None.
+
+    form_of: gives the neuron's form; threshold: 0-d, in place of the form's.
+    """
+    states = active_states()
+    if states is None or not states.detach or not (wanted(x_t) and _triton()) or x_t.dtype not in DTYPES:
+        return None
+    form = form_of()
+    if form is None or form.learnt is not None or form.codes[0] >= COMPLEMENTARY:  # one state, constants alone
+        return None
+    from snnbench.kernels.step import run as run_step
+
+    return run_step(x_t, v, threshold, form)
+
+
+def moments(x_t: Tensor) -> tuple[Tensor, Tensor] | None:
+    """(biased variance, mean) `[C]` of `[N, C, *]` in fp32 from one pass of the kernel, or None: take PyTorch's."""
+    if not (wanted(x_t) and _triton()) or x_t.dtype not in DTYPES:
+        return None
+    from snnbench.kernels.fused import moments as run_moments
+
+    return run_moments(x_t)
 
 
 def average_pool(x: Tensor, kernel: int) -> Tensor | None:

@@ -21,6 +21,14 @@ def fold(x, gain, bias, running_mean, running_var, norm: NormForm | None, static
     return OPS.norm_fold(once, gain, bias, running_mean, running_var, norm.training, norm.momentum, norm.eps)
 
 
+def moments(x_t: Tensor) -> tuple[Tensor, Tensor]:
+    """(biased variance, mean) `[C]`, fp32, of `[N, C, *]`: running statistics that forget at once."""
+    mean, variance, nothing = torch.zeros(3, x_t.shape[1], device=x_t.device)
+    OPS.norm_fold(dense(x_t.unsqueeze(0)), nothing, nothing, mean, variance, True, 1.0, 1.0)
+    count = x_t.numel() / len(mean)
+    return variance * ((count - 1) / count), mean
+
+
 class _Sequence(torch.autograd.Function):
     """Spikes of x `[T or 1, N, C, *]`; keeps x, the residual and some numbers a channel for the backward."""
 

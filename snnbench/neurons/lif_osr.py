@@ -18,6 +18,8 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from snnbench.kernels import dispatch
+from snnbench.kernels.form import DECAY_STATE, MembraneForm, as_in, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.temporal import full_precision
@@ -58,6 +60,15 @@ class LIFOSR(Neuron):
         """lam = 1 - 1/tau."""
         return 1 - 1 / self.tau
 
+    def step_form(self) -> MembraneForm | None:
+        """This neuron between two thresholds, as a kernel for one step knows it."""
+        surrogate = surrogate_form(self.surrogate)
+        if surrogate is None or not as_in(self, LIFOSR, "step", "emit"):
+            return None
+        constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
+        codes = [DECAY_STATE, surrogate.kind, int(self.soft), 1, int(self.strict)]
+        return MembraneForm([float(number) for number in constants], codes)
+
     def initial_state(self, x_t: Tensor) -> Stabilised:
         return torch.zeros_like(full_precision(x_t), requires_grad=False), None
 
@@ -65,6 +76,10 @@ class LIFOSR(Neuron):
         v, ratio = state
         u = torch.add(full_precision(x_t), v, alpha=self.leak)
         theta, ratio = self.threshold(u.detach(), ratio)
+        walked = dispatch.step(self.step_form, x_t, v, theta)
+        if walked is not None:
+            spike, v = walked
+            return spike, (v, ratio)
         spike = self.surrogate(u - theta, strict=self.strict)
         fired = spike.detach()
         v = torch.addcmul(u, fired, theta, value=-1) if self.soft else u.masked_fill(fired.bool(), 0.0)

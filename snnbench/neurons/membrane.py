@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.config.errors import ConfigError
+from snnbench.kernels import dispatch
 from snnbench.kernels.form import ChargeForm, MembraneForm, as_in, states_its_own, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
@@ -75,6 +76,9 @@ class MembraneNeuron(Neuron):
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)
 
     def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        walked = dispatch.step(self.kernel_form, x_t, state)
+        if walked is not None:
+            return walked
         h = self.charge(state, full_precision(x_t))
         spike = self.fire(h)
         return self.emit(spike, x_t), self.reset(h, spike)

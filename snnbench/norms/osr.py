@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from snnbench.kernels import dispatch
 from snnbench.models.parts import Site
 from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
 
@@ -100,8 +101,11 @@ class OSR(Temporal):
     @torch.no_grad()
     def _scale_and_shift(self, x_t: Tensor, times: int) -> tuple[Tensor, Tensor]:
         """k and d of the docstring, each `[C]`; collects the step's statistics."""
-        axes = [axis for axis in range(x_t.ndim) if axis != 1]
-        variance, mean = torch.var_mean(full_precision(x_t), axes, correction=0)
+        found = dispatch.moments(x_t)
+        if found is None:
+            axes = [axis for axis in range(x_t.ndim) if axis != 1]
+            found = torch.var_mean(full_precision(x_t), axes, correction=0)
+        variance, mean = found
         self.pending_mean.add_(mean, alpha=times)
         self.pending_square.add_(variance + mean.square(), alpha=times)
         self.pending_steps.add_(times)

@@ -60,7 +60,7 @@ class TraceMechanics:
         weight = synapse.effective_weight()
 
         def step(x_t: Tensor, trace: Tensor) -> tuple[Tensor, Tensor]:
-            trace = torch.add(full_precision(x_t.detach()), trace, alpha=self.leak)
+            trace = torch.add(x_t.detach(), trace, alpha=self.leak)  # in the trace's precision, without a copy of x
             return _TracedContraction.apply(x_t, trace, weight, synapse.bias, synapse), trace
 
         return states.advance(self, x_seq[0], self.initial_state, step).unsqueeze(0)

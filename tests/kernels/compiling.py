@@ -20,11 +20,20 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from snnbench.kernels import adaptive_ops, ops, parallel_ops
+from snnbench.kernels import adaptive_ops, max_pooling, ops, parallel_ops, pooling
+from snnbench.kernels import step as step_ops
 from snnbench.kernels.form import PARALLEL_STEPS
 
 TARGET = GPUTarget("cuda", 90, 32)
-KINDS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.float16: "*fp16", int: "i32", float: "fp32"}
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+KINDS = {
+    torch.float32: "*fp32",
+    torch.bfloat16: "*bf16",
+    torch.float16: "*fp16",
+    torch.uint8: "*u8",
+    int: "i32",
+    float: "fp32",
+}
 # dynamics, rows of learnt numbers; steps of an adaptive neuron's block
 NEURONS = {"if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_overwritten": (5, 0), "glif": (6, 5)}
 BLOCKS = {
@@ -57,7 +66,7 @@ def recorded() -> Iterator[list]:
     """The launches of the operators' kernels inside, (kernel, arguments, options) each."""
     kernels = [
         (module, name, thing)
-        for module in (ops, parallel_ops, adaptive_ops)
+        for module in (ops, parallel_ops, adaptive_ops, step_ops, pooling, max_pooling)
         for name, thing in vars(module).items()
         if isinstance(thing, triton.runtime.JITFunction)
     ]
@@ -99,8 +108,26 @@ def usage(cubin: bytes) -> tuple[int, int]:
     return int(re.search(r"REG:(\d+)", text)[1]), int(re.search(r"STACK:(\d+)", text)[1])
 
 
+def without_time(name: str, dtype: str) -> list[Resources]:
+    """What the kernels take that know no time: pools, and one step of a walk."""
+    x = torch.empty(16, CHANNELS, 8, 8, dtype=DTYPES[dtype]).contiguous(memory_format=torch.channels_last)
+    v, numbers = torch.empty_like(x, dtype=torch.float32), ([0.5, 1.0, 0.0, 1.0, 1.0, 1.0], [3, 0, 1, 1, 0])
+    threshold = torch.empty(()) if name == "stabilised_step" else None
+    with recorded() as launches:
+        if name == "average_pool":
+            pooling.average_pool_backward(pooling.average_pool(x, 2), 2)
+        elif name == "max_pool":
+            max_pooling.max_pool_backward(*max_pooling.max_pool(x, 2), 2)
+        else:
+            step_ops.step_backward(step_ops.step_forward(x, v, threshold, *numbers)[0], x, v, threshold, *numbers)
+    return [compiled(*launch) for launch in launches]
+
+
 def variants(time_steps: tuple[int, ...] = (4, 8, 10, 32)) -> Iterator[tuple[str, dict]]:
     """Name and arguments of `resources` for every kernel there is; surrogates, resets and amplitudes left aside."""
+    for name in ("average_pool", "max_pool", "step", "stabilised_step"):
+        for dtype in DTYPES:
+            yield f"{name} {dtype}", {"name": name, "dtype": dtype}
     for neuron in (*NEURONS, "psn", *BLOCKS):
         for steps in time_steps:
             for dtype in ("bf16", "fp32"):
@@ -116,8 +143,7 @@ def variants(time_steps: tuple[int, ...] = (4, 8, 10, 32)) -> Iterator[tuple[str
 
 def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, surrogate: int = 0) -> list[Resources]:
     """What forward and backward of a layer take, in the order of their launches."""
-    kind = {"bf16": torch.bfloat16, "fp32": torch.float32}[dtype]
-    x = torch.empty(time_steps * 16, CHANNELS, 8, 8, dtype=kind)  # as many positions as the tallest tile
+    x = torch.empty(time_steps * 16, CHANNELS, 8, 8, dtype=DTYPES[dtype])  # as many positions as the tallest tile
     if layout == "channels_last":
         x = x.contiguous(memory_format=torch.channels_last)
     x = x.unflatten(0, (time_steps, 16))
@@ -155,5 +181,5 @@ def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, 
 if __name__ == "__main__":
     for name, arguments in variants():
         if any(set(words.split()) <= set(name.split()) for words in sys.argv[1:] or [""]):
-            for found in resources(**arguments):
+            for found in (without_time if "name" in arguments else resources)(**arguments):
                 print(f"{name}: {found.kernel} registers={found.registers} stack={found.stack}", flush=True)

@@ -12,6 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # words of the variants' names: every dynamics, with each way to run the norm's backward, T in one chunk and in two
 VARIANTS = [
+    ("average_pool", "bf16"),
+    ("max_pool", "bf16"),
+    ("step", "bf16"),
+    ("stabilised_step", "fp32"),
     ("lif", "T4", "bf16", "channels_last", "bn"),
     ("plif", "T8", "fp32", "contiguous", "tebn+residual"),
     ("clif", "T8", "bf16", "channels_last", "bn"),
