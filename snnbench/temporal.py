@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 State = Any  # a tensor, or a tuple of tensors and numbers
 
@@ -134,3 +135,42 @@ def over_time(function: Callable[[Tensor], Tensor], x_seq: Tensor) -> Tensor:
         return shown(function(step_of(x_seq)), x_seq.shape[0])
     y = function(x_seq.flatten(0, 1))
     return y.unflatten(0, x_seq.shape[:2])
+
+
+def rows_of(x_seq: Tensor) -> tuple[Tensor, tuple[int, ...], list[int]]:
+    """`[T, N, *]` as `[T, N * ...]` in the order of memory: a view for every dense layout, also channels-last.
+
+    Returns the rows and what `rows_back` needs: the permuted shape and the permutation that undoes it.
+    """
+    order = [0, *sorted(range(1, x_seq.ndim), key=x_seq.stride, reverse=True)]
+    permuted = x_seq.permute(order)
+    return permuted.flatten(1), tuple(permuted.shape), [order.index(axis) for axis in range(x_seq.ndim)]
+
+
+def rows_back(rows: Tensor, shape: tuple[int, ...], undo: list[int]) -> Tensor:
+    """The inverse of `rows_of`, a view."""
+    return rows.reshape(shape).permute(undo)
+
+
+def time_mean(x_seq: Tensor) -> Tensor:
+    """Mean over time `[T, N, *] -> [N, *]` in at least fp32, in the layout of a step.
+
+    One pass over the sequence and none back: `full_precision(x_seq).mean(0)` would write the sequence in fp32, give its
+    mean in contiguous layout, and write T copies of its gradient.
+    """
+    return _TimeMean.apply(x_seq)
+
+
+class _TimeMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x_seq: Tensor) -> Tensor:
+        ctx.time_steps, ctx.dtype = x_seq.shape[0], x_seq.dtype
+        rows, shape, undo = rows_of(x_seq)
+        mean = rows.mean(0, keepdim=True, dtype=torch.promote_types(x_seq.dtype, torch.float32))
+        return rows_back(mean, (1, *shape[1:]), undo)[0]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        step = (grad / ctx.time_steps).to(ctx.dtype)
+        return step.unsqueeze(0).expand(ctx.time_steps, *step.shape)

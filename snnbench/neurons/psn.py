@@ -21,27 +21,12 @@ from snnbench.kernels.form import PARALLEL_STEPS, ParallelForm, as_in, states_it
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
-from snnbench.temporal import full_precision, is_static
+from snnbench.temporal import full_precision, is_static, rows_back, rows_of
 
 
 def time_matrix(time_steps: int) -> nn.Parameter:
     """W `[T, T]` as nn.Linear starts it, spared weight decay (the published runs decay nothing)."""
     return spared(nn.init.kaiming_uniform_(torch.empty(time_steps, time_steps), a=math.sqrt(5)))
-
-
-def rows_of(x_seq: Tensor) -> tuple[Tensor, tuple[int, ...], list[int]]:
-    """`[T, N, *]` as `[T, N * ...]` in the order of memory: a view for every dense layout, also channels-last.
-
-    Returns the rows and what `rows_back` needs: the permuted shape and the permutation that undoes it.
-    """
-    order = [0, *sorted(range(1, x_seq.ndim), key=x_seq.stride, reverse=True)]
-    permuted = x_seq.permute(order)
-    return permuted.flatten(1), tuple(permuted.shape), [order.index(axis) for axis in range(x_seq.ndim)]
-
-
-def rows_back(rows: Tensor, shape: tuple[int, ...], undo: list[int]) -> Tensor:
-    """The inverse of `rows_of`, a view."""
-    return rows.reshape(shape).permute(undo)
 
 
 def over_time_matrix(x_seq: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from snnbench.models.parts import Site
 from snnbench.neurons.parameters import spared
-from snnbench.neurons.psn import ParallelNeuron, rows_back, rows_of
-from snnbench.temporal import full_precision
+from snnbench.neurons.psn import ParallelNeuron
+from snnbench.temporal import full_precision, rows_back, rows_of
 
 
 class SlidingPSN(ParallelNeuron):

@@ -17,7 +17,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.objectives.base import Loss
 from snnbench.objectives.distillation import Distillation, Lesson, pairs_of
 from snnbench.objectives.taps import Outline
-from snnbench.temporal import full_precision
+from snnbench.temporal import time_mean
 
 
 class FeatureMSE(Distillation):
@@ -57,7 +57,6 @@ class FeatureMSE(Distillation):
     def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:
         ce = self.task_loss(logits, target)
         feature = sum(
-            F.mse_loss(full_precision(ours).mean(0), full_precision(theirs).mean(0))
-            for ours, theirs in zip(lesson.student, lesson.teacher)
+            F.mse_loss(time_mean(ours), time_mean(theirs)) for ours, theirs in zip(lesson.student, lesson.teacher)
         )
         return ce + self.beta * feature, {"ce": ce, "feature": feature}

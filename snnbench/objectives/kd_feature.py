@@ -21,7 +21,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.objectives.base import Loss
 from snnbench.objectives.distillation import Distillation, Lesson, pairs_of
 from snnbench.objectives.taps import Outline
-from snnbench.temporal import full_precision
+from snnbench.temporal import full_precision, time_mean
 
 
 class FeatureDistillation(Distillation):
@@ -68,8 +68,8 @@ class FeatureDistillation(Distillation):
         ce = self.task_loss(logits, target)
         last, feature = len(self.transforms) - 1, torch.zeros_like(ce)
         for index, (transform, ours, theirs) in enumerate(zip(self.transforms, lesson.student, lesson.teacher)):
-            wished = torch.maximum(full_precision(theirs).mean(0), getattr(self, f"margin_{index}"))
-            shown = full_precision(transform(full_precision(ours).mean(0)))
+            wished = torch.maximum(time_mean(theirs), getattr(self, f"margin_{index}"))
+            shown = full_precision(transform(time_mean(ours)))
             feature = feature + 2.0 ** (index - last) * partial_l2(shown, wished) / logits.shape[1]
         return ce + self.lam * feature, {"ce": ce, "feature": feature}
 

@@ -7,10 +7,10 @@ from tiny import site
 from snnbench.config.errors import ConfigError
 from snnbench.models.parts import Site
 from snnbench.neurons.masked_psn import MaskedPSN
-from snnbench.neurons.psn import PSN, rows_of
+from snnbench.neurons.psn import PSN
 from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.surrogates.atan import ATan
-from snnbench.temporal import stepping
+from snnbench.temporal import rows_of, stepping
 
 F64 = torch.float64
 X = torch.tensor([0.9, 1.4, 0.8, 2.5], dtype=F64).view(-1, 1, 1)
