@@ -74,7 +74,7 @@ class LIFOSR(Neuron):
 
     def step(self, x_t: Tensor, state: Stabilised) -> tuple[Tensor, Stabilised]:
         v, ratio = state
-        u = torch.add(full_precision(x_t), v, alpha=self.leak)
+        u = torch.add(x_t, v, alpha=self.leak)  # in the state's precision
         theta, ratio = self.threshold(u.detach(), ratio)
         walked = dispatch.step(self.step_form, x_t, v, theta)
         if walked is not None:
