@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from snnbench.kernels.pooling import launch, pooled_like, unpooled_like
+from snnbench.kernels.pooling import input_gradient, launch, pooled_like, unpooled_like
 
 
 @triton.jit
@@ -72,10 +72,7 @@ def max_pool(x: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
 
 
 def max_pool_backward(g: Tensor, winner: Tensor, kernel: int) -> Tensor:
-    g = g.contiguous(memory_format=torch.channels_last)
-    x = unpooled_like(g, kernel)
-    launch(max_pool_kernel, x, g, winner, kernel=kernel, backward=True)
-    return x
+    return input_gradient(max_pool_kernel, g, winner, kernel=kernel)
 
 
 LIBRARY = torch.library.Library("snnbench", "FRAGMENT")

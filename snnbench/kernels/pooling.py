@@ -55,6 +55,14 @@ def launch(program, x: Tensor, y: Tensor, *more: Tensor, kernel: int, backward: 
     program[grid](x, y, *more, positions, channels, x.shape[-1], width, **sizes, num_warps=4)
 
 
+def input_gradient(program, g: Tensor, *more: Tensor, kernel: int) -> Tensor:
+    """dL/dx `[B, C, H, W]` by `program` from dL/dy."""
+    g = g.contiguous(memory_format=torch.channels_last)
+    x = unpooled_like(g, kernel)
+    launch(program, x, g, *more, kernel=kernel, backward=True)
+    return x
+
+
 def pooled_like(x: Tensor, kernel: int, dtype: torch.dtype | None = None) -> Tensor:
     """Empty, for what becomes of `x` `[B, C, H, W]`."""
     return _empty(x, (x.shape[2] // kernel, x.shape[3] // kernel), dtype or x.dtype)
@@ -96,10 +104,7 @@ def average_pool(x: Tensor, kernel: int) -> Tensor:
 
 
 def average_pool_backward(g: Tensor, kernel: int) -> Tensor:
-    g = g.contiguous(memory_format=torch.channels_last)
-    x = unpooled_like(g, kernel)
-    launch(pool_kernel, x, g, kernel=kernel, backward=True)
-    return x
+    return input_gradient(pool_kernel, g, kernel=kernel)
 
 
 LIBRARY = torch.library.Library("snnbench", "FRAGMENT")
