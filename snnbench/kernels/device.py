@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 # Codes, not names, reach a kernel: a surrogate or neuron states its own (`Surrogate.kernel_form`, `kernel_charge`).
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS = (tl.constexpr(code) for code in range(7))
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS, DSPIKE = (tl.constexpr(code) for code in range(8))
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT = (tl.constexpr(code) for code in range(4))
 COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = (tl.constexpr(code) for code in range(4, 7))
 GATED_NUMBERS = tl.constexpr(5)  # GLIF's learnt numbers; behind them are its input gains
@@ -48,6 +48,10 @@ def surrogate_derivative(x, p0, p1, KIND: tl.constexpr):
         return p0 * tl.exp(-p1 * (x * x))
     if KIND == EXP_ABS:
         return p0 * tl.exp(-p1 * tl.abs(x))
+    if KIND == DSPIKE:  # 1 - tanh^2(z) = 4 s (1 - s) and tanh(z) = 2 s - 1 with s = sigmoid(2 z)
+        s = sigmoid(2.0 * p0 * x)
+        peak = p0 / (2.0 * (2.0 * sigmoid(2.0 * p0 * p1) - 1.0))
+        return tl.where(tl.abs(x) <= p1, peak * (4.0 * s * (1.0 - s)), 0.0)
     scaled = 1.0 + p1 * tl.abs(x)
     return p0 / (scaled * scaled)
 

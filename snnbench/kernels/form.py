@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 # the codes of snnbench.kernels.device, which cannot be imported without Triton
-ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS = range(7)
+ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS, DSPIKE = range(8)
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT, COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = range(7)
 PARALLEL_STEPS = 8  # most steps of a matrix over time that the kernels multiply by
 BLOCK_STEPS = 16  # most steps of a block that they unroll
@@ -28,7 +28,7 @@ def as_in(thing: object, cls: type, *methods: str) -> bool:
 class SurrogateForm:
     """kind and its two numbers: ATAN (alpha/2, pi alpha/2), SIGMOID (alpha, -), TRIANGLE (gamma, 1/gamma^2),
     RECTANGLE (width/2, 1/width), FAST_SIGMOID (scale, beta), GAUSSIAN (1/(sqrt(2 pi) sigma), 1/(2 sigma^2)),
-    EXP_ABS (scale/width, 1/width)."""
+    EXP_ABS (scale/width, 1/width), DSPIKE (b, half width)."""
 
     kind: int
     p0: float

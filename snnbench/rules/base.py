@@ -20,13 +20,14 @@ class Rule:
     def prepare(self, model: nn.Module) -> None:
         """Called once after building; may set `synapse.mechanics`. Raises ConfigError if the model does not suit."""
 
-    def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> None:
+    def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> bool:
         """Called before the first batch of each epoch is trained on, with its first `previewed` samples.
 
         Must leave parameters, their gradients, modes and statistics as they were; what the encoder and the network draw
         at random here is put back by the caller. What it decides belongs into buffers of the model: a run that resumes
-        finds them again, and a captured CUDA graph reads their present values (numbers in Python stay as captured).
+        finds them again. True: it changed what a captured CUDA graph holds as a number.
         """
+        return False
 
     def reported(self, model: nn.Module) -> dict[str, float]:
         """What the rule adds to an epoch's row of metrics.csv; the same names every epoch."""

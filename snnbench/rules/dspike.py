@@ -68,17 +68,17 @@ class TemperatureSearch(BPTT):
         surrogates = temperatures(model)
         if not surrogates:
             raise ConfigError("rule=dspike needs neurons with surrogate=dspike; use that, or rule=bptt")
-        if (b := surrogates[0].b.item()) < self.b_min:
+        if (b := surrogates[0].temperature()) < self.b_min:
             raise ConfigError(f"surrogate.b={b:g} must not lie below rule.b_min={self.b_min:g}; lower rule.b_min")
         count = first_weight(model).numel()
         generator = torch.Generator("cpu").manual_seed(torch.initial_seed())  # the run's seed; nothing is drawn from it
         chosen = torch.randperm(count, generator=generator, device="cpu")[: self.weights]
         self.positions = chosen.sort().values
 
-    def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> None:
+    def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> bool:
         surrogates, weight = temperatures(model), first_weight(model)
         positions = self.positions.to(weight.device)
-        tried = candidates(surrogates[0].b.item(), self.db, self.b_min)
+        tried = candidates(surrogates[0].temperature(), self.db, self.b_min)
 
         def loss() -> Tensor:
             return loss_of(model(x_seq))[0]
@@ -91,10 +91,12 @@ class TemperatureSearch(BPTT):
                 (gradient,) = torch.autograd.grad(loss(), weight)
                 found = over_ranks(gradient.flatten()[positions].double())
                 similarities.append(F.cosine_similarity(found, measured, dim=0))
-        set_temperature(surrogates, best(tried, torch.stack(similarities).tolist()))
+        chosen = best(tried, torch.stack(similarities).tolist())
+        set_temperature(surrogates, chosen)
+        return chosen != tried[0]
 
     def reported(self, model: nn.Module) -> dict[str, float]:
-        return {"surrogate_b": temperatures(model)[0].b.item()}
+        return {"surrogate_b": temperatures(model)[0].temperature()}
 
 
 def candidates(b: float, db: float, b_min: float) -> list[float]:

@@ -8,7 +8,7 @@ Area 1 for every b; b -> 0 is the rectangle of width 2h, b -> infinity the step.
 [0, 1]); re-implementations with h = v_th = 1 mean another slope by the same b. The paper chooses b anew each epoch, by
 the finite-difference gradient of the first layer: that is `rule=dspike`; under other rules b stays as configured.
 
-b is a buffer, so that a checkpoint holds it and a captured CUDA graph reads its present value.
+b is a buffer, so that a checkpoint holds it. Kernels take it as a number, so a CUDA graph keeps the b of its capture.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from snnbench.kernels.form import DSPIKE, SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 
@@ -36,10 +37,20 @@ class Dspike(Surrogate):
         # a double without axes: an fp32 or double x keeps its dtype, and no digit of b is lost
         self.register_buffer("b", torch.tensor(b, dtype=torch.double))
         self.half_width = half_width
+        self._read: tuple[Tensor, int, float] | None = None  # b, its version, its value
 
     def derivative(self, x: Tensor) -> Tensor:
         peak = self.b / (2 * torch.tanh(self.b * self.half_width))
         return torch.where(x.abs() <= self.half_width, peak * (1 - torch.tanh(self.b * x).square()), 0.0)
 
+    def kernel_form(self) -> SurrogateForm:
+        return SurrogateForm(DSPIKE, self.temperature(), self.half_width)
+
+    def temperature(self) -> float:
+        """b as a number; waits for the device only if b was written to since the last call."""
+        if self._read is None or self._read[0] is not self.b or self._read[1] != self.b._version:
+            self._read = (self.b, self.b._version, self.b.item())
+        return self._read[2]
+
     def extra_repr(self) -> str:
-        return f"b={self.b.item():g}, half_width={self.half_width}"
+        return f"b={self.temperature():g}, half_width={self.half_width}"

@@ -127,7 +127,9 @@ class Task(L.LightningModule):
         count = self.rule.previewed
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as (x_seq, loss_of):
-            self.rule.before_epoch(self.model, x_seq, loss_of)
+            stale = self.rule.before_epoch(self.model, x_seq, loss_of)
+        if stale and self._captured is not None:
+            self._captured.forget()
 
     def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
         with self._posed(x, target) as (x_seq, loss_of):

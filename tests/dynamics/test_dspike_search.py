@@ -1,5 +1,7 @@
 """rule=dspike: the choice of temperature (checks 5 and 6 of the dspike page), and that searching leaves no trace."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -139,6 +141,28 @@ def test_all_neurons_share_the_choice_and_the_state_dict_holds_it():
     other, *_ = configured()
     other.load_state_dict(model.state_dict())
     assert temperatures(other)[0].b.item() == 2.25
+
+
+def test_kernels_get_the_present_b():
+    """Written in place, loaded, or moved with the module: a kernel's number must never be an older one."""
+    surrogate, other = Dspike(1.0), Dspike(2.5, half_width=1.0)
+    assert surrogate.kernel_form().p0 == 1.0
+    surrogate.b.fill_(3.0)
+    assert (surrogate.kernel_form().p0, surrogate.kernel_form().p1) == (3.0, 0.5)
+    surrogate.load_state_dict(other.state_dict())
+    assert surrogate.kernel_form().p0 == 2.5
+    surrogate.b = torch.tensor(4.0, dtype=torch.double)
+    assert surrogate.kernel_form().p0 == 4.0
+    assert copy.deepcopy(surrogate).kernel_form().p0 == 4.0
+
+
+def test_the_rule_says_whether_a_captured_graph_is_stale():
+    model, rule, x_seq, loss_of = configured()
+    before = temperatures(model)[0].b.item()
+    for _ in range(4):
+        stale = rule.before_epoch(model, x_seq, loss_of)
+        assert stale == (temperatures(model)[0].b.item() != before)
+        before = temperatures(model)[0].b.item()
 
 
 def test_b_acts_through_the_buffer():

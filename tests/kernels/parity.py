@@ -26,6 +26,7 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
+from snnbench.surrogates.dspike import Dspike
 from snnbench.surrogates.exp_abs import ExpAbs
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.surrogates.gaussian import Gaussian
@@ -35,7 +36,7 @@ from snnbench.surrogates.triangle import Triangle
 
 SURROGATES = {
     "atan": ATan, "sigmoid": Sigmoid, "triangle": Triangle, "rectangle": Rectangle, "fast_sigmoid": FastSigmoid,
-    "gaussian": Gaussian, "exp_abs": ExpAbs,
+    "gaussian": Gaussian, "exp_abs": ExpAbs, "dspike": Dspike,
 }  # fmt: skip
 
 
@@ -239,12 +240,14 @@ def is_fused(spikes: Tensor) -> bool:
 
 
 def is_clear(layer: nn.ModuleDict, case: Case, x: Tensor, residual: Tensor | None) -> bool:
-    """Whether no potential lies so near the threshold, or the rectangle's edge, that rounding decides what happens."""
+    """Whether no potential lies so near the threshold, or a surrogate's edge, that rounding decides what happens."""
     layer, gaps = copy.deepcopy(layer), []
 
     def note(surrogate: nn.Module, arguments: tuple) -> None:
         (above,) = arguments
-        edges = [above, above.abs() - surrogate.width / 2] if isinstance(surrogate, Rectangle) else [above]
+        half_widths = {Rectangle: lambda: surrogate.width / 2, Dspike: lambda: surrogate.half_width}
+        width = half_widths.get(type(surrogate))
+        edges = [above] if width is None else [above, above.abs() - width()]
         gaps.extend(edge.abs().min().item() for edge in edges)
 
     layer["neuron"].surrogate.register_forward_pre_hook(note)

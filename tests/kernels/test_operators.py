@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from snnbench import kernels
 from snnbench.kernels import fused, max_pooling, pooling  # noqa: F401
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts, Unit
+from snnbench.models.parts import Parts, Site, Unit
 from snnbench.neurons.block_alif import BlockALIF
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.glif import GLIF
@@ -18,6 +18,7 @@ from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tebn import TEBN
 from snnbench.surrogates.atan import ATan
+from snnbench.surrogates.dspike import Dspike
 from snnbench.synapses.plain import Plain
 from snnbench.train.capture import CapturedBatch
 
@@ -158,3 +159,28 @@ def test_captured_steps_equal_eager_steps(neuron, monkeypatch):
 def test_auto_is_fused_on_cuda():
     neuron = LIF(PARTS.neuron(5).site, ATan())
     assert is_fused(neuron(torch.randn(4, 2, 5, device="cuda", requires_grad=True)))
+
+
+@pytest.mark.gpu
+def test_a_capture_reads_the_temperature_before_it_begins():
+    """Dspike's b is a number to the kernels: reading it waits for the device, which no capture may."""
+    torch.manual_seed(0)
+    neuron = LIF(Site(4, 4), Dspike(1.0)).cuda()
+    weight = torch.nn.Parameter(torch.randn(4, 4, device="cuda"))
+    neuron.register_parameter("w", weight)
+    x, target = torch.randn(4, 8, 4, device="cuda"), torch.zeros(8, dtype=torch.long, device="cuda")
+
+    def forward_backward(x, target):
+        loss = neuron(x @ weight).sum()
+        loss.backward()
+        return (loss.detach(),)
+
+    batch = CapturedBatch(neuron, forward_backward)
+    for b in (1.0, 3.0):
+        neuron.surrogate.b.fill_(b)
+        batch.forget()
+        assert batch(x, target) is not None
+        captured = weight.grad.clone()
+        weight.grad = None
+        forward_backward(x, target)
+        torch.testing.assert_close(captured, weight.grad)
