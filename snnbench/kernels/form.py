@@ -10,6 +10,7 @@ from torch import Tensor
 ATAN, SIGMOID, TRIANGLE, RECTANGLE, FAST_SIGMOID, GAUSSIAN, EXP_ABS, DSPIKE = range(8)
 INTEGRATE, DECAY_INPUT, DECAY_STATE, DECAY_STATE_LEARNT, COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, GATED = range(7)
 PARALLEL_STEPS = 8  # most steps of a matrix over time that the kernels multiply by
+SLIDING_ORDER = 8  # largest order of a kernel that slides over time
 BLOCK_STEPS = 16  # most steps of a block that they unroll
 
 
@@ -68,8 +69,8 @@ class MembraneForm:
 
 @dataclass(frozen=True)
 class ParallelForm:
-    """A neuron that is one matrix over time: weight `[T, T]`, bias `[T]` (gradients flow to both), `constants`
-    [amplitude, p0, p1], `codes` [surrogate, strict]."""
+    """A neuron that is one matrix over time: weight `[T, T]`, bias `[T]`, or weight `[K]` that slides over any T and
+    bias `[1]` (gradients flow to both), `constants` [amplitude, p0, p1], `codes` [surrogate, strict]."""
 
     weight: Tensor
     bias: Tensor
@@ -78,7 +79,7 @@ class ParallelForm:
 
     def fits(self, time_steps: int) -> bool:
         """Whether the matrix is one over that many steps."""
-        return time_steps == len(self.bias)
+        return self.weight.dim() == 1 or time_steps == len(self.bias)
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,19 @@ class ParallelNeuron(Neuron):
 
     def kernel_form(self) -> ParallelForm | None:
         surrogate = surrogate_form(self.surrogate)
-        as_here = as_in(self, ParallelNeuron, "fire", "sequence", "emit") and states_its_own(
-            self, "potentials", "matrix"
-        )
-        if surrogate is None or not as_here or self.site.time_steps > PARALLEL_STEPS:
+        if surrogate is None or not as_in(self, ParallelNeuron, "fire", "sequence", "emit"):
+            return None
+        weights = self.kernel_weights()
+        if weights is None:
             return None
         constants = [float(number) for number in (self.amplitude, surrogate.p0, surrogate.p1)]
-        return ParallelForm(*self.matrix(self.site.time_steps), constants, [surrogate.kind, int(self.strict)])
+        return ParallelForm(*weights, constants, [surrogate.kind, int(self.strict)])
+
+    def kernel_weights(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias of `ParallelForm`, or None: too many for the kernels, or not what `potentials` does."""
+        if self.site.time_steps > PARALLEL_STEPS or not states_its_own(self, "potentials", "matrix"):
+            return None
+        return self.matrix(self.site.time_steps)
 
     def potentials(self, x_seq: Tensor) -> Tensor:
         return over_time_matrix(x_seq, *self.matrix(x_seq.shape[0]))

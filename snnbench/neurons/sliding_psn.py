@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from snnbench.kernels.form import SLIDING_ORDER, as_in
 from snnbench.models.parts import Site
 from snnbench.neurons.parameters import spared
 from snnbench.neurons.psn import ParallelNeuron
@@ -58,6 +59,10 @@ class SlidingPSN(ParallelNeuron):
 
     def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
         return self.time_matrix(time_steps), self.bias.expand(time_steps)
+
+    def kernel_weights(self) -> tuple[Tensor, Tensor] | None:
+        own = as_in(self, SlidingPSN, "potentials", "matrix", "time_matrix")
+        return (self.weight, self.bias.view(1)) if own and self.k <= SLIDING_ORDER else super().kernel_weights()
 
     def potentials(self, x_seq: Tensor) -> Tensor:
         if self.backend == "gemm":

@@ -39,6 +39,7 @@ NEURONS = {"if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_ov
 BLOCKS = {
     "alif": 0, "block_alif": 2, "block_alif_latency3": 4, "block_alif_latency7": 8, "block_alif_latency15": 16
 }  # fmt: skip
+SLIDING = {"sliding_psn": 4, "sliding_psn_order8": 8}
 CHANNELS = 128
 
 
@@ -128,7 +129,7 @@ def variants(time_steps: tuple[int, ...] = (4, 8, 10, 32)) -> Iterator[tuple[str
     for name in ("average_pool", "max_pool", "step", "stabilised_step"):
         for dtype in DTYPES:
             yield f"{name} {dtype}", {"name": name, "dtype": dtype}
-    for neuron in (*NEURONS, "psn", *BLOCKS):
+    for neuron in (*NEURONS, "psn", *SLIDING, *BLOCKS):
         for steps in time_steps:
             for dtype in ("bf16", "fp32"):
                 for layout in ("contiguous", "channels_last"):
@@ -149,11 +150,12 @@ def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, 
     x = x.unflatten(0, (time_steps, 16))
     residual, normed = x if norm.endswith("residual") else None, norm != "none"
     folded, row = (torch.empty(4, CHANNELS), torch.empty(CHANNELS)) if normed else (None, None)
-    if neuron == "psn":
-        arguments = (x, residual, folded, torch.empty(time_steps, time_steps), torch.empty(time_steps))
+    if neuron == "psn" or neuron in SLIDING:
+        matrix = torch.empty(SLIDING[neuron]) if neuron in SLIDING else torch.empty(time_steps, time_steps)
+        arguments = (x, residual, folded, matrix, torch.empty(1 if neuron in SLIDING else time_steps))
         with recorded() as launches:
-            parallel_ops.parallel_forward(*arguments, [1.0] * 3, [surrogate, 0])
-            parallel_ops.parallel_backward(x, *arguments, True, [1.0] * 3, [surrogate, 0])
+            parallel_ops.parallel_forward(*arguments, time_steps, [1.0] * 3, [surrogate, 0])
+            parallel_ops.parallel_backward(x, *arguments, time_steps, True, [1.0] * 3, [surrogate, 0])
         return [compiled(*launch) for launch in launches]
     if neuron in BLOCKS:
         length = min(BLOCKS[neuron], time_steps)

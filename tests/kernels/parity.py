@@ -71,6 +71,7 @@ PARALLEL = {
     "masked_psn": without_reset(lambda *a, **k: MaskedPSN(*a, k=2, **k)),
     "sliding_psn": without_reset(lambda *a, **k: SlidingPSN(*a, k=3, **k)),
     "sliding_psn_conv": without_reset(lambda *a, **k: SlidingPSN(*a, k=3, backend="conv", **k)),
+    "sliding_psn_order8": without_reset(lambda *a, **k: SlidingPSN(*a, k=8, **k)),
 }
 ADAPTIVE = {
     "alif": adaptive(ALIF, 1),

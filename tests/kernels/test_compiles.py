@@ -24,6 +24,8 @@ VARIANTS = [
     ("glif", "T10", "fp32", "contiguous", "none"),
     ("psn", "T4", "bf16", "channels_last", "bn"),
     ("psn", "T8", "fp32", "contiguous", "bn+residual"),
+    ("sliding_psn", "T32", "bf16", "channels_last", "bn"),
+    ("sliding_psn_order8", "T32", "fp32", "contiguous", "bn+residual"),
     ("alif", "T4", "bf16", "channels_last", "bn"),
     ("alif", "T10", "fp32", "contiguous", "none"),
     ("block_alif", "T4", "bf16", "channels_last", "bn"),

@@ -31,6 +31,10 @@ LARGE = [
     Case(neuron="sliding_psn", shape=(3, 131, 3, 1), time_steps=8, norm="tdbn", layout="channels_last", static=True),
     Case(neuron="psn", shape=(13, 515), time_steps=3, layout="flat"),
     Case(neuron="sliding_psn", time_steps=1),
+    Case(neuron="sliding_psn", time_steps=33, norm="bn", residual=True),
+    Case(neuron="sliding_psn", shape=BIG, time_steps=10, norm="bn", layout="channels_last"),
+    Case(neuron="sliding_psn_order8", time_steps=18, norm="tdbn", static=True, layout="channels_last"),
+    Case(neuron="sliding_psn_order8", shape=(5, 6), time_steps=32, layout="flat", dtype=torch.bfloat16),
     Case(neuron="psn", norm="tebn"),  # whose factor of each step the norm applies itself
 ]
 
