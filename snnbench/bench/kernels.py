@@ -23,10 +23,15 @@ from snnbench.config.compose import compose
 LAYOUTS = ("contiguous", "channels_last")
 
 
-def run_kernels(session: Session) -> None:
-    """Every kernel row by dtype and layout, ours and the reference path; returns early when the time is over."""
+def kernel_names() -> list[str]:
+    return list(section("kernels", "full")["rows"])
+
+
+def run_kernels(session: Session, names: list[str] | None = None) -> None:
+    """The kernel rows of these names (all if None) by dtype and layout, ours and the reference path; returns early
+    when the time is over."""
     node = section("kernels", session.size)
-    shape, rows = tuple(node["shape"]), node["rows"]
+    shape, rows = tuple(node["shape"]), {name: node["rows"][name] for name in names or node["rows"]}
     configs = {
         name: compose(later_wins(node["overrides"] + row.get("overrides", []))).config for name, row in rows.items()
     }

@@ -1,12 +1,13 @@
 """measure speed and memory beside the peers: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
 
-  snnbench bench [work=<names>] [engine=<names>] [curve=<names>] [out=<folder>] [repeats=<n>] [limit_s=<seconds>]
-                 [size=full|tiny] [device=auto|cpu|cuda] [thorough=true] [render=true]
+  snnbench bench [work=<names>] [engine=<names>] [kernel=<names>] [curve=<names>] [out=<folder>] [repeats=<n>]
+                 [limit_s=<seconds>] [size=full|tiny] [device=auto|cpu|cuda] [thorough=true] [render=true]
 
 work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
           scaling (curves over T, batch, depth; OTTT), survey_speed (the survey's speed study),
           survey_nets (every survey recipe: the speed rows of its tables); or all
 engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
+kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
 curve     of scaling: T, batch, depth, ottt_T (default: all)
 out       folder of the CSVs, bench.md and the plots (default results/bench; size=tiny: runs/bench)
 repeats   steps timed at least (default 50); limit_s: after that, no new measurement starts
@@ -27,8 +28,9 @@ from snnbench.config.errors import ConfigError
 from snnbench.config.paths import results_dir
 
 ALLOWED = {
-    "work": "names", "engine": "names", "curve": "names", "out": "folder", "repeats": "n", "limit_s": "seconds",
-    "size": "full|tiny", "device": "auto|cpu|cuda", "thorough": "true|false", "render": "true|false",
+    "work": "names", "engine": "names", "kernel": "names", "curve": "names", "out": "folder", "repeats": "n",
+    "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda", "thorough": "true|false",
+    "render": "true|false",
 }  # fmt: skip
 OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets")
 
@@ -53,17 +55,15 @@ def main(arguments: list[str]) -> int:
     engines = given["engine"].split(",") if "engine" in given else list(DEFAULT)
     for name in engines:
         load_engine(name)
-    curves = given["curve"].split(",") if "curve" in given else scaling.curve_names()
-    for name in curves:
-        if name not in scaling.curve_names():
-            raise ConfigError(f"curve={name} is no curve of scaling: {nearest(name, scaling.curve_names())}")
+    curves = _chosen(given, "curve", scaling.curve_names(), "scaling")
+    rows = _chosen(given, "kernel", kernels.kernel_names(), "kernels")
     effort = Effort(repeats) if size == "full" else Effort(repeats if "repeats" in given else 3, warmup=1, seconds=0)
     session = Session(choose_device(device), out, size, effort, limit_s, thorough)
     session.say(f"bench on {device_name(session.device)}, {size} size, rows go to {out}")
     if in_table := [name for name in works if name not in OTHERS]:
         table.run_table(session, in_table, engines)
     runs = {
-        "kernels": kernels.run_kernels,
+        "kernels": partial(kernels.run_kernels, names=rows),
         "scaling": partial(scaling.run_scaling, curves=curves),
         "survey_speed": survey.run_survey_speed,
         "survey_nets": recipes.run_survey_nets,
@@ -95,6 +95,14 @@ def _works(text: str | None) -> list[str]:
     for name in names:
         if name not in known:
             raise ConfigError(f"work={name} is nothing to measure: {nearest(name, [*known, 'all'])}")
+    return names
+
+
+def _chosen(given: dict[str, str], key: str, known: list[str], work: str) -> list[str]:
+    names = given[key].split(",") if key in given else known
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{key}={name} is no {key} of {work}: {nearest(name, known)}")
     return names
 
 

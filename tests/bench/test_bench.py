@@ -90,6 +90,7 @@ def test_an_engine_that_fails_is_a_row(session, monkeypatch, error, status):
         ("size=small", "size=small must be one of full, tiny"),
         ("repeats=0", "repeats=0 must be a whole number above 0"),
         ("curve=t", "curve=t is no curve of scaling"),
+        ("kernel=lif_trian", "kernel=lif_trian is no kernel of kernels"),
         ("limit_s=soon", "limit_s=soon must be a number above 0"),
         ("works=csnn", "'works=csnn' is not understood"),
     ],
