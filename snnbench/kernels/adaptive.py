@@ -18,7 +18,7 @@ import triton.language as tl
 
 from snnbench.kernels.adaptive_device import LEARNT, walk, walk_back
 from snnbench.kernels.device import row_of
-from snnbench.kernels.tiles import current, lanes, tile_offsets
+from snnbench.kernels.tiles import channel_row, current, lanes, store_sums, tile_offsets
 
 
 @triton.jit
@@ -63,10 +63,8 @@ def forward_kernel(
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     mask = (position < positions)[:, None] & (channel < channels)[None, :]
     offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
-    scale, shift = 1.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=channel < channels, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=channel < channels, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     lane = lanes(channel, BP, CHANNELS_LAST)
     c = learnt_rows(c_ptr, lane, channels)
     x = tl.zeros((BP, BC), tl.float32)
@@ -104,17 +102,13 @@ def backward_kernel(
     is_channel = channel < channels
     CHUNKS: tl.constexpr = (T + CHUNK - 1) // CHUNK
     BLOCKS: tl.constexpr = CHUNK // LENGTH
-    scale, shift, mean, rstd, ga, gb, gd = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if SUMS:
-        mean = tl.load(mean_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        rstd = tl.load(rstd_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if AFFINE:
-        ga = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        gb = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
-        gd = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
+    mean = channel_row(mean_ptr, channel, channels, 0.0, SUMS)
+    rstd = channel_row(rstd_ptr, channel, channels, 0.0, SUMS)
+    ga = channel_row(affine_ptr, channel, channels, 1.0, AFFINE)
+    gb = channel_row(affine_ptr + channels, channel, channels, 0.0, AFFINE)
+    gd = channel_row(affine_ptr + 2 * channels, channel, channels, 0.0, AFFINE)
     lane = lanes(channel, BP, CHANNELS_LAST)
     c = learnt_rows(c_ptr, lane, channels)
     nothing = tl.zeros((BP, BC), tl.float32)
@@ -185,9 +179,7 @@ def backward_kernel(
             out = ga * total + gb * x + gd if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        at = tl.program_id(0) * channels + channel
-        tl.store(sums_ptr + at, tl.sum(sum_g, 0), mask=is_channel)
-        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_gx, 0), mask=is_channel)
+        store_sums(sums_ptr, sum_g, sum_gx, channel, channels)
     if SUM_LEARNT:
         row = c_sums_ptr + tl.program_id(0) * LEARNT * channels + channel
         tl.store(row, tl.sum(sum_beta, 0), mask=is_channel)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from snnbench.kernels.tiles import tile_offsets
+from snnbench.kernels.tiles import store_sums, tile_offsets
 
 
 @triton.jit
@@ -32,9 +32,7 @@ def sums_kernel(
         x = tl.where(mask, x - pivot[None, :], 0.0)
         first += x
         second += x * x
-    at = tl.program_id(0) * channels + channel
-    tl.store(sums_ptr + at, tl.sum(first, 0), mask=is_channel)
-    tl.store(sums_ptr + programs * channels + at, tl.sum(second, 0), mask=is_channel)
+    store_sums(sums_ptr, first, second, channel, channels)
 
 
 @triton.jit

@@ -34,7 +34,7 @@ from snnbench.kernels.device import (
     through_charge,
     through_reset,
 )
-from snnbench.kernels.tiles import added, current, factor, lanes, tile_offsets, zeros
+from snnbench.kernels.tiles import added, channel_row, current, factor, lanes, store_sums, tile_offsets, zeros
 
 
 @triton.jit
@@ -56,10 +56,8 @@ def forward_kernel(
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     mask = (position < positions)[:, None] & (channel < channels)[None, :]
     offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
-    scale, shift = 1.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=channel < channels, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=channel < channels, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     lane = lanes(channel, BP, CHANNELS_LAST)
     v_th, c = numbers(c_ptr, k, v_th, v_reset, lane, channels, DYNAMICS, LEARNT, SHARED)
     if STATIC:
@@ -109,17 +107,13 @@ def backward_kernel(
     # sums of each step stay in registers if one chunk has them all
     GAINS: tl.constexpr = T if SUM_LEARNT and DYNAMICS == GATED and CHUNKS == 1 else 0
     FACTORS: tl.constexpr = T if SUMS and STEPS and CHUNKS == 1 else 0
-    scale, shift, mean, rstd, a, b, d = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if SUMS:
-        mean = tl.load(mean_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        rstd = tl.load(rstd_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if AFFINE:
-        a = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        b = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
-        d = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
+    mean = channel_row(mean_ptr, channel, channels, 0.0, SUMS)
+    rstd = channel_row(rstd_ptr, channel, channels, 0.0, SUMS)
+    a = channel_row(affine_ptr, channel, channels, 1.0, AFFINE)
+    b = channel_row(affine_ptr + channels, channel, channels, 0.0, AFFINE)
+    d = channel_row(affine_ptr + 2 * channels, channel, channels, 0.0, AFFINE)
     lane = lanes(channel, BP, CHANNELS_LAST)
     v_th, c = numbers(c_ptr, k, v_th, v_reset, lane, channels, DYNAMICS, LEARNT, SHARED)
     sum_q, sum_qx = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
@@ -210,9 +204,7 @@ def backward_kernel(
             out = a * total + b * x + d if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        at = tl.program_id(0) * channels + channel
-        tl.store(sums_ptr + at, tl.sum(sum_q, 0), mask=is_channel)
-        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_qx, 0), mask=is_channel)
+        store_sums(sums_ptr, sum_q, sum_qx, channel, channels)
     for n in tl.static_range(NUMBERS):
         row = (tl.program_id(0) * ROWS + n) * channels + channel
         tl.store(c_sums_ptr + row, tl.sum(sum_c[n], 0), mask=is_channel)

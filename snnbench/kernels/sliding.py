@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 
 from snnbench.kernels.device import surrogate_derivative
-from snnbench.kernels.tiles import current, tile_offsets, zeros
+from snnbench.kernels.tiles import channel_row, current, store_sums, tile_offsets, zeros
 
 CHUNK = tl.constexpr(4)  # steps of a loop's body
 
@@ -57,10 +57,8 @@ def sliding_forward_kernel(
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     mask = (position < positions)[:, None] & (channel < channels)[None, :]
     offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
-    scale, shift = 1.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=channel < channels, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=channel < channels, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     ws, bias = weights(w_ptr, K), tl.load(b_ptr)
     x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)
     us = zeros(K, BP, BC)
@@ -92,17 +90,13 @@ def sliding_backward_kernel(
     programs = tl.num_programs(0)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     is_channel = channel < channels
-    scale, shift, mean, rstd, a, b, d = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    if NORM:
-        scale = tl.load(scale_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        shift = tl.load(shift_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if SUMS:
-        mean = tl.load(mean_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        rstd = tl.load(rstd_ptr + channel, mask=is_channel, other=0.0)[None, :]
-    if AFFINE:
-        a = tl.load(affine_ptr + channel, mask=is_channel, other=0.0)[None, :]
-        b = tl.load(affine_ptr + channels + channel, mask=is_channel, other=0.0)[None, :]
-        d = tl.load(affine_ptr + 2 * channels + channel, mask=is_channel, other=0.0)[None, :]
+    scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
+    shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
+    mean = channel_row(mean_ptr, channel, channels, 0.0, SUMS)
+    rstd = channel_row(rstd_ptr, channel, channels, 0.0, SUMS)
+    a = channel_row(affine_ptr, channel, channels, 1.0, AFFINE)
+    b = channel_row(affine_ptr + channels, channel, channels, 0.0, AFFINE)
+    d = channel_row(affine_ptr + 2 * channels, channel, channels, 0.0, AFFINE)
     ws, bias = weights(w_ptr, K), tl.load(b_ptr)
     nothing = tl.zeros((BP, BC), tl.float32)
     sum_g, sum_gx, sums_w = nothing, nothing, zeros(K + 1 if SUM_W else 0, BP, BC)
@@ -148,9 +142,7 @@ def sliding_backward_kernel(
             out = a * total + b * x + d if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        at = tl.program_id(0) * channels + channel
-        tl.store(sums_ptr + at, tl.sum(sum_g, 0), mask=is_channel)
-        tl.store(sums_ptr + programs * channels + at, tl.sum(sum_gx, 0), mask=is_channel)
+        store_sums(sums_ptr, sum_g, sum_gx, channel, channels)
     if SUM_W:
         row = w_sums_ptr + (tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)) * (K + 1)
         for i in tl.static_range(K):

@@ -22,6 +22,12 @@ def lanes(channel, BP: tl.constexpr, CHANNELS_LAST: tl.constexpr):
 
 
 @triton.jit
+def channel_row(row_ptr, channel, channels, DEFAULT: tl.constexpr, THERE: tl.constexpr):
+    """A row `[C]` of numbers for the channels of a tile, `[1, BC]`; DEFAULT unless THERE."""
+    return tl.load(row_ptr + channel, mask=channel < channels, other=0.0)[None, :] if THERE else DEFAULT
+
+
+@triton.jit
 def current(x, residual_ptr, at, mask, scale, shift, NORM: tl.constexpr, RESIDUAL: tl.constexpr):
     """u_t from the loaded x_t (fp32)."""
     u = tl.fma(x, scale, shift) if NORM else x
@@ -52,3 +58,11 @@ def added(sums, n: tl.constexpr, value, COUNT: tl.constexpr):
     for i in tl.static_range(COUNT):
         new = new + (sums[i] + value if i == n else sums[i],)
     return new
+
+
+@triton.jit
+def store_sums(sums_ptr, first, second, channel, channels):
+    """This program's sums over positions of two tiles, to its rows of `sums [2, programs, channels]`."""
+    at = tl.program_id(0) * channels + channel
+    tl.store(sums_ptr + at, tl.sum(first, 0), mask=channel < channels)
+    tl.store(sums_ptr + tl.num_programs(0) * channels + at, tl.sum(second, 0), mask=channel < channels)
