@@ -18,7 +18,7 @@ import triton.language as tl
 
 from snnbench.kernels.adaptive_device import LEARNT, walk, walk_back
 from snnbench.kernels.device import row_of
-from snnbench.kernels.tiles import channel_row, current, lanes, store_sums, tile_offsets
+from snnbench.kernels.tiles import channel_row, current, lanes, store_sums, tile_at
 
 
 @triton.jit
@@ -59,10 +59,8 @@ def forward_kernel(
     BLOCK: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Spikes of T steps; x is one step if STATIC."""
-    position = tl.program_id(0) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
-    mask = (position < positions)[:, None] & (channel < channels)[None, :]
-    offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+    mask, offset = tile_at(tl.program_id(0), channel, positions, channels, inner, BP, CHANNELS_LAST)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     lane = lanes(channel, BP, CHANNELS_LAST)
@@ -114,9 +112,7 @@ def backward_kernel(
     nothing = tl.zeros((BP, BC), tl.float32)
     sum_g, sum_gx, sum_beta, sum_p, sum_b = nothing, nothing, nothing, nothing, nothing
     for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
-        position = tile * BP + tl.arange(0, BP)
-        mask = (position < positions)[:, None] & is_channel[None, :]
-        offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+        mask, offset = tile_at(tile, channel, positions, channels, inner, BP, CHANNELS_LAST)
         x = nothing
         if STATIC:
             x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)

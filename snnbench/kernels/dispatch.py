@@ -2,7 +2,7 @@
 
     with use("reference"): ...        # `kernels=reference` on the command line
 
-Models and rules never look here; `Neuron.forward` does.
+Models and rules never look here; neurons, norms and the layers they are made of do.
 """
 
 from __future__ import annotations

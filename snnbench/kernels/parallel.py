@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 
 from snnbench.kernels.device import surrogate_derivative
-from snnbench.kernels.tiles import channel_row, current, store_sums, tile_offsets, zeros
+from snnbench.kernels.tiles import channel_row, current, store_sums, tile_at, zeros
 
 
 @triton.jit
@@ -51,10 +51,8 @@ def forward_kernel(
     STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Spikes of T steps; x is one step if STATIC."""
-    position = tl.program_id(0) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
-    mask = (position < positions)[:, None] & (channel < channels)[None, :]
-    offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+    mask, offset = tile_at(tl.program_id(0), channel, positions, channels, inner, BP, CHANNELS_LAST)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     _, us = inputs(x_ptr, residual_ptr, offset, mask, step, scale, shift, T, STATIC, NORM, RESIDUAL)
@@ -80,7 +78,6 @@ def backward_kernel(
     """
     programs = tl.num_programs(0)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
-    is_channel = channel < channels
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     mean = channel_row(mean_ptr, channel, channels, 0.0, SUMS)
@@ -91,9 +88,7 @@ def backward_kernel(
     nothing = tl.zeros((BP, BC), tl.float32)
     sum_g, sum_gx, sums_w = nothing, nothing, zeros(T * T + T if SUM_W else 0, BP, BC)
     for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
-        position = tile * BP + tl.arange(0, BP)
-        mask = (position < positions)[:, None] & is_channel[None, :]
-        offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+        mask, offset = tile_at(tile, channel, positions, channels, inner, BP, CHANNELS_LAST)
         xs, us = inputs(x_ptr, residual_ptr, offset, mask, step, scale, shift, T, STATIC, NORM, RESIDUAL)
         slopes = ()
         for t in tl.static_range(T):

@@ -34,7 +34,7 @@ from snnbench.kernels.device import (
     through_charge,
     through_reset,
 )
-from snnbench.kernels.tiles import added, channel_row, current, factor, lanes, store_sums, tile_offsets, zeros
+from snnbench.kernels.tiles import added, channel_row, current, factor, lanes, store_sums, tile_at, zeros
 
 
 @triton.jit
@@ -52,10 +52,8 @@ def forward_kernel(
     SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Spikes of T steps; x is one step if STATIC."""
-    position = tl.program_id(0) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
-    mask = (position < positions)[:, None] & (channel < channels)[None, :]
-    offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+    mask, offset = tile_at(tl.program_id(0), channel, positions, channels, inner, BP, CHANNELS_LAST)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     lane = lanes(channel, BP, CHANNELS_LAST)
@@ -119,9 +117,7 @@ def backward_kernel(
     sum_q, sum_qx = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
     sum_c, sum_gain, sum_p = zeros(NUMBERS, BP, BC), zeros(GAINS, BP, BC), zeros(FACTORS, BP, BC)
     for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
-        position = tile * BP + tl.arange(0, BP)
-        mask = (position < positions)[:, None] & is_channel[None, :]
-        offset = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+        mask, offset = tile_at(tile, channel, positions, channels, inner, BP, CHANNELS_LAST)
         x = tl.zeros((BP, BC), tl.float32)
         if STATIC:
             x = tl.load(x_ptr + offset, mask=mask, other=0.0).to(tl.float32)

@@ -16,6 +16,14 @@ def tile_offsets(position, channel, channels, inner, CHANNELS_LAST: tl.constexpr
 
 
 @triton.jit
+def tile_at(tile, channel, positions, channels, inner, BP: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """What there is of the tile-th BP positions x the channels `channel`, and its offsets inside a step, `[BP, BC]`."""
+    position = tile * BP + tl.arange(0, BP)
+    mask = (position < positions)[:, None] & (channel < channels)[None, :]
+    return mask, tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
+
+
+@triton.jit
 def lanes(channel, BP: tl.constexpr, CHANNELS_LAST: tl.constexpr):
     """Channels of a tile; `[BP, BC]` where they lie last, so that a row of numbers is loaded as the tile lies."""
     return tl.broadcast_to(channel[None, :], (BP, channel.shape[0])) if CHANNELS_LAST else channel[None, :]

@@ -1,7 +1,8 @@
 """The contract of spiking neurons: how one is built, when it fires, what leaves it.
 
-A neuron maps a sequence of input currents `[T, N, *]` to spikes `[T, N, *]`, starting from rest. `Neuron.sequence` is
-the one place where a fused kernel may stand in for the loop of `step`s; both must give the same spikes and gradients.
+A neuron maps a sequence of input currents `[T, N, *]` to spikes `[T, N, *]`, starting from rest. `Neuron.forward` lets
+a fused kernel stand in for the loop of `step`s, and a membrane neuron's `step` one for a walk that cuts the state from
+the graph; either must give the same spikes and gradients.
 """
 
 from __future__ import annotations
