@@ -23,13 +23,9 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
             raise ConfigError(f"{section}={node} must be a section with keys, see configs/train.yaml")
         schema = component(f"snnbench.config.schema.{name}").parameters
         _check_values(section, node, schema, schema)
-    epochs, every = config["train"]["epochs"], config["train"]["eval_every"]
-    if epochs % every:
-        raise ConfigError(
-            f"train.eval_every={every} must divide train.epochs={epochs}, or the last epoch would not be tested"
-        )
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in _present(config)}
     _check_combination(components, choices)
+    _check_tests(config, components["data"], choices)
 
 
 def components_of(config: dict) -> dict[str, Component]:
@@ -76,6 +72,19 @@ def _check_values(section: str, values: dict, allowed: dict[str, Parameter], nee
             raise ConfigError(f"{prefix}{key}={'null' if value is None else value} must be {expected}")
     if missing := [key for key in needed if key not in values]:
         raise ConfigError(f"{prefix}{missing[0]} is missing: give it a value, e.g. {prefix}{missing[0]}=...")
+
+
+def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) -> None:
+    """When and on what the test set is run."""
+    epochs, every = config["train"]["epochs"], config["train"]["eval_every"]
+    if epochs % every:
+        raise ConfigError(
+            f"train.eval_every={every} must divide train.epochs={epochs}, or the last epoch would not be tested"
+        )
+    if config["measure"]["mirrored"] and "images" not in data.traits:
+        raise ConfigError(
+            f"measure.mirrored=true mirrors still images and data={choices['data']} has none; set measure.mirrored=false"
+        )
 
 
 def _check_combination(components: dict[str, Component], choices: dict[str, str | None]) -> None:

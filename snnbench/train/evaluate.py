@@ -55,6 +55,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         "loss_test": meter.loss,
         "test_samples_per_s": meter.samples_per_s,
         "firing_rates": firing.rates(),
+        "operations": {},
         **measured,
     }
     (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -66,6 +66,8 @@ def test_refusals_say_why_and_what_fits():
         compose(["method=ottt", "model=spikformer_tiny"])
     with pytest.raises(ConfigError, match=r"encoder=frames.*use encoder=direct"):
         compose(["data=cifar10", "encoder=frames"])
+    with pytest.raises(ConfigError, match=r"data=digits_dvs has none; set measure.mirrored=false"):
+        compose(["data=digits_dvs", "measure.mirrored=true"])
 
 
 def test_a_strangers_package_needs_permission(monkeypatch):

@@ -2,10 +2,8 @@
 
 from types import SimpleNamespace
 
-import pytest
 import torch
 
-from snnbench.config.errors import ConfigError
 from snnbench.train.measures import mirrored_accuracy
 
 
@@ -26,8 +24,3 @@ def test_mirrored_images_are_averaged_in():
     assert TASK.model(TASK.encoder(x)).mean(0).argmax(1).tolist() == [0, 1]
     assert mirrored_accuracy(TASK, [(x, target)]) == 100.0
     assert mirrored_accuracy(TASK, [(x, target), (x, target + 1)]) == 50.0
-
-
-def test_what_has_no_mirror_image_is_refused():
-    with pytest.raises(ConfigError, match=r"measure.mirrored=false"):
-        mirrored_accuracy(TASK, [(torch.zeros(2, 5, 700), torch.zeros(2))])
