@@ -83,7 +83,7 @@ def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) 
         )
     if config["measure"]["mirrored"] and "images" not in data.traits:
         raise ConfigError(
-            f"measure.mirrored=true mirrors still images and data={choices['data']} has none; set measure.mirrored=false"
+            f"measure.mirrored=true needs still images, data={choices['data']} has none; set measure.mirrored=false"
         )
 
 
