@@ -137,6 +137,12 @@ def over_time(function: Callable[[Tensor], Tensor], x_seq: Tensor) -> Tensor:
     return y.unflatten(0, x_seq.shape[:2])
 
 
+def as_map(x: Tensor) -> Tensor:
+    """`[B, C, L]` seen as the map `[B, C, 1, L]`: PyTorch knows channels-last for maps only, and its CUDA kernels run
+    1-d convolutions and norms as maps anyway, in channels-first order."""
+    return x.unsqueeze(2)
+
+
 def rows_of(x_seq: Tensor) -> tuple[Tensor, tuple[int, ...], list[int]]:
     """`[T, N, *]` as `[T, N * ...]` in the order of memory: a view for every dense layout, also channels-last.
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from snnbench.kernels.form import COMPLEMENTARY, AdaptiveForm, MembraneForm, NormForm, ParallelForm
-from snnbench.temporal import active_states
+from snnbench.temporal import active_states, as_map
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _MODE: ContextVar[str] = ContextVar("snnbench_kernels", default="auto")
@@ -101,12 +101,15 @@ def moments(x_t: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def average_pool(x: Tensor, kernel: int) -> Tensor | None:
-    """Mean of every kernel x kernel window of `[B, C, H, W]` from the kernel, or None: take PyTorch's."""
+    """Mean of every window, `kernel` a side, of `[B, C, H, W]` or `[B, C, L]`, or None: take PyTorch's."""
     if not (wanted(x) and _triton()):
         return None
     from snnbench.kernels import pooling
 
-    return pooling.AveragePool.apply(x, kernel) if pooling.fits(x, kernel) else None
+    if x.ndim == 3:
+        x, window = as_map(x), (1, kernel)
+        return pooling.AveragePool.apply(x, window).squeeze(2) if pooling.fits(x, window) else None
+    return pooling.AveragePool.apply(x, (kernel, kernel)) if pooling.fits(x, (kernel, kernel)) else None
 
 
 def max_pool(x: Tensor, kernel: int) -> Tensor | None:
@@ -115,7 +118,8 @@ def max_pool(x: Tensor, kernel: int) -> Tensor | None:
         return None
     from snnbench.kernels import max_pooling, pooling
 
-    return max_pooling.MaxPool.apply(x, kernel) if pooling.fits(x, kernel) else None
+    window = (kernel, kernel)
+    return max_pooling.MaxPool.apply(x, window) if pooling.fits(x, window) else None
 
 
 def spike_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor | None:

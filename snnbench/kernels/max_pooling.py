@@ -11,82 +11,82 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from snnbench.kernels.pooling import input_gradient, launch, pooled_like, unpooled_like
+from snnbench.kernels.pooling import Window, input_gradient, launch, pooled_like, unpooled_like
 
 
 @triton.jit
 def max_pool_kernel(
     x_ptr, y_ptr, winner_ptr, positions, channels, width_in, width_out,
-    K: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, BACKWARD: tl.constexpr,
+    KH: tl.constexpr, KW: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, BACKWARD: tl.constexpr,
 ):  # fmt: skip
-    """One output position a row of the tile: y = max of its K x K window of x, winner = where, counted row by row;
+    """One output position a row of the tile: y = max of its KH x KW window of x, winner = where, counted row by row;
     BACKWARD: x = y at the winner and 0 elsewhere in the window. Positions as in `pool_kernel`.
     """
     position = tl.cast(tl.program_id(0), tl.int64) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     mask = (position < positions)[:, None] & (channel < channels)[None, :]
     y_at = position[:, None] * channels + channel[None, :]
-    first = (position // width_out) * (K * width_in) + (position % width_out) * K
+    first = (position // width_out) * (KH * width_in) + (position % width_out) * KW
     if BACKWARD:
         largest = tl.load(y_ptr + y_at, mask=mask, other=0.0).to(tl.float32)
         winner = tl.load(winner_ptr + y_at, mask=mask, other=0)
     else:
         largest = tl.full((BP, BC), float("-inf"), tl.float32)
         winner = tl.zeros((BP, BC), tl.uint8)
-    for i in tl.static_range(K):
-        for j in tl.static_range(K):
+    for i in tl.static_range(KH):
+        for j in tl.static_range(KW):
             x_at = (first + i * width_in + j)[:, None] * channels + channel[None, :]
             if BACKWARD:
-                grad = tl.where(winner == i * K + j, largest, 0.0)
+                grad = tl.where(winner == i * KW + j, largest, 0.0)
                 tl.store(x_ptr + x_at, grad.to(x_ptr.dtype.element_ty), mask=mask)
             else:
                 x = tl.load(x_ptr + x_at, mask=mask, other=0.0).to(tl.float32)
                 wins = (x > largest) | (x != x)
                 largest = tl.where(wins, x, largest)
-                winner = tl.where(wins, i * K + j, winner).to(tl.uint8)
+                winner = tl.where(wins, i * KW + j, winner).to(tl.uint8)
     if not BACKWARD:
         tl.store(y_ptr + y_at, largest.to(y_ptr.dtype.element_ty), mask=mask)
         tl.store(winner_ptr + y_at, winner, mask=mask)
 
 
 class MaxPool(torch.autograd.Function):
-    """`[B, C, H, W] -> [B, C, H / kernel, W / kernel]`, channels-last; the winner of a window gets its gradient."""
+    """`[B, C, H, W] -> [B, C, H / rows, W / columns]`, channels-last; the winner of a window gets its gradient."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, kernel: int) -> Tensor:
-        y, winner = torch.ops.snnbench.max_pool(x, kernel)
+    def forward(ctx, x: Tensor, window: Window) -> Tensor:
+        y, winner = torch.ops.snnbench.max_pool(x, window)
         ctx.save_for_backward(winner)
-        ctx.kernel = kernel
+        ctx.window = window
         return y
 
     @staticmethod
     def backward(ctx, g: Tensor):
         (winner,) = ctx.saved_tensors
-        return torch.ops.snnbench.max_pool_backward(g, winner, ctx.kernel), None
+        return torch.ops.snnbench.max_pool_backward(g, winner, ctx.window), None
 
 
-def max_pool(x: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
-    y, winner = pooled_like(x, kernel), pooled_like(x, kernel, torch.uint8)
-    launch(max_pool_kernel, x, y, winner, kernel=kernel, backward=False)
+def max_pool(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    y, winner = pooled_like(x, window), pooled_like(x, window, torch.uint8)
+    launch(max_pool_kernel, x, y, winner, backward=False)
     return y, winner
 
 
-def max_pool_backward(g: Tensor, winner: Tensor, kernel: int) -> Tensor:
-    return input_gradient(max_pool_kernel, g, winner, kernel=kernel)
+def max_pool_backward(g: Tensor, winner: Tensor, window: Window) -> Tensor:
+    return input_gradient(max_pool_kernel, g, winner, window=window)
 
 
 LIBRARY = torch.library.Library("snnbench", "FRAGMENT")
-LIBRARY.define("max_pool(Tensor x, int kernel) -> (Tensor, Tensor)")
-LIBRARY.define("max_pool_backward(Tensor g, Tensor winner, int kernel) -> Tensor")
+LIBRARY.define("max_pool(Tensor x, int[2] window) -> (Tensor, Tensor)")
+LIBRARY.define("max_pool_backward(Tensor g, Tensor winner, int[2] window) -> Tensor")
 LIBRARY.impl("max_pool", max_pool, "CompositeExplicitAutograd")
 LIBRARY.impl("max_pool_backward", max_pool_backward, "CompositeExplicitAutograd")
 
 
 @torch.library.register_fake("snnbench::max_pool", lib=LIBRARY)
-def _(x: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
-    return pooled_like(x, kernel), pooled_like(x, kernel, torch.uint8)
+def _(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    return pooled_like(x, window), pooled_like(x, window, torch.uint8)
 
 
 @torch.library.register_fake("snnbench::max_pool_backward", lib=LIBRARY)
-def _(g: Tensor, winner: Tensor, kernel: int) -> Tensor:
-    return unpooled_like(g, kernel)
+def _(g: Tensor, winner: Tensor, window: Window) -> Tensor:
+    return unpooled_like(g, window)

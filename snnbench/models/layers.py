@@ -39,7 +39,11 @@ class AvgPool1d(nn.Module):
         self.kernel = kernel
 
     def forward(self, x_seq: Tensor) -> Tensor:
-        return over_time(lambda x: F.avg_pool1d(x, self.kernel), x_seq)
+        return over_time(self._pool, x_seq)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        pooled = average_pool(x, self.kernel)
+        return F.avg_pool1d(x, self.kernel) if pooled is None else pooled
 
 
 class AdaptiveAvgPool2d(nn.Module):

@@ -18,7 +18,14 @@ from torch.nn import functional as F
 
 from snnbench.kernels.form import NormForm, states_its_own
 from snnbench.models.parts import Site
-from snnbench.temporal import over_time
+from snnbench.temporal import as_map, over_time
+
+
+def batch_norm(x: Tensor, *arguments) -> Tensor:
+    """`F.batch_norm`; on CUDA 1-d sequences `[B, C, L]` go as maps, since their channels lie last in memory."""
+    if x.ndim == 3 and x.is_cuda:
+        return F.batch_norm(as_map(x), *arguments).squeeze(2)
+    return F.batch_norm(x, *arguments)
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -70,9 +77,8 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             self.num_batches_tracked.add_(1)
             if self.sync and dist.is_initialized() and dist.get_world_size() > 1:
                 return self._normalise_over_ranks(x)
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.gain(), self.bias, self.training, self.momentum, self.eps
-        )
+        statistics = (self.running_mean, self.running_var, self.gain(), self.bias)
+        return batch_norm(x, *statistics, self.training, self.momentum, self.eps)
 
     def _normalise_over_ranks(self, x: Tensor) -> Tensor:
         """Two-pass mean and variance, summed over ranks with gradients; ranks may hold batches of different size."""

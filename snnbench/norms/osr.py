@@ -19,10 +19,10 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from snnbench.kernels import dispatch
 from snnbench.models.parts import Site
+from snnbench.norms.batch_norm import batch_norm
 from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
 
 
@@ -90,13 +90,13 @@ class OSR(Temporal):
             pending.zero_()
 
     def _affine(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
 
     def _renormalise(self, x_t: Tensor, times: int = 1) -> Tensor:
         """One step `[N, C, *]` in training mode, counted `times` times in the statistics."""
         scale, shift = self._scale_and_shift(x_t.detach(), times)
         gain, bias = self.weight * scale, torch.addcmul(self.bias, self.weight, shift)
-        return F.batch_norm(x_t, None, None, gain, bias, True, 0.0, self.eps)
+        return batch_norm(x_t, None, None, gain, bias, True, 0.0, self.eps)
 
     @torch.no_grad()
     def _scale_and_shift(self, x_t: Tensor, times: int) -> tuple[Tensor, Tensor]:

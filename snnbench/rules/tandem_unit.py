@@ -22,12 +22,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from snnbench.config.errors import ConfigError
 from snnbench.kernels.form import NormForm
 from snnbench.neurons.base import Neuron
-from snnbench.norms.batch_norm import BatchNorm
+from snnbench.norms.batch_norm import BatchNorm, batch_norm
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import active_states, full_precision, is_static, over_time
 
@@ -148,7 +147,7 @@ class _Spread(nn.Module):
     def forward(self, x_seq: Tensor) -> Tensor:
         form = self.kernel_form()
         return over_time(
-            lambda x: F.batch_norm(x, form.running_mean, form.running_var, form.gain, form.bias, False, 0.0, form.eps),
+            lambda x: batch_norm(x, form.running_mean, form.running_var, form.gain, form.bias, False, 0.0, form.eps),
             x_seq,
         )
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.config.errors import ConfigError
-from snnbench.temporal import over_time
+from snnbench.temporal import as_map, over_time
 
 Needs = tuple[bool, bool, bool]  # for (x, weight, bias)
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -69,8 +69,8 @@ class _Convolution(Synapse):
 class Conv1d(_Convolution, nn.Conv1d):
     """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']`; constructor of `nn.Conv1d`.
 
-    A 1x1 convolution of tokens whose channels lie last in memory is a matrix product there and keeps that layout:
-    cuDNN would convert every such tensor to channels-first and back.
+    CUDA runs it as a convolution of maps of one row, whose channels lie last in memory: cuDNN would bring every 1-d
+    tensor into that order and back. Tokens whose channels lie last already pass a 1x1 convolution as a matrix product.
     """
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -78,7 +78,13 @@ class Conv1d(_Convolution, nn.Conv1d):
         tokens = x.transpose(1, 2)
         if pointwise and tokens.is_contiguous():
             return F.linear(tokens, weight.squeeze(2), bias).transpose(1, 2)
-        return super().contract(x, weight, bias)
+        return self.contract_map(x, weight, bias) if x.is_cuda else super().contract(x, weight, bias)
+
+    def contract_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The same as a convolution of `[B, C_in, 1, L]`, channels last before and after."""
+        x = as_map(x).contiguous(memory_format=torch.channels_last)
+        sizes = ((1, *self.stride), (0, *self.padding), (1, *self.dilation))
+        return F.conv2d(x, as_map(weight), bias, *sizes, self.groups).squeeze(2)
 
 
 class Conv2d(_Convolution, nn.Conv2d):

@@ -237,7 +237,7 @@ def test_delays_learn_what_neurons_without_memory_cannot(taps, learns):
         return x, y
 
     parts = Parts(lambda site, **c: LIF(site, ATan(5.0), 1.005, False, **c), BatchNorm, DCLS(taps), 20)
-    net = SNNDelays(parts, (1, 1, 4), 2, hidden=24, layers=1, dropout=0.0, tail=taps // 2)
+    net = SNNDelays(parts, (1, 1, 4), 2, hidden=64, layers=1, dropout=0.0, tail=taps // 2)
     optimizer = adam(net, lr=5e-3)
     for step in range(200):
         for synapse in net.synapses():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from snnbench.config.errors import ConfigError
 from snnbench.synapses.plain import Plain
@@ -88,3 +89,17 @@ def test_token_convolution_keeps_channels_last_and_agrees_in_either_layout():
         strict=True,
     ):
         assert torch.allclose(one, other)
+
+
+@pytest.mark.parametrize("arguments", [(4, 6, 3), (4, 6, 3, 2, 1), (4, 8, 5, 1, 4, 2, 2)], ids=str)
+def test_sequence_convolution_as_a_map_equals_torch_channels_last(arguments):
+    """What CUDA runs; input in either layout, gradients too."""
+    conv = Plain().convolutions[1](*arguments, bias=False).double()
+    for x in (torch.randn(3, 4, 12, dtype=torch.double), torch.randn(3, 12, 4, dtype=torch.double).transpose(1, 2)):
+        x.requires_grad_()
+        y, expected = conv.contract_map(x, conv.weight, None), F.conv1d(x, conv.weight, None, *arguments[3:])
+        torch.testing.assert_close(y, expected)
+        assert y.transpose(1, 2).is_contiguous()
+        g = torch.randn_like(y)
+        found, wanted = (torch.autograd.grad(out, (x, conv.weight), g) for out in (y, expected))
+        torch.testing.assert_close(found, wanted)

@@ -116,9 +116,9 @@ def without_time(name: str, dtype: str) -> list[Resources]:
     threshold = torch.empty(()) if name == "stabilised_step" else None
     with recorded() as launches:
         if name == "average_pool":
-            pooling.average_pool_backward(pooling.average_pool(x, 2), 2)
+            pooling.average_pool_backward(pooling.average_pool(x, (2, 2)), (2, 2))
         elif name == "max_pool":
-            max_pooling.max_pool_backward(*max_pooling.max_pool(x, 2), 2)
+            max_pooling.max_pool_backward(*max_pooling.max_pool(x, (2, 2)), (2, 2))
         else:
             step_ops.step_backward(step_ops.step_forward(x, v, threshold, *numbers)[0], x, v, threshold, *numbers)
     return [compiled(*launch) for launch in launches]

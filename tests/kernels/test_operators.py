@@ -80,7 +80,7 @@ def test_pooling_operators(device):
     torch.library.opcheck(OPS.average_pool_backward.default, (x, 2), test_utils=CHECKS)
     torch.library.opcheck(OPS.max_pool.default, (x, 2), test_utils=CHECKS)
     torch.library.opcheck(OPS.max_pool_backward.default, (*OPS.max_pool(x, 2), 2), test_utils=CHECKS)
-    assert pooling.fits(x, 2)
+    assert pooling.fits(x, (2, 2))
 
 
 def trained(unit: Unit, function, x, residual):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from snnbench import kernels
 from snnbench.kernels import dispatch, pooling
-from snnbench.models.layers import AvgPool2d, GlobalAvgPool, MaxPool2d
+from snnbench.models.layers import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool2d
 
 POOLS = {"average": (AvgPool2d, F.avg_pool2d), "max": (MaxPool2d, F.max_pool2d)}
 both = pytest.mark.parametrize("pool", POOLS)
@@ -86,7 +86,7 @@ REFUSED = {
 def test_what_the_kernel_does_not_read_is_left_to_pytorch(name, pool):
     layer, plain = POOLS[pool]
     x, kernel = REFUSED[name]
-    assert not pooling.fits(x, kernel)
+    assert not pooling.fits(x, (kernel, kernel))
     with kernels.use("fused"):
         assert layer.fused(x, kernel) is None
         assert torch.equal(layer(kernel)(x.unsqueeze(0))[0], plain(x, kernel))
@@ -104,6 +104,19 @@ def test_layer_equals_pytorch(arguments, pool, device, monkeypatch):
         found = layer(*arguments)(x)
     assert len(calls) == (arguments == (2,))
     torch.testing.assert_close(found, plain(x.flatten(0, 1), *arguments).unflatten(0, (3, 2)))
+
+
+@pytest.mark.parametrize("length", [8, 9])
+def test_sequences_equal_pytorch(length, device):
+    """`[T, N, C, L]` whose channels lie last, as CUDA's 1-d convolutions leave them."""
+    x = torch.randn(3, 2, length, 5, device=device).transpose(2, 3)
+    found = []
+    for mode in ("fused", "reference"):
+        with kernels.use(mode):
+            found.append(pooled(x, 2, lambda x, k: AvgPool1d(k)(x)))
+    torch.testing.assert_close(found[0], found[1])
+    with kernels.use("fused"):
+        assert (dispatch.average_pool(x.flatten(0, 1), 2) is None) == (length == 9)
 
 
 @pytest.mark.parametrize("side", [1, 4, 8, 9])
