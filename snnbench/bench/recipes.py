@@ -1,8 +1,8 @@
 """Speed and memory of every recipe of the survey: the columns of its tables, measured in one run on one device.
 
 `survey_nets`: each of `configs/experiment/survey` with its own network, neuron, norm, rule and objective at its own
-batch, on random data: a training step (captured as a CUDA graph where the trainer captures it, else eager) and a
-forward pass in evaluation mode; beside it SpikingJelly's neuron in the same network, where it has that neuron. Teachers
+batch, on random data: a training step and a forward pass in evaluation mode (captured as CUDA graphs where the trainer
+captures them, else eager); beside it SpikingJelly's neuron in the same network, where it has that neuron. Teachers
 are untrained. A recipe that does not run becomes a row that says why.
 """
 
@@ -40,7 +40,7 @@ def run_survey_nets(session: Session) -> None:
     for recipe in recipes():
         for engine in ("ours", PEER):
             for phase in ("train", "test"):
-                for way in _ways(engine, phase, session.device):
+                for way in _ways(engine, session.device):
                     if session.is_over:
                         return
                     row = _measure(session, recipe, engine, phase, way)
@@ -48,12 +48,12 @@ def run_survey_nets(session: Session) -> None:
                         break  # no such peer, or what the trainer would take has been measured
 
 
-def _ways(engine: str, phase: str, device: torch.device) -> list[Variant]:
+def _ways(engine: str, device: torch.device) -> list[Variant]:
     """Ours: the trainer's way first; a peer's: every way, its fastest counts."""
     if device.type == "cpu":
         return [Variant("fp32", mode="eager")]
     if engine == "ours":
-        return [Variant(mode=mode) for mode in (("captured", "eager") if phase == "train" else ("eager",))]
+        return [Variant(mode=mode) for mode in ("captured", "eager")]
     return [Variant(layout=layout, mode="eager") for layout in ("contiguous", "channels_last")]
 
 

@@ -64,14 +64,27 @@ def train_step(
 def evaluation_step(
     work: Work, config: dict, network: tuple[nn.Module, Rule], way: Variant, device: torch.device
 ) -> Prepared:
-    """Encoding and forward pass in evaluation mode, without gradients."""
+    """Encoding and forward pass in evaluation mode, without gradients. `way.mode`: "captured" or "eager".
+
+    Raises:
+        RuntimeError: the pass cannot be captured.
+    """
     model, _ = network
     model = net_in_layout(model, device, way.layout).eval()
     encoder = instantiate(config["encoder"], time_steps=config["T"])
-    x, _ = batch_of(work, config, device, way.layout)
+    x, target = batch_of(work, config, device, way.layout)
+
+    def forward(x: Tensor, target: Tensor) -> tuple[Tensor]:
+        return (model(encoder(x)).mean(0),)
+
+    is_captured = way.mode == "captured"
+    run = CapturedBatch(model, forward, "the test") if is_captured else forward
 
     def step() -> Tensor:
         with torch.no_grad(), kernel_path("auto"), autocast(device, way.precision):
-            return model(encoder(x)).mean(0)
+            found = run(x, target)
+        if found is None:
+            raise RuntimeError("the test cannot be captured as a CUDA graph")
+        return found[0]
 
-    return Prepared(step, count(model))
+    return Prepared(step, count(model), peak_from_start=is_captured)

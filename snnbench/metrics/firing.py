@@ -27,12 +27,14 @@ class FiringRates:
     with FiringRates(model) as firing:
         model(x_seq)
     firing.rates()          # {"stem.neuron": 0.12, ...}; the only place that waits for the device
+
+    outputs: how many values each layer has sent, by name in forward order.
     """
 
     def __init__(self, model: nn.Module):
         self.model = model
+        self.outputs: dict[str, int] = {}
         self._fired: dict[str, Tensor] = {}
-        self._total: dict[str, int] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> FiringRates:
@@ -49,21 +51,35 @@ class FiringRates:
         def count(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             fired = torch.count_nonzero(output.detach())
             self._fired[name] = self._fired[name] + fired if name in self._fired else fired
-            self._total[name] = self._total.get(name, 0) + output.numel()
+            self.outputs[name] = self.outputs.get(name, 0) + output.numel()
 
         return count
 
-    def reset(self) -> None:
-        """Forget what was counted, for instance at the start of an epoch."""
-        self._fired.clear()
-        self._total.clear()
+    def fired(self) -> Tensor:
+        """Spikes of every layer that ran, int64 `[layers]` in forward order, on the device."""
+        return torch.stack(list(self._fired.values())) if self._fired else torch.zeros(0, dtype=torch.int64)
 
     def rates(self) -> dict[str, float]:
         """Rate in [0, 1] of every layer that ran, in forward order."""
-        if not self._fired:
-            return {}
-        fired = torch.stack(list(self._fired.values())).tolist()
-        return {name: count / self._total[name] for name, count in zip(self._fired, fired)}
+        return {name: fired / self.outputs[name] for name, fired in zip(self.outputs, self.fired().tolist())}
+
+
+class FiringMeter:
+    """Rates over many batches whose spikes were counted elsewhere, in a CUDA graph for instance."""
+
+    def __init__(self) -> None:
+        self._fired: Tensor | None = None
+        self._seen = 0
+
+    def add(self, fired: Tensor, samples: int) -> None:
+        """fired: spikes by layer `[layers]` of a batch of so many samples."""
+        self._fired = fired.clone() if self._fired is None else self._fired + fired
+        self._seen += samples
+
+    def rates(self, outputs_a_sample: dict[str, int]) -> dict[str, float]:
+        """Rate in [0, 1] by layer; waits for the device."""
+        fired = [] if self._fired is None else self._fired.tolist()
+        return {name: count / (outputs_a_sample[name] * self._seen) for name, count in zip(outputs_a_sample, fired)}
 
 
 def warnings(rates: dict[str, float], low: float = 0.001, high: float = 0.9) -> list[str]:

@@ -1,4 +1,4 @@
-"""One batch's forward and backward as a CUDA graph: the GPU replays a thousand kernel launches as one.
+"""What is done with one batch as a CUDA graph: the GPU replays a thousand kernel launches as one.
 
 Python runs once, at capture; what it computes from Python numbers is frozen then (a component whose numbers change
 while training must call for a new capture by `CapturedBatch.forget`). The optimiser step stays outside, so learning
@@ -30,14 +30,20 @@ class _Graph:
 
 
 class CapturedBatch:
-    """Calls `forward_backward(x, target) -> outputs`, captured once for each shape of batch.
+    """Calls `function(x, target) -> outputs`, captured once for each shape of batch.
 
-    After a call every parameter's `.grad` holds this batch's gradient (not added to an older one). The outputs are
-    overwritten by the next call. `forward_backward` must not synchronise with the host.
+    After a call every parameter's `.grad` holds the gradient that the function made of this batch (not added to an
+    older one), or None. The outputs are overwritten by the next call. `function` must not synchronise with the host.
+
+    Args:
+        model: whose parameters and buffers the function reads and writes. what: its name in a warning.
+        pool: memory shared with other graphs, `torch.cuda.graph_pool_handle()`: they must not run at once, and none
+            may need another's outputs.
     """
 
-    def __init__(self, model: nn.Module, forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, ...]]):
-        self.model, self.forward_backward = model, forward_backward
+    def __init__(self, model: nn.Module, function: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+                 what: str = "the training step", pool=None):  # fmt: skip
+        self.model, self.function, self.what, self.pool = model, function, what, pool
         self._graphs: dict[tuple, _Graph] = {}
         self._refused = False
 
@@ -58,7 +64,7 @@ class CapturedBatch:
             except RuntimeError as error:
                 self._refused = True
                 self.model.zero_grad(set_to_none=True)
-                log.warning(f"the training step cannot be captured as a CUDA graph and runs eagerly: {error}")
+                log.warning(f"{self.what} cannot be captured as a CUDA graph and runs eagerly: {error}")
                 return None
         found = self._graphs[key]
         found.x.copy_(x, non_blocking=True)
@@ -77,7 +83,7 @@ class CapturedBatch:
         enabled = torch.is_autocast_enabled("cuda")
         # a weight cast before the capture must not be found in autocast's cache inside it
         with torch.autocast("cuda", torch.get_autocast_dtype("cuda"), enabled=enabled, cache_enabled=False):
-            return self.forward_backward(x, target)
+            return self.function(x, target)
 
     def _capture(self, x: Tensor, target: Tensor) -> _Graph:
         """Warm up on a side stream, put buffers and generator back, and record."""
@@ -99,6 +105,6 @@ class CapturedBatch:
         self.model.zero_grad(set_to_none=True)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             outputs = self._run(x, target)
         return _Graph(graph, x, target, outputs, [parameter.grad for parameter in self.model.parameters()])

@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnbench.metrics.firing import FiringRates, warnings
+from snnbench.metrics.firing import warnings
 from snnbench.train.checkpoints import is_tested
 
 COLUMNS = (
@@ -42,7 +42,6 @@ class EpochLog(L.Callback):
         self.rows: list[dict] = []
         self.rates: dict[str, float] = {}
         self.warned: set[str] = set()
-        self._probe: FiringRates | None = None
 
     def state_dict(self) -> dict:
         return {"rows": self.rows}
@@ -56,26 +55,11 @@ class EpochLog(L.Callback):
         self._write()
 
     def on_validation_batch_start(self, trainer, task, batch, batch_idx, dataloader_idx=0) -> None:
-        if batch_idx > 0:
-            return
-        if dataloader_idx == 0:  # rates are measured on the test set, not on the validation split after it
+        if batch_idx == 0 and dataloader_idx == 0:
             task.train_meter.stop(trainer.strategy)
-            self._probe = FiringRates(task.model)
-            self._probe.__enter__()
-        else:
-            self._close_probe()
 
     def on_validation_epoch_end(self, trainer, task) -> None:
-        self._close_probe()
-
-    def on_exception(self, trainer, task, exception) -> None:
-        self._close_probe()
-
-    def _close_probe(self) -> None:
-        if self._probe is not None:
-            self._probe.__exit__(None, None, None)
-            self.rates = self._probe.rates()
-            self._probe = None
+        self.rates = task.firing_rates()
 
     def on_train_epoch_end(self, trainer, task) -> None:
         tested = is_tested(trainer)

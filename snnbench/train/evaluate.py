@@ -11,7 +11,6 @@ from snnbench.config.build import build_data, build_model, build_objective
 from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
-from snnbench.metrics.firing import FiringRates
 from snnbench.records import RunRecord
 from snnbench.teachers.recorded import load_model
 from snnbench.train.measures import measures
@@ -44,7 +43,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         limit_val_batches=config["train"]["limit_test_batches"],
         use_distributed_sampler=False,
     )
-    with use(config["kernels"]), FiringRates(task.model) as firing:
+    with use(config["kernels"]):
         trainer.validate(task, datamodule=data, verbose=False)
         task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
         measured = measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
@@ -54,7 +53,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         "acc_test": meter.accuracy,
         "loss_test": meter.loss,
         "test_samples_per_s": meter.samples_per_s,
-        "firing_rates": firing.rates(),
+        "firing_rates": task.firing_rates(),
         "operations": {},
         **measured,
     }

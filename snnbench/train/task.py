@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snnbench import kernels
+from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, first_non_finite
 from snnbench.train.meters import Meter
@@ -27,8 +28,8 @@ class Task(L.LightningModule):
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
     mix: None or `(x, y, num_classes, generator) -> (x, soft targets)`; optimizer: model -> torch optimiser;
     schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
-    forward and backward as a CUDA graph; teacher: None or a `Teacher` for an objective that needs one. It is no
-    submodule: whatever walks this module neither trains nor saves it.
+    forward and backward, and the test, as CUDA graphs; teacher: None or a `Teacher` for an objective that needs one.
+    It is no submodule: whatever walks this module neither trains nor saves it.
     """
 
     EVAL_SETS = ("test", "val")
@@ -58,8 +59,11 @@ class Task(L.LightningModule):
         self.capture = capture
         self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
         self._captured: CapturedBatch | None = None
+        self._captured_test: CapturedBatch | None = None
         self.train_meter = Meter()
         self.eval_meters: dict[str, Meter] = {}
+        self._firing = FiringMeter()
+        self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
     def configure_optimizers(self):
         optimizer = self.make_optimizer(self._trained())
@@ -79,12 +83,21 @@ class Task(L.LightningModule):
         (teacher,) = self._teacher
         if teacher is not None:
             teacher.to(self.device)
-        alone = self.trainer.world_size == 1
-        if self.capture and alone and self.device.type == "cuda" and self.rule.one_step_at_the_end:
-            self._captured = CapturedBatch(self._trained(), self._forward_backward)
+        if not self.capture or self.trainer.world_size > 1 or self.device.type != "cuda":
+            return
+        pool = torch.cuda.graph_pool_handle()
+        self._captured_test = CapturedBatch(self.model, self._test, "the test", pool)
+        if self.rule.one_step_at_the_end:
+            self._captured = CapturedBatch(self._trained(), self._forward_backward, pool=pool)
 
     def on_fit_end(self) -> None:
-        self._captured = None
+        self._captured = self._captured_test = None
+
+    def _forget_graphs(self) -> None:
+        """Something that they hold as a number has changed."""
+        for captured in (self._captured, self._captured_test):
+            if captured is not None:
+                captured.forget()
 
     def on_train_epoch_start(self) -> None:
         self.train_meter.start()
@@ -95,8 +108,8 @@ class Task(L.LightningModule):
         True has changed something that a captured CUDA graph holds."""
         progress = self.current_epoch / self.trainer.max_epochs
         stale = [module.on_epoch(progress) for module in self.modules() if hasattr(module, "on_epoch")]
-        if any(stale) and self._captured is not None:
-            self._captured.forget()
+        if any(stale):
+            self._forget_graphs()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, target = batch
@@ -114,11 +127,10 @@ class Task(L.LightningModule):
 
     def _train_batch(self, x: Tensor, target: Tensor, optimizer) -> tuple[Tensor, Tensor]:
         """(mean logits `[N, K]`, loss), detached, after the optimiser's step."""
-        if self._captured is not None and self._captured.fits(x, target):
-            found = self._captured(x, target)
-            if found is not None:
-                self._step(optimizer)
-                return found
+        found = _replayed(self._captured, x, target)
+        if found is not None:
+            self._step(optimizer)
+            return found
         steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
         return self._run_rule(x, target, backward=self.manual_backward, **steps)
 
@@ -128,8 +140,8 @@ class Task(L.LightningModule):
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as (x_seq, loss_of):
             stale = self.rule.before_epoch(self.model, x_seq, loss_of)
-        if stale and self._captured is not None:
-            self._captured.forget()
+        if stale:
+            self._forget_graphs()
 
     def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
         with self._posed(x, target) as (x_seq, loss_of):
@@ -172,20 +184,37 @@ class Task(L.LightningModule):
             self.lr_schedulers().step()
 
     def on_validation_epoch_start(self) -> None:
-        self.eval_meters = {}
+        self.eval_meters, self._firing = {}, FiringMeter()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int, dataloader_idx: int = 0) -> None:
         meter = self.eval_meters.setdefault(self.EVAL_SETS[dataloader_idx], Meter())
         if batch_index == 0:
             meter.start()
-        x, target = batch
-        readout = self.model(self.encoder(x)).mean(0)
-        meter.add(F.cross_entropy(readout.float(), target), readout, target)
+        readout, loss, fired = _replayed(self._captured_test, *batch) or self._test(*batch)
+        meter.add(loss, readout, batch[1])
+        if dataloader_idx == 0:  # rates are those on the test set, not on the validation split after it
+            self._firing.add(fired, len(readout))
+
+    def _test(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(mean logits `[N, K]`, cross-entropy, spikes of each layer)."""
+        with FiringRates(self.model) as firing:
+            readout = self.model(self.encoder(x)).mean(0)
+        self._outputs = {name: count // len(x) for name, count in firing.outputs.items()}
+        return readout, F.cross_entropy(readout.float(), target), firing.fired()
+
+    def firing_rates(self) -> dict[str, float]:
+        """Of every spiking layer in the last test; waits for the device."""
+        return self._firing.rates(self._outputs)
 
     def on_validation_epoch_end(self) -> None:
         for name, meter in self.eval_meters.items():
             meter.stop(self.trainer.strategy)
             self.log(f"acc_{name}", meter.accuracy, sync_dist=False, rank_zero_only=False)
+
+
+def _replayed(captured: CapturedBatch | None, x: Tensor, target: Tensor) -> tuple[Tensor, ...] | None:
+    """What the CUDA graph of such a batch gives, or None: run it eagerly."""
+    return captured(x, target) if captured is not None and captured.fits(x, target) else None
 
 
 def _nothing() -> None:

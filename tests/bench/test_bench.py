@@ -189,12 +189,14 @@ def test_a_recipe_that_does_not_run_is_a_row(session, monkeypatch):
 def test_a_step_that_cannot_be_captured_is_tried_eagerly(session, monkeypatch):
     monkeypatch.setattr(recipes, "recipes", lambda: ["survey/cifar10_if"])
     ways = [recipes.Variant("fp32", mode=mode) for mode in ("captured", "eager", "again")]
-    monkeypatch.setattr(recipes, "_ways", lambda engine, phase, device: ways if phase == "train" else [])
+    monkeypatch.setattr(recipes, "_ways", lambda engine, device: ways)
     monkeypatch.setattr(recipes, "peer_of", lambda config: None)
     recipes.run_survey_nets(session)
-    captured, eager = load(session.out, "survey_nets")
-    assert (captured["mode"], captured["status"] != "ok") == ("captured", True)
-    assert (eager["mode"], eager["status"]) == ("eager", "ok")
+    rows = load(session.out, "survey_nets")
+    assert [row["phase"] for row in rows] == ["train", "train", "test", "test"]
+    for captured, eagerly in (rows[:2], rows[2:]):
+        assert (captured["mode"], captured["status"] != "ok") == ("captured", True)
+        assert (eagerly["mode"], eagerly["status"]) == ("eager", "ok")
 
 
 def test_ottt_can_be_measured():

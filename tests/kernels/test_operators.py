@@ -8,6 +8,7 @@ from parity import Case, build, currents, is_fused
 from torch.nn import functional as F
 
 from snnbench import kernels
+from snnbench.encoders.direct import Direct
 from snnbench.kernels import fused, max_pooling, pooling  # noqa: F401
 from snnbench.models.csnn import CSNN
 from snnbench.models.parts import Parts, Site, Unit
@@ -21,6 +22,7 @@ from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.dspike import Dspike
 from snnbench.synapses.plain import Plain
 from snnbench.train.capture import CapturedBatch
+from snnbench.train.task import Task
 
 OPS = torch.ops.snnbench
 CHECKS = ("test_schema", "test_faketensor")
@@ -153,6 +155,25 @@ def test_captured_steps_equal_eager_steps(neuron, monkeypatch):
     assert captured_state.keys() == state.keys()
     for name, expected in state.items():
         torch.testing.assert_close(captured_state[name], expected, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: n + m)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("neuron", [LIF, CLIF])
+def test_a_captured_test_follows_the_weights_and_counts_spikes(neuron):
+    """As the trainer tests: in evaluation mode, without gradients, in memory that the training graph uses too."""
+    torch.manual_seed(0)
+    model = CSNN(parts_of(neuron, BatchNorm), (3, 8, 8), 10, width=8, hidden=16).cuda().eval()
+    encoder, calls = Direct(4), []
+    task = Task(model, None, torch.nn.Identity(), encoder, None, None, num_classes=10, seed=0)
+    batch = CapturedBatch(model, lambda *a: calls.append(1) or task._test(*a), pool=torch.cuda.graph_pool_handle())
+    x, target = torch.randn(3, 6, 3, 8, 8).cuda(), torch.randint(10, (6,)).cuda()
+    with torch.inference_mode():
+        for x_now in x:
+            for found, expected in zip(batch(x_now, target), task._test(x_now, target)):
+                torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+            model.readout.weight.mul_(1.5)
+            model.features[1].norm.running_var.mul_(2)
+    assert len(calls) == 3  # two warm-ups and the capture
 
 
 @pytest.mark.gpu

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.metrics.firing import FiringRates, warnings
+from snnbench.metrics.firing import FiringMeter, FiringRates, warnings
 
 
 class Neuron(nn.Module):
@@ -27,8 +27,16 @@ def test_rates_over_batches_whatever_the_amplitude():
     assert firing.rates() == pytest.approx({"1": 5 / 30, "2": 5 / 30})
     assert list(firing.rates()) == ["1", "2"]
     assert not any(module._forward_hooks for module in model.modules())
-    firing.reset()
-    assert firing.rates() == {}
+
+
+def test_meter_adds_what_batches_of_any_size_counted():
+    meter, model = FiringMeter(), nn.Sequential(Neuron(), Neuron())
+    assert meter.rates({}) == {}
+    for x in (torch.ones(2, 3, 5), -torch.ones(2, 1, 5)):
+        with FiringRates(model) as firing:
+            model(x)
+        meter.add(firing.fired(), x.shape[1])
+    assert meter.rates({"0": 10, "1": 10}) == {"0": 0.75, "1": 0.75}
 
 
 def test_hooks_go_away_on_errors():

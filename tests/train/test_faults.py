@@ -81,14 +81,14 @@ def test_bad_checkpoint_is_one_sentence(small, tmp_path, capsys, bad):
 
 
 def test_two_processes_equal_one(start, tmp_path):
-    # Three steps: after more, rounding flips a spike and the trajectories part, as those of any two machines do.
+    # Two steps: after more, rounding flips a spike and the trajectories part, as those of any two machines do.
     options = [
         "norm.sync=true",
         "train.epochs=1",
         "optimizer.momentum=0.0",
         "train.precision=fp32",
         "data.drop_last=true",
-        "train.limit_train_batches=3",
+        "train.limit_train_batches=2",
     ]
     one = start(*options, f"paths.runs={tmp_path / 'one'}")
     out, _ = one.communicate(timeout=120)
