@@ -91,6 +91,33 @@ def step(
     return run_step(x_t, v, threshold, form)
 
 
+def renormalised(neuron, norm, x_seq: Tensor) -> Callable | None:
+    """`step(x_t, (v, ratio)) -> (spikes, (v, ratio))` of `neuron(norm(x_t))`, both None at first, or None: run them by
+    themselves. For steps that cut the state: a walk that says so, or a sequence without gradients.
+
+    neuron: gives `step_form() -> MembraneForm | None`; norm: may give `renorm_form() -> RenormForm | None`, and then
+    has `fold()`, which moves its running statistics before a batch's first step.
+    """
+    make, states = getattr(norm, "renorm_form", None), active_states()
+    is_cut = states.detach if states is not None else not torch.is_grad_enabled()
+    if make is None or not is_cut or hooked(norm) or not (wanted(x_seq) and _triton()) or x_seq.dtype not in DTYPES:
+        return None
+    form, norm_form = neuron.step_form(), make()
+    from snnbench.kernels import renormalised as kernels
+
+    if form is None or norm_form is None or not kernels.fits(x_seq[0]):
+        return None
+
+    def step(x_t: Tensor, state: tuple) -> tuple[Tensor, tuple]:
+        v, ratio = state
+        if v is None and norm_form.training:
+            norm.fold()
+        spikes, *state = kernels.run(x_t, v, ratio, norm_form, form)
+        return spikes, tuple(state)
+
+    return step
+
+
 def moments(x_t: Tensor) -> tuple[Tensor, Tensor] | None:
     """(biased variance, mean) `[C]` of `[N, C, *]` in fp32 from one pass of the kernel, or None: take PyTorch's."""
     if not (wanted(x_t) and _triton()) or x_t.dtype not in DTYPES:

@@ -113,3 +113,19 @@ class NormForm:
     eps: float
     steps: Tensor | None = None
     batches: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class RenormForm:
+    """OSR's norm of one step in numbers; `training`: bound k and collect the step's statistics in `pending` (sums of
+    mean and mean square `[C]`, their number 0-d). clip: bound k channel by channel, else let the layer fall back."""
+
+    gain: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    pending: tuple[Tensor, Tensor, Tensor]
+    training: bool
+    eps: float
+    bound: float
+    clip: bool

@@ -38,14 +38,16 @@ LIBRARY.define(
 
 
 @cache
-def _programs(device: torch.device) -> int:
+def _programs(device: torch.device, a_processor: int) -> int:
+    if device.type != "cuda":
+        return 3
+    return torch.cuda.get_device_properties(device).multi_processor_count * a_processor
+
+
+def reducing_grid(layout: Layout, rows: int, device: torch.device, a_processor: int = 4) -> tuple[int, int]:
     """Programs of a kernel that reduces: enough to fill the device, few enough to add up quickly."""
-    return torch.cuda.get_device_properties(device).multi_processor_count * 4 if device.type == "cuda" else 3
-
-
-def reducing_grid(layout: Layout, rows: int, device: torch.device) -> tuple[int, int]:
     across = triton.cdiv(layout.channels, layout.channel_block)
-    return max(1, min(triton.cdiv(layout.positions, rows), _programs(device) // across)), across
+    return max(1, min(triton.cdiv(layout.positions, rows), _programs(device, a_processor) // across)), across
 
 
 def _small(channels: int) -> dict[str, int]:

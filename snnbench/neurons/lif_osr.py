@@ -22,7 +22,7 @@ from snnbench.kernels import dispatch
 from snnbench.kernels.form import DECAY_STATE, MembraneForm, as_in, surrogate_form
 from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
-from snnbench.temporal import full_precision
+from snnbench.temporal import active_states, full_precision
 
 Stabilised = tuple[Tensor, Tensor | None]  # membrane [N, *]; normalised threshold, None before the first step
 
@@ -68,6 +68,20 @@ class LIFOSR(Neuron):
         constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [DECAY_STATE, surrogate.kind, int(self.soft), 1, int(self.strict)]
         return MembraneForm([float(number) for number in constants], codes)
+
+    def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
+        """Spikes of `norm(x_seq) + residual`: OSR's norm and this neuron in one, where a kernel can."""
+        fused = None if residual is not None or self.frozen_at_test else dispatch.renormalised(self, norm, x_seq)
+        if fused is None:
+            return super().forward(x_seq, norm, residual)
+        states = active_states()
+        if states is not None:
+            return states.advance(self, x_seq[0], lambda x_t: (None, None), fused).unsqueeze(0)
+        state, spikes = (None, None), []
+        for x_t in x_seq:
+            spike, state = fused(x_t, state)
+            spikes.append(spike)
+        return torch.stack(spikes)
 
     def initial_state(self, x_t: Tensor) -> Stabilised:
         return torch.zeros_like(full_precision(x_t), requires_grad=False), None

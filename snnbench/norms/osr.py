@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
+from snnbench.kernels.form import RenormForm, as_in
 from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import batch_norm
 from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
@@ -57,6 +58,15 @@ class OSR(Temporal):
         self.register_buffer("pending_mean", torch.zeros(channels))
         self.register_buffer("pending_square", torch.zeros(channels))
         self.register_buffer("pending_steps", torch.zeros(()))
+
+    def renorm_form(self) -> RenormForm | None:
+        """One step of this norm as a kernel knows it; a batch's first step must `fold` before it in training."""
+        if not as_in(self, OSR, "step", "sequence"):
+            return None
+        pending = (self.pending_mean, self.pending_square, self.pending_steps)
+        running = (self.running_mean, self.running_var)
+        clip = self.beyond == "clip"
+        return RenormForm(self.weight, self.bias, *running, pending, self.training, self.eps, self.bound, clip)
 
     def initial_state(self, x_t: Tensor) -> bool:
         """Whether this sequence has begun."""

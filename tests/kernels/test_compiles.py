@@ -16,6 +16,7 @@ VARIANTS = [
     ("max_pool", "bf16"),
     ("step", "bf16"),
     ("stabilised_step", "fp32"),
+    ("renormalised", "bf16"),
     ("lif", "T4", "bf16", "channels_last", "bn"),
     ("plif", "T8", "fp32", "contiguous", "tebn+residual"),
     ("clif", "T8", "bf16", "channels_last", "bn"),

@@ -1,0 +1,312 @@
+"""One time step of OSR's norm and its LIF together, where the state is cut from the graph (Zhu et al., ICLR 2024).
+
+    y = gamma (k xhat + d) + beta     xhat: x by the mean and deviation of this step; k, d: see snnbench.norms.osr
+    u = y + lam v,   s = H(u - theta),   v' = reset(u, s)
+    theta = m + sd r,   r = (v_th - m_1) / sd_1          m, sd: mean and deviation of u over layer and batch
+
+m and sd follow from sums of x, v and their products over each channel, so one pass finds all statistics, the next one
+fires, and u is never stored. Bytes moved per element, w = bytes of x: forward 3w + 12, backward 5w + 8; the first step
+of a sequence, whose state is zero, reads no v.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from snnbench.kernels.device import charge, fires, reset, surrogate_derivative
+from snnbench.kernels.form import MembraneForm, RenormForm
+from snnbench.kernels.layout import Layout, dense, layout_of, like
+from snnbench.kernels.ops import ELEMENTS, OPTIONS, norm_input_gradient, reducing_grid
+from snnbench.kernels.tiles import channel_row, store_sums, tile_at
+
+MOST_CHANNELS = 4096  # that one program folds
+
+LIBRARY = torch.library.Library("snnbench", "FRAGMENT")
+LIBRARY.define(
+    "renorm_forward(Tensor x, Tensor? v, Tensor? ratio, Tensor weight, Tensor bias, Tensor running_mean, "
+    "Tensor running_var, Tensor(a!) pending_mean, Tensor(b!) pending_square, Tensor(c!) pending_steps, bool training, "
+    "float eps, float bound, bool clip, float[] constants, int[] codes) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+)
+LIBRARY.define(
+    "renorm_backward(Tensor g, Tensor x, Tensor? v, Tensor folded, Tensor threshold, float[] constants, int[] codes) "
+    "-> (Tensor, Tensor)"
+)
+
+
+@triton.jit
+def walk_sums_kernel(
+    x_ptr, v_ptr, sums_ptr, positions, channels, inner,
+    BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr,
+):  # fmt: skip
+    """Partial sums `[5, programs, channels]` of p = x - pivot, p^2 and, with STATE, v, v^2, p v."""
+    programs = tl.num_programs(0)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    is_channel = channel < channels
+    pivot = tl.load(x_ptr + channel * (1 if CHANNELS_LAST else inner), mask=is_channel, other=0.0).to(tl.float32)
+    first, second = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
+    v_first, v_second, both = first, first, first
+    for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
+        mask, at = tile_at(tl.cast(tile, tl.int64), channel, positions, channels, inner, BP, CHANNELS_LAST)
+        x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
+        x = tl.where(mask, x - pivot[None, :], 0.0)
+        first += x
+        second += x * x
+        if STATE:
+            v = tl.load(v_ptr + at, mask=mask, other=0.0)
+            v_first += v
+            v_second += v * v
+            both += x * v
+    store_sums(sums_ptr, first, second, channel, channels)
+    if STATE:
+        store_sums(sums_ptr + 2 * programs * channels, v_first, v_second, channel, channels)
+        at = (4 * programs + tl.program_id(0)) * channels + channel
+        tl.store(sums_ptr + at, tl.sum(both, 0), mask=is_channel)
+
+
+@triton.jit
+def total(sums_ptr, which, programs, channel, channels, ROWS: tl.constexpr, BC: tl.constexpr):
+    """Sum `[BC]` over programs of `sums [which, programs, channels]`, in a fixed order."""
+    found = tl.zeros((ROWS, BC), tl.float32)
+    for start in range(0, programs, ROWS):
+        row = start + tl.arange(0, ROWS)
+        mask = (row < programs)[:, None] & (channel < channels)[None, :]
+        at = (which * programs + row)[:, None] * channels + channel[None, :]
+        found += tl.load(sums_ptr + at, mask=mask, other=0.0)
+    return tl.sum(found, 0)
+
+
+@triton.jit
+def walk_fold_kernel(
+    x_ptr, sums_ptr, weight_ptr, bias_ptr, mean_ptr, var_ptr, pending_mean_ptr, pending_square_ptr, pending_steps_ptr,
+    ratio_ptr, folded_ptr, theta_ptr, next_ratio_ptr, programs, channels, inner, count, eps, bound, leak, v_th,
+    TRAINING: tl.constexpr, CLIP: tl.constexpr, STATE: tl.constexpr, CHANNELS_LAST: tl.constexpr, ROWS: tl.constexpr,
+    BC: tl.constexpr,
+):  # fmt: skip
+    """One program: `folded [6, channels]` = scale, shift (y = x scale + shift), mean, rstd, k, d of each channel,
+    theta and r. TRAINING: bounds k and collects the step's statistics."""
+    channel = tl.arange(0, BC)
+    there = channel < channels
+    first = total(sums_ptr, 0, programs, channel, channels, ROWS, BC) / count
+    second = total(sums_ptr, 1, programs, channel, channels, ROWS, BC)
+    pivot = tl.load(x_ptr + channel * (1 if CHANNELS_LAST else inner), mask=there, other=0.0).to(tl.float32)
+    mean = pivot + first
+    squares_x = tl.maximum(second - count * first * first, 0.0)
+    var = squares_x / count
+    deviation = tl.sqrt(var + eps)
+    offset = mean - tl.load(mean_ptr + channel, mask=there, other=0.0)
+    k = deviation / tl.sqrt(tl.load(var_ptr + channel, mask=there, other=1.0) + eps)
+    if TRAINING and CLIP:
+        k = tl.minimum(tl.maximum(k, 1.0 / bound), bound)
+    d = k * offset / deviation
+    if TRAINING and not CLIP:
+        largest, smallest = tl.max(tl.where(there, k, 0.0), 0), tl.min(tl.where(there, k, float("inf")), 0)
+        off = tl.maximum(largest, 1.0 / smallest) > bound
+        k, d = tl.where(off, 1.0, k), tl.where(off, 0.0, d)
+    if TRAINING:
+        pending = tl.load(pending_mean_ptr + channel, mask=there, other=0.0)
+        tl.store(pending_mean_ptr + channel, pending + mean, mask=there)
+        pending = tl.load(pending_square_ptr + channel, mask=there, other=0.0)
+        tl.store(pending_square_ptr + channel, pending + (var + mean * mean), mask=there)
+        tl.store(pending_steps_ptr, tl.load(pending_steps_ptr) + 1.0)
+    weight = tl.load(weight_ptr + channel, mask=there, other=0.0)
+    centre = tl.load(bias_ptr + channel, mask=there, other=0.0) + weight * d  # y where x is its mean
+    scale = weight * k / deviation
+    squares, centre_u = scale * scale * squares_x, centre
+    if STATE:
+        v_mean = total(sums_ptr, 2, programs, channel, channels, ROWS, BC) / count
+        v_second = total(sums_ptr, 3, programs, channel, channels, ROWS, BC)
+        both = total(sums_ptr, 4, programs, channel, channels, ROWS, BC) - count * first * v_mean
+        squares += leak * leak * tl.maximum(v_second - count * v_mean * v_mean, 0.0) + 2.0 * scale * leak * both
+        centre_u += leak * v_mean
+    centre_u = tl.where(there, centre_u, 0.0)
+    mean_u = tl.sum(centre_u, 0) / channels
+    apart = tl.where(there, centre_u - mean_u, 0.0)
+    deviation_u = tl.sqrt(tl.maximum(tl.sum(squares + count * apart * apart, 0), 0.0) / (count * channels - 1.0))
+    if STATE:
+        ratio = tl.load(ratio_ptr)
+        theta = mean_u + deviation_u * ratio
+        theta = tl.where(tl.abs(theta) < float("inf"), theta, v_th)  # also where it is no number
+    else:
+        ratio = (v_th - mean_u) / deviation_u
+        theta = v_th
+    tl.store(theta_ptr, theta)
+    tl.store(next_ratio_ptr, ratio)
+    tl.store(folded_ptr + channel, scale, mask=there)
+    tl.store(folded_ptr + channels + channel, centre - mean * scale, mask=there)
+    tl.store(folded_ptr + 2 * channels + channel, mean, mask=there)
+    tl.store(folded_ptr + 3 * channels + channel, 1.0 / deviation, mask=there)
+    tl.store(folded_ptr + 4 * channels + channel, k, mask=there)
+    tl.store(folded_ptr + 5 * channels + channel, d, mask=there)
+
+
+@triton.jit
+def potential(x, v_ptr, at, mask, scale, shift, c, DYNAMICS: tl.constexpr, STATE: tl.constexpr):
+    """(u, v) of a tile from the loaded x (fp32)."""
+    v = tl.load(v_ptr + at, mask=mask, other=0.0) if STATE else tl.zeros_like(x)
+    return charge(v, v, tl.fma(x, scale, shift), c, DYNAMICS), v
+
+
+@triton.jit
+def walk_fire_kernel(
+    x_ptr, v_ptr, folded_ptr, theta_ptr, out_ptr, state_ptr, positions, channels, inner, leak, v_reset, amplitude,
+    BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
+    SOFT: tl.constexpr, STRICT: tl.constexpr,
+):  # fmt: skip
+    """Spikes and the next state."""
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    mask, at = tile_at(tl.cast(tl.program_id(0), tl.int64), channel, positions, channels, inner, BP, CHANNELS_LAST)
+    scale = channel_row(folded_ptr, channel, channels, 1.0, True)
+    shift = channel_row(folded_ptr + channels, channel, channels, 0.0, True)
+    x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
+    theta, c = tl.load(theta_ptr), (leak, v_reset)
+    u, v = potential(x, v_ptr, at, mask, scale, shift, c, DYNAMICS, STATE)
+    fired = fires(u, theta, STRICT)
+    state, _ = reset(u, v, fired, theta, c, DYNAMICS, SOFT)
+    tl.store(out_ptr + at, tl.where(fired, amplitude, 0.0).to(out_ptr.dtype.element_ty), mask=mask)
+    tl.store(state_ptr + at, state, mask=mask)
+
+
+@triton.jit
+def walk_backward_kernel(
+    g_ptr, x_ptr, v_ptr, folded_ptr, theta_ptr, affine_ptr, out_ptr, sums_ptr,
+    positions, channels, inner, leak, v_reset, amplitude, p0, p1,
+    BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
+    SURROGATE: tl.constexpr, WRITE: tl.constexpr,
+):  # fmt: skip
+    """With q = dL/dy: the sums of q and of q xhat to `sums [2, programs, channels]`; WRITE: instead a q + b x + d."""
+    programs = tl.num_programs(0)
+    channel = tl.program_id(1) * BC + tl.arange(0, BC)
+    scale = channel_row(folded_ptr, channel, channels, 1.0, True)
+    shift = channel_row(folded_ptr + channels, channel, channels, 0.0, True)
+    mean = channel_row(folded_ptr + 2 * channels, channel, channels, 0.0, True)
+    rstd = channel_row(folded_ptr + 3 * channels, channel, channels, 0.0, True)
+    a = channel_row(affine_ptr, channel, channels, 1.0, WRITE)
+    b = channel_row(affine_ptr + channels, channel, channels, 0.0, WRITE)
+    d = channel_row(affine_ptr + 2 * channels, channel, channels, 0.0, WRITE)
+    theta, c = tl.load(theta_ptr), (leak, v_reset)
+    sum_q, sum_qx = tl.zeros((BP, BC), tl.float32), tl.zeros((BP, BC), tl.float32)
+    for tile in range(tl.program_id(0), tl.cdiv(positions, BP), programs):
+        mask, at = tile_at(tl.cast(tile, tl.int64), channel, positions, channels, inner, BP, CHANNELS_LAST)
+        x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
+        u, _ = potential(x, v_ptr, at, mask, scale, shift, c, DYNAMICS, STATE)
+        g = tl.load(g_ptr + at, mask=mask, other=0.0).to(tl.float32) * amplitude
+        q = g * surrogate_derivative(u - theta, p0, p1, SURROGATE)
+        if WRITE:
+            tl.store(out_ptr + at, (a * q + b * x + d).to(out_ptr.dtype.element_ty), mask=mask)
+        else:
+            sum_q += q
+            sum_qx += q * ((x - mean) * rstd)
+    if not WRITE:
+        store_sums(sums_ptr, sum_q, sum_qx, channel, channels)
+
+
+def fits(x_t: Tensor) -> bool:
+    """Whether `[N, C, *]` is what the kernels know: one program folds all channels."""
+    return x_t.shape[1] <= MOST_CHANNELS and x_t.numel() > x_t.shape[1]
+
+
+def _whole(layout: Layout, blocks: dict) -> tuple[int, int]:
+    return triton.cdiv(layout.positions, blocks["BP"]), triton.cdiv(layout.channels, blocks["BC"])
+
+
+def renorm_forward(
+    x, v, ratio, weight, bias, running_mean, running_var, pending_mean, pending_square, pending_steps, training, eps,
+    bound, clip, constants, codes,
+):  # fmt: skip
+    """(spikes like x, next state like v, ratio 0-d, folded `[6, C]`, threshold 0-d) of x `[1, N, C, *]`."""
+    layout = layout_of(x, True)
+    blocks, scratch = layout.blocks(ELEMENTS), {"device": x.device, "dtype": torch.float32}
+    sizes = (layout.positions, layout.channels, layout.inner)
+    leak, v_th, v_reset, amplitude, *_ = constants
+    dynamics, _, soft, _, strict = codes
+    state = {"STATE": v is not None}
+    grid = reducing_grid(layout, blocks["BP"], x.device, a_processor=1)  # one program adds up what they leave
+    sums = torch.empty(5, grid[0], layout.channels, **scratch)
+    walk_sums_kernel[grid](x, x if v is None else v, sums, *sizes, **blocks, **state, **OPTIONS)
+    folded = torch.empty(6, layout.channels, **scratch)
+    threshold, following_ratio = torch.empty((), **scratch), torch.empty((), **scratch)
+    width = 1 << (layout.channels - 1).bit_length()
+    walk_fold_kernel[(1,)](
+        x, sums, weight, bias, running_mean, running_var, pending_mean, pending_square, pending_steps,
+        threshold if ratio is None else ratio, folded, threshold, following_ratio, grid[0], layout.channels,
+        layout.inner, float(layout.positions), eps, bound, leak, v_th, TRAINING=training, CLIP=clip, **state,
+        CHANNELS_LAST=layout.channels_last, ROWS=max(1, 4096 // width), BC=width, **OPTIONS,
+    )  # fmt: skip
+    spikes, following = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
+    walk_fire_kernel[_whole(layout, blocks)](
+        x, x if v is None else v, folded, threshold, spikes, following, *sizes, leak, v_reset, amplitude,
+        **blocks, **state, DYNAMICS=dynamics, SOFT=bool(soft), STRICT=bool(strict), **OPTIONS,
+    )  # fmt: skip
+    return spikes, following, following_ratio, folded, threshold
+
+
+def renorm_backward(g, x, v, folded, threshold, constants, codes):
+    """(dL/dx, `[2, C]` of weight and bias)."""
+    layout = layout_of(x, True)
+    blocks = layout.blocks(ELEMENTS)
+    grid = reducing_grid(layout, blocks["BP"], x.device)
+    sums = torch.empty(2, grid[0], layout.channels, device=x.device, dtype=torch.float32)
+    leak, _, v_reset, amplitude, p0, p1 = constants
+
+    def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, write: bool) -> None:
+        walk_backward_kernel[grid](
+            g, x, x if v is None else v, folded, threshold, affine, out, sums,
+            layout.positions, layout.channels, layout.inner, leak, v_reset, amplitude, p0, p1,
+            **blocks, STATE=v is not None, DYNAMICS=codes[0], SURROGATE=codes[1], WRITE=write, **OPTIONS,
+        )  # fmt: skip
+
+    launch(grid, folded, x, False)
+    g_x, (by_gain, by_shift) = norm_input_gradient(
+        x, None, folded, sums, True, layout, lambda affine, out: launch(_whole(layout, blocks), affine, out, True)
+    )
+    return g_x, torch.stack([torch.addcmul(by_gain * folded[4], by_shift, folded[5]), by_shift])
+
+
+LIBRARY.impl("renorm_forward", renorm_forward, "CompositeExplicitAutograd")
+LIBRARY.impl("renorm_backward", renorm_backward, "CompositeExplicitAutograd")
+
+
+@torch.library.register_fake("snnbench::renorm_forward", lib=LIBRARY)
+def _(x, v, ratio, weight, *_):
+    number = weight.new_empty((), dtype=torch.float32)
+    folded = weight.new_empty((6, len(weight)), dtype=torch.float32)
+    return torch.empty_like(x), torch.empty_like(x, dtype=torch.float32), number, folded, number.clone()
+
+
+@torch.library.register_fake("snnbench::renorm_backward", lib=LIBRARY)
+def _(g, x, v, folded, threshold, constants, codes):
+    return torch.empty_like(x), folded.new_empty(2, folded.shape[1])
+
+
+class _RenormalisedStep(torch.autograd.Function):
+    """(spikes, next state, ratio); no gradient flows through the last two."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, v, ratio, norm, form):
+        statistics = (norm.running_mean, norm.running_var, *norm.pending)
+        bounds = (norm.training, norm.eps, norm.bound, norm.clip)
+        spikes, state, ratio, folded, threshold = torch.ops.snnbench.renorm_forward(
+            x, v, ratio, weight, bias, *statistics, *bounds, form.constants, form.codes
+        )
+        ctx.save_for_backward(x, v, folded, threshold)
+        ctx.form = form
+        ctx.mark_non_differentiable(state, ratio)
+        return spikes, state, ratio
+
+    @staticmethod
+    def backward(ctx, g, *_):
+        x, v, folded, threshold = ctx.saved_tensors
+        arguments = (x, v, folded, threshold, ctx.form.constants, ctx.form.codes)
+        g_x, grads = torch.ops.snnbench.renorm_backward(like(g, x), *arguments)
+        return g_x, grads[0], grads[1], None, None, None, None
+
+
+def run(x_t: Tensor, v: Tensor | None, ratio: Tensor | None, norm: RenormForm, form: MembraneForm):
+    """(spikes `[N, C, *]` in x_t's dtype, next state fp32, ratio) of currents before the norm; v None: it is zero."""
+    x = dense(x_t.unsqueeze(0))
+    v = None if v is None else like(v.unsqueeze(0), torch.empty_like(x, dtype=torch.float32))
+    spikes, state, ratio = _RenormalisedStep.apply(x, norm.gain, norm.bias, v, ratio, norm, form)
+    return spikes[0], state[0], ratio
