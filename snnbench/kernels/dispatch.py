@@ -103,7 +103,7 @@ def renormalised(neuron, norm, x_seq: Tensor) -> Callable | None:
     if make is None or not is_cut or hooked(norm) or not (wanted(x_seq) and _triton()) or x_seq.dtype not in DTYPES:
         return None
     form, norm_form = neuron.step_form(), make()
-    from snnbench.kernels import renormalised as kernels
+    from snnbench.kernels import renormalised_ops as kernels
 
     if form is None or norm_form is None or not kernels.fits(x_seq[0]):
         return None

@@ -20,7 +20,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from snnbench.kernels import adaptive_ops, max_pooling, ops, parallel_ops, pooling, renormalised
+from snnbench.kernels import adaptive_ops, max_pooling, ops, parallel_ops, pooling, renormalised_ops
 from snnbench.kernels import step as step_ops
 from snnbench.kernels.form import PARALLEL_STEPS
 
@@ -67,7 +67,7 @@ def recorded() -> Iterator[list]:
     """The launches of the operators' kernels inside, (kernel, arguments, options) each."""
     kernels = [
         (module, name, thing)
-        for module in (ops, parallel_ops, adaptive_ops, step_ops, pooling, max_pooling, renormalised)
+        for module in (ops, parallel_ops, adaptive_ops, step_ops, pooling, max_pooling, renormalised_ops)
         for name, thing in vars(module).items()
         if isinstance(thing, triton.runtime.JITFunction)
     ]
@@ -122,8 +122,8 @@ def without_time(name: str, dtype: str) -> list[Resources]:
         elif name == "renormalised":
             rows = [torch.empty(CHANNELS) for _ in range(6)]
             state = (x.unsqueeze(0), v.unsqueeze(0), torch.empty(()), *rows, torch.empty(()))
-            found = renormalised.renorm_forward(*state, True, 1e-4, 20.0, False, *numbers)
-            renormalised.renorm_backward(found[0], *state[:2], *found[3:], *numbers)
+            found = renormalised_ops.renorm_forward(*state, True, 1e-4, 20.0, False, *numbers)
+            renormalised_ops.renorm_backward(found[0], *state[:2], *found[3:], *numbers)
         else:
             step_ops.step_backward(step_ops.step_forward(x, v, threshold, *numbers)[0], x, v, threshold, *numbers)
     return [compiled(*launch) for launch in launches]

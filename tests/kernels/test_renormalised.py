@@ -6,7 +6,7 @@ from torch import nn
 
 from snnbench import kernels
 from snnbench.kernels import dispatch
-from snnbench.kernels import renormalised as module
+from snnbench.kernels import renormalised_ops as module
 from snnbench.models.parts import Site
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
