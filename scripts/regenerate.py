@@ -1,6 +1,7 @@
 """Run again what results/ holds from a GPU: `python scripts/regenerate.py STAGE...`, e.g. `... survey_short neurons`.
 
-A stage is a name of STAGES or, in quotes, any command of snnbench: "bench work=survey_nets".
+A stage is a name of STAGES or, in quotes, any command of snnbench: "bench work=survey_nets". The survey's stages take
+some of its methods alone: survey_full=lif,psn.
 
 Every GPU works through the same list, one job at a time; the next training starts its Python while the last epochs of
 the one before run, so that no GPU waits for imports and speeds in the records (medians over epochs) stay those of a run
@@ -70,10 +71,11 @@ def trainings(*overrides: str) -> list[Job]:
     return [Job(["train", *job]) for job in expand(list(overrides))]
 
 
-def survey(epochs: int, methods: tuple[str, ...]) -> list[Job]:
-    """Every recipe of both tasks that exists, one seed; the teachers, which `methods` begins with, go first."""
+def survey(epochs: int, methods: list[str]) -> list[Job]:
+    """Every recipe of both tasks that exists, one seed; teachers go first."""
     jobs, teachers = [], {}
-    for method in methods:
+    wants_teacher = any("distillation" in method for method in methods)
+    for method in ["ann"] * wants_teacher + [method for method in methods if method != "ann" or not wants_teacher]:
         for task in TASKS:
             recipe = f"survey/{task}_{method}"
             if not (configs_dir() / "experiment" / f"{recipe}.yaml").exists():
@@ -96,9 +98,9 @@ STAGES = {
     ),
     "speedrun": lambda: trainings("experiment=speedrun/cifar10", "seed=range(5)"),
     # every row of the survey's two CIFAR tables over 32 epochs
-    "survey_short": lambda: survey(32, SHORT),
+    "survey_short": lambda methods=SHORT: survey(32, list(methods)),
     # some of them over their own 256 epochs
-    "survey_full": lambda: survey(256, FULL),
+    "survey_full": lambda methods=FULL: survey(256, list(methods)),
     # every neuron, then every surrogate, in one network at one short protocol
     "neurons": lambda: [
         *trainings("experiment=neurons/cifar10", f"neuron={NEURONS}"),
@@ -188,16 +190,26 @@ def ends_within(seconds: float, folder: Path) -> bool:
     return left * float(last["seconds"]) - (time.time() - written) < seconds
 
 
+def jobs_of(stage: str) -> list[Job]:
+    """Raises ConfigError for what is neither a stage nor a command."""
+    if stage.startswith(("train ", "bench ")):
+        return [Job(stage.split())]
+    name, _, methods = stage.partition("=")
+    if name not in STAGES or (methods and not name.startswith("survey_")):
+        raise ConfigError(f"no stage '{stage}': choose of {', '.join(STAGES)} or quote a command")
+    known = sorted({*SHORT, *FULL})
+    for method in filter(None, methods.split(",")):
+        if method not in known:
+            raise ConfigError(f"{name} has no method '{method}': choose of {', '.join(known)}")
+    return STAGES[name](methods.split(",")) if methods else STAGES[name]()
+
+
 def main(stages: list[str]) -> int:
-    for stage in stages:
-        if stage not in STAGES and not stage.startswith(("train ", "bench ")):
-            print(f"no stage '{stage}': choose of {', '.join(STAGES)} or quote a command", file=sys.stderr)
-            return 2
     if not stages:
         print(f"{__doc__}\nstages: {', '.join(STAGES)}")
         return 2
     try:
-        jobs = [job for stage in stages for job in (STAGES[stage]() if stage in STAGES else [Job(stage.split())])]
+        jobs = [job for stage in stages for job in jobs_of(stage)]
         queue = Queue(jobs)
     except ConfigError as error:
         print(f"regenerate: {error}", file=sys.stderr)
