@@ -45,7 +45,8 @@ def renorm_forward(
     leak, v_th, v_reset, amplitude, *_ = constants
     dynamics, _, soft, _, strict = codes
     state = {"STATE": v is not None}
-    grid = reducing_grid(layout, blocks["BP"], x.device, a_processor=1)  # one program adds up what they leave
+    # one program adds up what these leave: half as many as elsewhere, with four tiles at least
+    grid = reducing_grid(layout, 4 * blocks["BP"], x.device, a_processor=2)
     sums = torch.empty(5, grid[0], layout.channels, **scratch)
     walk_sums_kernel[grid](x, x if v is None else v, sums, *sizes, **blocks, **state, **OPTIONS)
     folded = torch.empty(6, layout.channels, **scratch)
@@ -55,7 +56,7 @@ def renorm_forward(
         x, sums, weight, bias, running_mean, running_var, pending_mean, pending_square, pending_steps,
         threshold if ratio is None else ratio, folded, threshold, following_ratio, grid[0], layout.channels,
         layout.inner, float(layout.positions), eps, bound, leak, v_th, TRAINING=training, CLIP=clip, **state,
-        CHANNELS_LAST=layout.channels_last, ROWS=max(1, 4096 // width), BC=width, **OPTIONS,
+        CHANNELS_LAST=layout.channels_last, ROWS=max(1, 8192 // width), BC=width, **OPTIONS | {"num_warps": 8},
     )  # fmt: skip
     spikes, following = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
     walk_fire_kernel[_whole(layout, blocks)](

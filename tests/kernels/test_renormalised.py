@@ -60,16 +60,35 @@ def walked(mode, make, x_seq, batches=2):
     return spikes.detach(), [x_seq.grad, *(p.grad for p in layer.parameters())], list(layer.norm.buffers())
 
 
-@pytest.mark.parametrize("norm", [{}, {"bound": 1.2}, {"beyond": "clip", "bound": 1.3}], ids=str)
-@pytest.mark.parametrize("neuron", [{}, {"reset": "hard", "strict": True, "tau": 3.0}], ids=str)
-@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
-@pytest.mark.parametrize("shape", [(8, 6, 5, 4), (9, 6, 7), (40, 6)], ids=str)
-def test_walk_equals_the_plain_path(shape, layout, neuron, norm, device, calls):
+NORMS = {"batch": {}, "falls_back": {"bound": 1.2}, "clips": {"beyond": "clip", "bound": 1.3}}
+NEURONS = {"soft": {}, "hard": {"reset": "hard", "strict": True, "tau": 3.0}}
+CASES = [
+    ("batch", "soft", "contiguous", (8, 6, 5, 4)),
+    ("batch", "soft", "channels_last", (9, 6, 7)),
+    ("batch", "hard", "contiguous", (40, 6)),
+    ("falls_back", "soft", "channels_last", (8, 6, 5, 4)),
+    ("falls_back", "hard", "contiguous", (9, 6, 7)),
+    ("clips", "soft", "contiguous", (40, 6)),
+    ("clips", "hard", "channels_last", (8, 6, 5, 4)),
+]
+
+
+@pytest.mark.parametrize(("norm", "neuron", "layout", "shape"), CASES, ids=str)
+def test_walk_equals_the_plain_path(norm, neuron, layout, shape, device, calls):
     x_seq = currents(shape, device, layout=layout)
-    found, expected = (walked(mode, lambda: Layer(neuron=neuron, **norm), x_seq) for mode in ("fused", "reference"))
+    found, expected = (
+        walked(mode, lambda: Layer(neuron=NEURONS[neuron], **NORMS[norm]), x_seq) for mode in ("fused", "reference")
+    )
     assert len(calls) == 2 * STEPS
     assert torch.equal(found[0], expected[0])
     assert 0.05 < (expected[0] > 0).float().mean() < 0.95
+    torch.testing.assert_close(found[1:], expected[1:], rtol=1e-4, atol=1e-4)
+
+
+def test_sums_of_several_programs(device, calls):
+    x_seq = currents((40, 6, 9, 8), device, layout="channels_last")
+    found, expected = (walked(mode, Layer, x_seq, batches=1) for mode in ("fused", "reference"))
+    assert torch.equal(found[0], expected[0])
     torch.testing.assert_close(found[1:], expected[1:], rtol=1e-4, atol=1e-4)
 
 
