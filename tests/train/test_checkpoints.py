@@ -1,11 +1,14 @@
-"""How often the newest checkpoint is written: dear ones seldom, the first and the last epoch's always."""
+"""How often the newest checkpoint is written: dear ones seldom, the first and the last epoch's always. And how."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from snnbench.train import checkpoints
+from snnbench.train import background, checkpoints
+from snnbench.train.background import BackgroundCheckpointIO
 
 EPOCHS = 50
 
@@ -28,3 +31,42 @@ def test_writing_takes_a_small_share_of_the_time(monkeypatch, tmp_path, seconds_
         newest.on_train_epoch_end(SimpleNamespace(current_epoch=epoch, max_epochs=EPOCHS, strategy=alone), None)
     assert (written[0], written[-1]) == (0, EPOCHS - 1)
     assert abs(len(written) - wanted) <= 1
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Files are written when this is set."""
+    gate, write = threading.Event(), background._write
+    monkeypatch.setattr(background, "_write", lambda *arguments: (gate.wait(10), write(*arguments)))
+    yield gate
+    gate.set()
+
+
+def test_a_file_holds_what_was_when_it_was_asked_for(held, tmp_path):
+    io, weight, seen = BackgroundCheckpointIO(), torch.zeros(3), {"epochs": [1]}
+    io.save_checkpoint({"weight": weight, "seen": seen}, tmp_path / "in" / "last.ckpt")
+    weight.add_(1)
+    seen["epochs"].append(2)
+    assert not (tmp_path / "in" / "last.ckpt").exists()
+    held.set()
+    found = io.load_checkpoint(tmp_path / "in" / "last.ckpt", weights_only=True)
+    assert torch.equal(found["weight"], torch.zeros(3))
+    assert found["seen"] == {"epochs": [1]}
+    io.teardown()
+
+
+def test_the_end_waits_for_the_last_file_and_leaves_no_part(held, tmp_path):
+    io = BackgroundCheckpointIO()
+    io.save_checkpoint({"epoch": 0}, tmp_path / "last.ckpt")
+    threading.Timer(0.2, held.set).start()
+    io.teardown()
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_disk_that_fails_is_heard_of(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    io = BackgroundCheckpointIO()
+    io.save_checkpoint({"epoch": 0}, tmp_path / "file" / "last.ckpt")
+    with pytest.raises(OSError, match="file"):
+        io.save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
+    io.teardown()
