@@ -29,7 +29,6 @@ from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
-from snnbench.data.sampling import sides
 
 Stage = Callable[[Tensor], Tensor]
 
@@ -40,8 +39,6 @@ class ImageAugment:
     Args:
         crop_padding: zero padding on each side before a random crop back to size; 0 = off.
         flip: probability of a horizontal flip.
-        flip_alternates: a picture is mirrored in every second epoch, half of them in the first (Jordan, "94 % on
-            CIFAR-10 in 3.29 seconds", 2024); needs flip 0.5.
         auto: AutoAugment (Cubuk et al. 2019), TrivialAugmentWide (Mueller & Hutter 2021), RandAugment (2020).
         interpolation: of the policy's geometric operations and of the resized crop.
         auto_fill: colour outside the image in those operations.
@@ -57,7 +54,6 @@ class ImageAugment:
         self,
         crop_padding: Annotated[int, ">= 0"] = 0,
         flip: Annotated[float, "in [0, 1]"] = 0.0,
-        flip_alternates: bool = False,
         auto: Literal["none", "autoaugment_cifar10", "autoaugment_imagenet", "trivial_wide", "rand"] = "none",
         interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear",
         auto_fill: Literal["black", "mean"] = "black",
@@ -89,13 +85,7 @@ class ImageAugment:
         for name, pair in ranges.items():
             if pair is not None and (len(pair) != 2 or not 0 < pair[0] <= pair[1]):
                 raise ConfigError(f"augment.{name}={list(pair)} must be two numbers [low, high] with 0 < low <= high.")
-        if flip_alternates and flip != 0.5:
-            raise ConfigError(
-                f"augment.flip_alternates=true mirrors a picture in every second epoch, not with probability "
-                f"augment.flip={flip}; set augment.flip=0.5."
-            )
-        self.crop_padding, self.auto, self.cutout = crop_padding, auto, cutout
-        self.flip, self.flip_alternates = flip, flip_alternates
+        self.crop_padding, self.flip, self.auto, self.cutout = crop_padding, flip, auto, cutout
         self.interpolation, self.auto_fill = InterpolationMode(interpolation), auto_fill
         self.rand = (rand_ops, rand_magnitude, rand_magnitude_std, rand_prob)
         self.erasing, self.erasing_fill = erasing, erasing_fill
@@ -117,7 +107,7 @@ class ImageAugment:
         if self.crop_padding:
             stages.append(PaddedCrop(self.crop_padding))
         if self.flip:
-            stages.append(Flip(self.flip, self.flip_alternates))
+            stages.append(Flip(self.flip))
         if self.auto != "none":
             stages.append(OnPicture(self._policy(normalise)))
         random_after = []
@@ -138,7 +128,7 @@ class ImageAugment:
         size, normalised = tuple(shape[1:]), Normalised(normalise, device)
         stages: list[BatchedStage] = []
         moves = [PaddedCropMove(self.crop_padding)] if self.crop_padding else []
-        moves += [FlipMove(self.flip, self.flip_alternates)] if self.flip else []
+        moves += [FlipMove(self.flip)] if self.flip else []
         if moves:
             stages.append(Placement(moves))
         if self.auto != "none":
@@ -200,14 +190,13 @@ class PaddedCrop:
 
 
 class Flip:
-    """Mirror left and right with probability `prob`; `alternates`: in every second epoch, by the sample's seed."""
+    """Mirror left and right with probability `prob`."""
 
-    def __init__(self, prob: float, alternates: bool = False):
-        self.prob, self.alternates = prob, alternates
+    def __init__(self, prob: float):
+        self.prob = prob
 
     def __call__(self, x: Tensor) -> Tensor:
-        chosen = sides(torch.initial_seed()) if self.alternates else torch.rand(()).item() < self.prob
-        return x.flip(-1) if chosen else x
+        return x.flip(-1) if torch.rand(()).item() < self.prob else x
 
 
 class Cutout:

@@ -21,12 +21,12 @@ from torch import Tensor
 from snnbench.config.errors import ConfigError
 from snnbench.data.batched.stage import Pipeline, to_device
 from snnbench.data.dataset import ArraySource, Source
-from snnbench.data.sampling import EvalBatches, SeededSampler, sample_seeds
+from snnbench.data.sampling import EvalBatches, SeededSampler
 
 CHUNK = 1 << 24  # values of one chunk: 5,461 CIFAR pictures, 64 MiB as float32
 UPLOAD = 1 << 28  # bytes read from a (memory-mapped) array at a time
 SHARE = 0.25  # of the free device memory that `auto` may fill
-AUGMENTATION_STREAM = 2  # the others: sampling.py
+AUGMENTATION_STREAM = 2  # 0 is the order's, 1 the per-sample seeds' (sampling.py)
 
 Batch = tuple[Tensor, Tensor]
 
@@ -72,9 +72,7 @@ class ResidentLoader:
     def __iter__(self) -> Iterator[Batch]:
         batches, epoch = self.batches(), getattr(self.sampler, "epoch", 0)
         rng = np.random.default_rng([self.seed, epoch, AUGMENTATION_STREAM])
-        draws = self.pipeline.draw(
-            rng, sample_seeds(len(self.y), self.seed, epoch)
-        )  # of every sample, also another rank's
+        draws = self.pipeline.draw(rng, len(self.y))  # of every sample, also another rank's
         together = max(CHUNK // (self.x[0].numel() * max(len(batches[0]), 1)), 1)
         for start in range(0, len(batches), together):
             ready = deque(self._chunk(batches[start : start + together], draws))

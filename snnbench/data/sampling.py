@@ -16,7 +16,6 @@ from torch.utils.data import Sampler
 from snnbench.config.errors import ConfigError
 
 Key = tuple[int, int]  # (position in the split, seed of this sample in this epoch)
-ORDER_STREAM, SEED_STREAM, FIRST_SIDE_STREAM = 0, 1, 3  # resident.py has 2
 
 
 def process_group() -> tuple[int, int]:
@@ -27,19 +26,8 @@ def process_group() -> tuple[int, int]:
 
 
 def sample_seeds(size: int, seed: int, epoch: int) -> np.ndarray:
-    """One uint32 seed for every sample, `[size]`: random bits, but that each sample's `sides` turn with the epoch."""
-    first = _hashed(size, seed, 0, FIRST_SIDE_STREAM) & np.uint32(1)
-    return _hashed(size, seed, epoch, SEED_STREAM) & ~np.uint32(1) | first ^ np.uint32(epoch & 1)
-
-
-def sides(seeds: np.ndarray | int) -> np.ndarray | int:
-    """0 or 1 by the seed of a sample: fair over samples, and by turns over a sample's epochs."""
-    return seeds & 1
-
-
-def _hashed(size: int, *entropy: int) -> np.ndarray:
-    """uint32 `[size]`: the splitmix64 finaliser (Steele et al. 2014) of a counter."""
-    start = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    """One uint32 seed for every sample: the splitmix64 finaliser (Steele et al. 2014) of a counter, `[size]`."""
+    start = np.random.SeedSequence([seed, epoch, 1]).generate_state(1, np.uint64)[0]
     with np.errstate(over="ignore"):
         z = start + np.arange(size, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -86,7 +74,7 @@ class SeededSampler(Sampler[Key]):
 
     def positions(self) -> np.ndarray:
         """This rank's samples of this epoch in their order, int64 `[len(self)]`."""
-        order = np.random.default_rng([self.seed, self.epoch, ORDER_STREAM]).permutation(self.size)[: self.used]
+        order = np.random.default_rng([self.seed, self.epoch, 0]).permutation(self.size)[: self.used]
         # batch_size is a multiple of world, so a stride over the whole order is the stride within each batch
         return order[self.rank :: self.world]
 

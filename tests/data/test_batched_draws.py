@@ -16,16 +16,11 @@ from snnbench.data.batched.rectangles import Cutout, Erasing
 from snnbench.data.batched.stage import Normalised, Pipeline
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment
-from snnbench.data.sampling import sample_seeds
 
 CPU = torch.device("cpu")
 NORMALISE = Normalise(255, [0.5, 0.4, 0.3], [0.2, 0.25, 0.3])
 SETTINGS = {"shape": (3, 32, 32), "interpolation": "nearest", "fill": None, "device": CPU}
 LEAST_P = 0.001
-
-
-def seeds(count):
-    return sample_seeds(count, seed=0, epoch=0)
 
 
 def same_frequencies(ours, theirs):
@@ -61,7 +56,7 @@ def torchvision_draws(transform, count):
 
 
 def batched_draws(stage, count):
-    draws = stage.draw(np.random.default_rng(3), seeds(count))
+    draws = stage.draw(np.random.default_rng(3), count)
     magnitudes = stage.magnitudes[draws["op"], draws["bin"]] * (1 - 2 * draws["turned"].astype(int))
     return [
         [(stage.names[op], float(m)) for op, m in zip(ops, ms) if op != policy.NOTHING]
@@ -94,7 +89,7 @@ def test_operations_and_magnitudes(ours, theirs):
 
 def test_signs_are_even_and_trivial_augment_s_bins_uniform():
     stage = policy.TrivialAugmentWide(**SETTINGS)
-    draws = stage.draw(np.random.default_rng(0), seeds(60_000))
+    draws = stage.draw(np.random.default_rng(0), 60_000)
     signed = stage.signed[draws["op"]]
     assert stats.binomtest(int(draws["turned"][signed].sum()), int(signed.sum()), 0.5).pvalue > LEAST_P
     assert not draws["turned"][~signed].any()
@@ -108,7 +103,7 @@ def test_signs_are_even_and_trivial_augment_s_bins_uniform():
 )
 def test_erasing_rectangles(scale, ratio, size):
     stage = Erasing(0.7, scale, ratio, size, "zero", Normalised(NORMALISE, CPU))
-    box = stage.draw(np.random.default_rng(0), seeds(40_000))["box"]
+    box = stage.draw(np.random.default_rng(0), 40_000)["box"]
     theirs, image = v2.RandomErasing(1.0, scale, ratio), [torch.zeros(3, *size)]
     drawn = [theirs.make_params(image) for _ in range(3000)]
     drawn = np.array([[p["i"], p["j"], p["h"], p["w"]] for p in drawn if p["v"] is not None])
@@ -129,7 +124,7 @@ def test_erasing_fills(fill):
     normalised = Normalised(NORMALISE, CPU)
     stage = Erasing(0.5, [0.1, 0.3], [0.5, 2.0], (16, 16), fill, normalised)
     x = torch.full((400, 3, 16, 16), 100.0)
-    draws = stage.draw(np.random.default_rng(0), seeds(400))
+    draws = stage.draw(np.random.default_rng(0), 400)
     found = stage(x.clone(), draws)
     values = []
     for sample, (top, left, bottom, right), k in zip(found, draws["box"], range(400)):
@@ -151,14 +146,14 @@ def test_erasing_fills(fill):
 
 def test_moves():
     rng = np.random.default_rng(0)
-    flips = Flip(0.3).draw(rng, seeds(20_000))["flip"]
+    flips = Flip(0.3).draw(rng, 20_000)["flip"]
     assert stats.binomtest(int(flips.sum()), 20_000, 0.3).pvalue > LEAST_P
-    crop, roll = PaddedCrop(4).draw(rng, seeds(20_000))["crop"], Roll(5).draw(rng, seeds(20_000))["roll"]
+    crop, roll = PaddedCrop(4).draw(rng, 20_000)["crop"], Roll(5).draw(rng, 20_000)["roll"]
     uniform(map(tuple, crop.tolist()), [(i, j) for i in range(9) for j in range(9)])
     uniform(map(tuple, roll.tolist()), [(i, j) for i in range(-5, 6) for j in range(-5, 6)])
-    frames = KeepFrames(3, 5).draw(rng, seeds(20_000))["frames"]
+    frames = KeepFrames(3, 5).draw(rng, 20_000)["frames"]
     uniform(map(tuple, frames.tolist()), list(combinations(range(5), 3)))
-    box = Cutout((12, 10), 1, 8, 0.4).draw(rng, seeds(40_000))["box"]
+    box = Cutout((12, 10), 1, 8, 0.4).draw(rng, 40_000)["box"]
     box = box[box.any(axis=1)]
     side = box[:, 2] - box[:, 0]
     uniform(side, range(1, 9))
@@ -174,7 +169,7 @@ def test_survey_recipe_as_a_whole_gives_the_per_sample_path_s_pixels():
     alone = recipe.for_training((3, 32, 32), NORMALISE)
     expected = torch.stack([alone(picture) for _ in range(1500)])
     pipeline = Pipeline(recipe.batched((3, 32, 32), NORMALISE, CPU))
-    draws = pipeline.draw(np.random.default_rng(0), seeds(4000))
+    draws = pipeline.draw(np.random.default_rng(0), 4000)
     found = pipeline(picture.expand(4000, -1, -1, -1).clone(), draws)
     deviation = (found.var(0) / 4000 + expected.var(0) / 1500).sqrt()
     assert ((found.mean(0) - expected.mean(0)).abs() / deviation).max() < 6
@@ -188,7 +183,7 @@ def test_event_frames_share_one_draw_over_time_and_differ_between_samples():
     augment = EventAugment(flip=0.5, roll=3, crop_padding=2, cutout=4)
     pipeline = Pipeline(augment.batched((6, 2, 10, 10), Normalise(1), CPU))
     frame = torch.randint(1, 5, (1, 1, 2, 10, 10), dtype=torch.uint8)
-    found = pipeline(frame.expand(50, 6, -1, -1, -1).clone(), pipeline.draw(np.random.default_rng(0), seeds(50)))
+    found = pipeline(frame.expand(50, 6, -1, -1, -1).clone(), pipeline.draw(np.random.default_rng(0), 50))
     assert all(torch.equal(found[:, 0], found[:, t]) for t in range(6))
     assert len({tuple(x[0].flatten().tolist()) for x in found}) > 40
 
@@ -196,6 +191,6 @@ def test_event_frames_share_one_draw_over_time_and_differ_between_samples():
 def test_kept_frames_are_in_order():
     pipeline = Pipeline(EventAugment(keep_frames=5).batched((8, 2, 4, 4), Normalise(1), CPU))
     x = torch.arange(8.0).view(1, 8, 1, 1, 1).expand(30, 8, 2, 4, 4)
-    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), seeds(30)))
+    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 30))
     assert found.shape == (30, 5, 2, 4, 4)
     assert (found[:, :, 0, 0, 0].diff(dim=1) > 0).all()

@@ -16,7 +16,6 @@ from snnbench.data.batched.placement import Flip, PaddedCrop, Placement, Roll
 from snnbench.data.batched.rectangles import Cutout
 from snnbench.data.batched.stage import Pipeline
 from snnbench.data.dataset import Normalise
-from snnbench.data.sampling import sample_seeds
 
 CPU = torch.device("cpu")
 NORMALISE = Normalise(255, [0.5, 0.4, 0.3], [0.2, 0.25, 0.3])
@@ -26,10 +25,6 @@ POLICIES = {
     "rand": (policy.NoisyRandAugment, (2, 9.0, 0.5, 0.5, 101)),
 }
 SPACE = policy.TrivialAugmentWide(shape=(3, 32, 32), interpolation="nearest", fill=None, device=CPU)
-
-
-def seeds(count):
-    return sample_seeds(count, seed=0, epoch=0)
 
 
 def pictures(shape, seed=0):
@@ -77,7 +72,7 @@ def test_every_operation_and_strength_is_exact(name, shape, interpolation):
 def test_a_mixed_chunk_gives_each_picture_its_own_operations(kind):
     stage = make(kind, (3, 32, 32), "bilinear", None)
     x = torch.cat([pictures((3, 32, 32), seed) for seed in range(30)])
-    draws = stage.draw(np.random.default_rng(1), seeds(len(x)))
+    draws = stage.draw(np.random.default_rng(1), len(x))
     found = stage(x.clone(), draws)
     for k, picture in enumerate(x):
         for op, at, turned in zip(draws["op"][k], draws["bin"][k], draws["turned"][k]):
@@ -92,7 +87,7 @@ def test_a_mixed_chunk_gives_each_picture_its_own_operations(kind):
 def test_crop_flip_and_roll_in_one_gather(leading, dtype):
     x = torch.randint(1, 200, (40, *leading, 9, 12)).to(dtype)
     stage = Placement([Flip(0.5), Roll(3), PaddedCrop(2)])
-    draws = stage.draw(np.random.default_rng(0), seeds(len(x)))
+    draws = stage.draw(np.random.default_rng(0), len(x))
     found = stage(x, draws)
     for k, sample in enumerate(x):
         expected = sample.flip(-1) if draws["flip"][k] else sample
@@ -105,7 +100,7 @@ def test_crop_flip_and_roll_in_one_gather(leading, dtype):
 def test_images_are_cropped_before_they_are_flipped():
     x = torch.randint(1, 256, (30, 3, 8, 8), dtype=torch.uint8)
     stage = ImageAugment(crop_padding=2, flip=0.5).batched((3, 8, 8), Normalise(1), CPU)[0]
-    draws = stage.draw(np.random.default_rng(0), seeds(len(x)))
+    draws = stage.draw(np.random.default_rng(0), len(x))
     for k, found in enumerate(stage(x, draws)):
         top, left = draws["crop"][k]
         crop = torch.nn.functional.pad(x[k], (2, 2, 2, 2))[..., top : top + 8, left : left + 8]
@@ -114,7 +109,7 @@ def test_images_are_cropped_before_they_are_flipped():
 
 def test_cutout_covers_its_square_over_the_border_too():
     stage = Cutout((10, 12), 1, 6)
-    draws = stage.draw(np.random.default_rng(0), seeds(200))
+    draws = stage.draw(np.random.default_rng(0), 200)
     found = stage(torch.ones(200, 4, 2, 10, 12), draws)
     for sample, (top, left, bottom, right) in zip(found, draws["box"]):
         expected = torch.ones(10, 12)
@@ -137,7 +132,7 @@ def test_every_augment_yaml_has_a_batched_form_or_says_what_has_none(name):
     pipeline = Pipeline(augment.batched(shape, Normalise(1) if events else NORMALISE, CPU))
     x = torch.randint(0, 256, (50, *shape), dtype=torch.uint8)
     stored = x.clone()
-    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), seeds(50)))
+    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 50))
     assert found.shape == x.shape
     assert found.dtype == torch.float32
     assert found.isfinite().all()

@@ -50,29 +50,6 @@ def equal(first, second):
     )
 
 
-@pytest.mark.parametrize("where", ["device", "host"])
-def test_alternating_flips_take_turns_and_both_loaders_agree(where):
-    def by_picture(augment, number, where=where):
-        loader = pictures(where, augment=augment, drop_last=False).train_dataloader()
-        x = torch.cat([x for x, _ in epoch(loader, number)])
-        order = np.random.default_rng([0, number, 0]).permutation(250)
-        return x[torch.from_numpy(order).argsort()]
-
-    plain = by_picture(None, 0)
-    first, second, third = (by_picture(ImageAugment(flip=0.5, flip_alternates=True), n) for n in range(3))
-    mirrored = (first == plain.flip(-1)).flatten(1).all(1)
-    assert 90 < int(mirrored.sum()) < 160
-    assert torch.equal(first[~mirrored], plain[~mirrored])
-    assert torch.equal(second, first.flip(-1))
-    assert torch.equal(third, first)
-    assert torch.equal(first, by_picture(ImageAugment(flip=0.5, flip_alternates=True), 0, "host"))
-
-
-def test_alternating_flips_need_an_even_chance():
-    with pytest.raises(ConfigError, match=r"flip=0\.3; set augment\.flip=0\.5"):
-        ImageAugment(flip=0.3, flip_alternates=True)
-
-
 @pytest.mark.parametrize("drop_last", [True, False])
 @pytest.mark.parametrize("small_chunks", [True, False])
 def test_images_without_augmentation_are_the_host_loader_s_batches(drop_last, small_chunks, monkeypatch):

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from snnbench.config.errors import ConfigError
 from snnbench.data.batched.stage import Draws, to_device
-from snnbench.data.sampling import sides
 
 
 class Move(Protocol):
     """A separable move: new position -> old position along height (axis 0) and width (axis 1)."""
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws: ...
+    def draw(self, rng: np.random.Generator, count: int) -> Draws: ...
 
     def source(self, at: Tensor, axis: int, size: int, drawn: dict[str, Tensor]) -> Tensor:
         """Positions `[n, size]` -> where they come from; outside [0, size) is background."""
@@ -27,14 +26,13 @@ class Move(Protocol):
 
 
 class Flip:
-    """Mirror left and right with probability `prob`; `alternates`: in every second epoch, by the sample's seed."""
+    """Mirror left and right with probability `prob`."""
 
-    def __init__(self, prob: float, alternates: bool = False):
-        self.prob, self.alternates = prob, alternates
+    def __init__(self, prob: float):
+        self.prob = prob
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        chosen = sides(seeds) if self.alternates else rng.random(len(seeds)) < self.prob
-        return {"flip": chosen.astype(np.int64)}
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        return {"flip": (rng.random(count) < self.prob).astype(np.int64)}
 
     def source(self, at: Tensor, axis: int, size: int, drawn: dict[str, Tensor]) -> Tensor:
         return torch.where(drawn["flip"][:, None] == 1, size - 1 - at, at) if axis == 1 else at
@@ -46,8 +44,8 @@ class Roll:
     def __init__(self, reach: int):
         self.reach = reach
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        return {"roll": rng.integers(-self.reach, self.reach + 1, (len(seeds), 2))}
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        return {"roll": rng.integers(-self.reach, self.reach + 1, (count, 2))}
 
     def source(self, at: Tensor, axis: int, size: int, drawn: dict[str, Tensor]) -> Tensor:
         return torch.remainder(at - drawn["roll"][:, axis : axis + 1], size)
@@ -59,8 +57,8 @@ class PaddedCrop:
     def __init__(self, padding: int):
         self.padding = padding
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        return {"crop": rng.integers(0, 2 * self.padding + 1, (len(seeds), 2))}
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        return {"crop": rng.integers(0, 2 * self.padding + 1, (count, 2))}
 
     def source(self, at: Tensor, axis: int, size: int, drawn: dict[str, Tensor]) -> Tensor:
         return at + drawn["crop"][:, axis : axis + 1] - self.padding
@@ -76,10 +74,10 @@ class Placement:
     def __init__(self, moves: list[Move]):
         self.moves = moves
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
         drawn: Draws = {}
         for move in self.moves:
-            drawn |= move.draw(rng, seeds)
+            drawn |= move.draw(rng, count)
         return drawn
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
@@ -114,8 +112,8 @@ class KeepFrames:
             raise ConfigError(f"augment.keep_frames={keep} exceeds T={time_steps}; lower it or raise T")
         self.keep, self.time_steps = keep, time_steps
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        chosen = rng.random((len(seeds), self.time_steps)).argsort(axis=1)[:, : self.keep]
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        chosen = rng.random((count, self.time_steps)).argsort(axis=1)[:, : self.keep]
         return {"frames": np.sort(chosen, axis=1)}
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:

@@ -66,8 +66,8 @@ class Policy:
                     for turned, sign in enumerate((1.0, -1.0)):
                         self.matrices[op, at, turned] = inverse_matrix(name, sign * magnitude, height, width)
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        """op `[len(seeds), steps]` (an index into `names`, or NOTHING), bin and turned (sign) alike."""
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        """op `[count, steps]` (an index into `names`, or NOTHING), bin and turned (sign) alike."""
         raise NotImplementedError
 
     def _signs(self, rng: np.random.Generator, op: np.ndarray) -> np.ndarray:
@@ -118,9 +118,9 @@ class TrivialAugmentWide(Policy):
         theirs = v2.TrivialAugmentWide()
         super().__init__(theirs._AUGMENTATION_SPACE, theirs.num_magnitude_bins, **settings)
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        op = rng.integers(len(self.names), size=(len(seeds), 1))
-        return {"op": op, "bin": rng.integers(self.bins, size=(len(seeds), 1)), "turned": self._signs(rng, op)}
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        op = rng.integers(len(self.names), size=(count, 1))
+        return {"op": op, "bin": rng.integers(self.bins, size=(count, 1)), "turned": self._signs(rng, op)}
 
 
 class NoisyRandAugment(Policy):
@@ -130,8 +130,8 @@ class NoisyRandAugment(Policy):
         super().__init__(v2.RandAugment._AUGMENTATION_SPACE, bins, **settings)
         self.ops, self.level, self.std, self.prob = ops, magnitude, std, prob
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        op = rng.integers(len(self.names), size=(len(seeds), self.ops))
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        op = rng.integers(len(self.names), size=(count, self.ops))
         turned = self._signs(rng, op)
         level = np.clip(self.level + self.std * rng.standard_normal(op.shape), 0.0, 10.0)
         op = np.where(rng.random(op.shape) < self.prob, op, NOTHING)
@@ -148,8 +148,8 @@ class AutoAugment(Policy):
         self.prob = np.array([[prob for _, prob, _ in pair] for pair in policies])
         self.bin = np.array([[at or 0 for _, _, at in pair] for pair in policies])
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        chosen = rng.integers(len(self.op), size=len(seeds))
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        chosen = rng.integers(len(self.op), size=count)
         op = self.op[chosen]
         turned = self._signs(rng, op)
         op = np.where(rng.random(op.shape) < self.prob[chosen], op, NOTHING)

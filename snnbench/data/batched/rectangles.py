@@ -37,15 +37,15 @@ class Erasing:
         self.prob, self.scale, self.ratio, self.size, self.fill = prob, scale, ratio, size, fill
         self.normalise = normalise
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        box = np.zeros((len(seeds), 4), dtype=np.int64)
-        rows = np.flatnonzero(rng.random(len(seeds)) < self.prob)
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        box = np.zeros((count, 4), dtype=np.int64)
+        rows = np.flatnonzero(rng.random(count) < self.prob)
         box[rows] = self._boxes(rng, len(rows))
         drawn = {"box": box}
         if self.fill == "grey":
-            drawn["grey"] = rng.integers(256, size=len(seeds)).astype(np.float32)
+            drawn["grey"] = rng.integers(256, size=count).astype(np.float32)
         if self.fill == "noise":
-            drawn["noise_seed"] = rng.integers(2**62, size=len(seeds))
+            drawn["noise_seed"] = rng.integers(2**62, size=count)
         return drawn
 
     def _boxes(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -92,11 +92,11 @@ class Cutout:
     def __init__(self, size: tuple[int, int], low: int, high: int, prob: float = 1.0):
         self.size, self.low, self.high, self.prob = size, low, high, prob
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        side = rng.integers(self.low, self.high + 1, (len(seeds), 1))
-        corner = rng.integers(0, self.size, (len(seeds), 2)) - side // 2
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        side = rng.integers(self.low, self.high + 1, (count, 1))
+        corner = rng.integers(0, self.size, (count, 2)) - side // 2
         box = np.concatenate([corner, corner + side], axis=1)  # may reach over the border: it covers nothing there
-        box[rng.random(len(seeds)) >= self.prob] = 0
+        box[rng.random(count) >= self.prob] = 0
         return {"box": box}
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:

@@ -22,8 +22,8 @@ Draws = dict[str, np.ndarray]  # one row a sample in every array
 class Stage(Protocol):
     """One step of a pipeline over samples `[n, *]` (images `[n, C, H, W]`, event frames `[n, T, C, H, W]`)."""
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
-        """Parameters of the samples with these seeds (sampling.sample_seeds, uint32 `[n]`), in their order."""
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
+        """Parameters of `count` samples, in their order."""
         ...
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
@@ -37,8 +37,8 @@ class Pipeline:
     def __init__(self, stages: list[Stage]):
         self.stages = stages
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> list[Draws]:
-        return [stage.draw(rng, seeds) for stage in self.stages]
+    def draw(self, rng: np.random.Generator, count: int) -> list[Draws]:
+        return [stage.draw(rng, count) for stage in self.stages]
 
     def __call__(self, x: Tensor, draws: list[Draws], rows: np.ndarray | slice = slice(None)) -> Tensor:
         """Apply to the samples `x`, whose parameters are `rows` of `draws`."""
@@ -56,7 +56,7 @@ class Normalised:
             values = getattr(normalise, name)
             setattr(self.on_device, name, None if values is None else values.to(device))
 
-    def draw(self, rng: np.random.Generator, seeds: np.ndarray) -> Draws:
+    def draw(self, rng: np.random.Generator, count: int) -> Draws:
         return {}
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
