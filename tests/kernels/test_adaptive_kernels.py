@@ -33,10 +33,10 @@ def test_fused_equals_reference(case, device):
 BIG = (3, 5, 21, 20)  # several tiles a program channels-last, three contiguous
 LARGE = [
     Case(neuron="block_alif_latency1", shape=BIG, norm="bn", residual=True),
-    Case(neuron="block_alif_latency1", shape=BIG, time_steps=9, norm="bn", layout="channels_last"),
+    Case(neuron="block_alif_latency1", shape=BIG, time_steps=3, norm="bn", layout="channels_last"),
     Case(neuron="block_alif_latency3", shape=(3, 131, 3, 1), time_steps=8, layout="channels_last", static=True),
     Case(neuron="block_alif_latency1", shape=(13, 515), time_steps=3, layout="flat"),
-    Case(neuron="block_alif_latency1", shape=(2, 131, 1, 2), time_steps=32, layout="channels_last", norm="tdbn"),
+    Case(neuron="block_alif_latency1", shape=(2, 131, 1, 2), time_steps=17, layout="channels_last", norm="tdbn"),
     Case(neuron="block_alif_latency15", layout="flat", time_steps=37, detach_reset=False),
     Case(neuron="block_alif_latency1", norm="tebn"),  # whose factor of each step the norm applies itself
     Case(neuron="alif", shape=BIG, time_steps=9, norm="bn", layout="channels_last", strict=True),
@@ -52,7 +52,7 @@ def test_many_tiles_and_long_sequences(case, device):
 @pytest.mark.parametrize("neuron", ADAPTIVE)
 def test_potentials_round_as_pytorch_s(neuron, device):
     """Whatever the currents; in halves and eighths many of these bring a potential just to the threshold."""
-    case = Case(neuron=neuron, shape=(64, 6, 3, 3))
+    case = Case(neuron=neuron, shape=(24, 6, 3, 3))
     layer, x = build(case).to(device)["neuron"], currents(case, 0, 20, device)
     with torch.no_grad():
         layer.beta[:3], layer.p[:3], layer.b[:3] = 0.5, 0.5, 0.5

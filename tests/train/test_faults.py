@@ -25,10 +25,10 @@ def wait_for(path_of, seconds=90):
     pytest.fail("the run did not get so far")
 
 
-@pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
-def test_kill_9_then_resume_is_the_same_run(start, tmp_path, extra):
+def test_kill_9_then_resume_is_the_same_run(start, tmp_path):
+    """With a moving average of the weights, the most that a checkpoint holds."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    options = ["train.epochs=4", "augment=crop_flip", "augment.crop_padding=1", *extra]
+    options = ["train.epochs=4", "augment=crop_flip", "augment.crop_padding=1", "train.ema=0.9"]
     reference = start(*options, f"paths.runs={whole}")
     victim = start(*options, f"paths.runs={killed}")
     wait_for(lambda: list(killed.rglob("last.ckpt")))
