@@ -1,4 +1,4 @@
-"""How often the newest checkpoint is written (dear ones seldom, the first and the last always), and that it is whole."""
+"""The newest checkpoint: seldom written where that is dear, the first and the last always, and whole."""
 
 from pathlib import Path
 from types import SimpleNamespace
