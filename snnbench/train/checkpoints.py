@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
-from typing import Any
 
-import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 SHARE = 20  # the newest is written when what it would save from being lost took this many times as long as writing it
@@ -53,15 +49,3 @@ class NewestCheckpoint(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
         self._written = time.perf_counter()
         self._cost = self._written - began
-
-
-class DirectCheckpointIO(TorchCheckpointIO):
-    """Writes to the disk beside the file's place and moves it there: whole or absent, as Lightning's own, which fills
-    a buffer in memory first and takes twice as long. Not in a thread: what Ctrl-C interrupts shall be one place."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        torch.save(checkpoint, beside)
-        os.replace(beside, path)

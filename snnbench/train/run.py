@@ -17,7 +17,8 @@ from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
-from snnbench.train.checkpoints import DirectCheckpointIO, checkpoints
+from snnbench.train.background import BackgroundCheckpointIO
+from snnbench.train.checkpoints import checkpoints
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
 from snnbench.train.loggers import close, loggers
 from snnbench.train.measures import measures
@@ -148,7 +149,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         **devices,
         precision=precision(config),
         callbacks=callbacks,
-        plugins=[DirectCheckpointIO()],
+        plugins=[BackgroundCheckpointIO()],
         logger=loggers(log, run_dir, run_id, config),
         default_root_dir=run_dir,
         num_sanity_val_steps=0,

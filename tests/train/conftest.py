@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +29,16 @@ def start():
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             [*launcher, "-m", "snnbench", "train", *SMALL, *overrides],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **kwargs,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            preexec_fn=obey_ctrl_c, **kwargs,
         )  # fmt: skip
 
     return _start
+
+
+def obey_ctrl_c() -> None:
+    """A shell lets what it starts with & ignore SIGINT, and every child of that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def only_run(root: Path) -> Path:

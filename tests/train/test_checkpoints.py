@@ -1,13 +1,14 @@
-"""The newest checkpoint: seldom written where that is dear, the first and the last always, and whole."""
+"""How often the newest checkpoint is written: dear ones seldom, the first and the last epoch's always. And how."""
 
-from pathlib import Path
+import threading
 from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from snnbench.train import checkpoints
+from snnbench.train import background, checkpoints
+from snnbench.train.background import BackgroundCheckpointIO
 
 EPOCHS = 50
 
@@ -32,15 +33,40 @@ def test_writing_takes_a_small_share_of_the_time(monkeypatch, tmp_path, seconds_
     assert abs(len(written) - wanted) <= 1
 
 
-def test_a_file_that_cannot_be_written_leaves_the_one_before(monkeypatch, tmp_path):
-    io, path = checkpoints.DirectCheckpointIO(), tmp_path / "checkpoints" / "last.ckpt"
-    io.save_checkpoint({"epoch": 0, "weight": torch.ones(3)}, path)
+@pytest.fixture
+def held(monkeypatch):
+    """Files are written when this is set."""
+    gate, write = threading.Event(), background._write
+    monkeypatch.setattr(background, "_write", lambda *arguments: (gate.wait(10), write(*arguments)))
+    yield gate
+    gate.set()
 
-    def fail(checkpoint, file):
-        Path(file).write_bytes(b"half")
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="no space left"):
-        io.save_checkpoint({"epoch": 1}, path)
-    assert io.load_checkpoint(path, weights_only=True)["epoch"] == 0
+def test_a_file_holds_what_was_when_it_was_asked_for(held, tmp_path):
+    io, weight, seen = BackgroundCheckpointIO(), torch.zeros(3), {"epochs": [1]}
+    io.save_checkpoint({"weight": weight, "seen": seen}, tmp_path / "in" / "last.ckpt")
+    weight.add_(1)
+    seen["epochs"].append(2)
+    assert not (tmp_path / "in" / "last.ckpt").exists()
+    held.set()
+    found = io.load_checkpoint(tmp_path / "in" / "last.ckpt", weights_only=True)
+    assert torch.equal(found["weight"], torch.zeros(3))
+    assert found["seen"] == {"epochs": [1]}
+    io.teardown()
+
+
+def test_the_end_waits_for_the_last_file_and_leaves_no_part(held, tmp_path):
+    io = BackgroundCheckpointIO()
+    io.save_checkpoint({"epoch": 0}, tmp_path / "last.ckpt")
+    threading.Timer(0.2, held.set).start()
+    io.teardown()
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_disk_that_fails_is_heard_of(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    io = BackgroundCheckpointIO()
+    io.save_checkpoint({"epoch": 0}, tmp_path / "file" / "last.ckpt")
+    with pytest.raises(OSError, match="file"):
+        io.save_checkpoint({"epoch": 1}, tmp_path / "last.ckpt")
+    io.teardown()
