@@ -29,13 +29,16 @@ class StepStates:
         self.detach = detach
         self._states: dict[int, State] = {}
 
-    def advance(self, owner: object, x_t: Tensor, initial: Callable, step: Callable) -> Tensor:
-        """Apply `step(x_t, state)`, keep the new state (detached if the rule asks for it) and return the output."""
-        key = id(owner)
+    def walk(self, owner: object, x_seq: Tensor, initial: Callable, step: Callable) -> Tensor:
+        """Apply `step(x_t, state)` to the only step of `x_seq` `[1, N, *]` and return its output `[1, N, *]`.
+
+        The new state is kept, detached if the rule asks for it.
+        """
+        key, x_t = id(owner), x_seq.squeeze(0)  # the gradient of x_seq[0] would be copied, out of channels-last order
         state = self._states[key] if key in self._states else initial(x_t)
         y_t, state = step(x_t, state)
         self._states[key] = detached(state) if self.detach else state
-        return y_t
+        return y_t.unsqueeze(0)
 
 
 _ACTIVE: ContextVar[StepStates | None] = ContextVar("snnbench_step_states", default=None)
@@ -99,7 +102,7 @@ class Temporal(nn.Module):
         states = active_states()
         if states is None:
             return self.sequence(x_seq)
-        return states.advance(self, x_seq[0], self.initial_state, self.step).unsqueeze(0)
+        return states.walk(self, x_seq, self.initial_state, self.step)
 
 
 def full_precision(x: Tensor) -> Tensor:

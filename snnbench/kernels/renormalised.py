@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 from snnbench.kernels.device import charge, fires, reset, surrogate_derivative
-from snnbench.kernels.tiles import channel_row, store_sums, tile_at
+from snnbench.kernels.tiles import channel_row, store_sums, tile_at, zeros
 
 
 @triton.jit
@@ -49,15 +49,21 @@ def walk_sums_kernel(
 
 
 @triton.jit
-def total(sums_ptr, which, programs, channel, channels, ROWS: tl.constexpr, BC: tl.constexpr):
-    """Sum `[BC]` over programs of `sums [which, programs, channels]`, in a fixed order."""
-    found = tl.zeros((ROWS, BC), tl.float32)
+def totals(sums_ptr, programs, channel, channels, COUNT: tl.constexpr, ROWS: tl.constexpr, BC: tl.constexpr):
+    """Sums `[BC]` over programs of the COUNT tables `[programs, channels]`, in a fixed order."""
+    found = zeros(COUNT, ROWS, BC)
     for start in range(0, programs, ROWS):
         row = start + tl.arange(0, ROWS)
         mask = (row < programs)[:, None] & (channel < channels)[None, :]
-        at = (which * programs + row)[:, None] * channels + channel[None, :]
-        found += tl.load(sums_ptr + at, mask=mask, other=0.0)
-    return tl.sum(found, 0)
+        at = row[:, None] * channels + channel[None, :]
+        more = ()
+        for n in tl.static_range(COUNT):
+            more = more + (found[n] + tl.load(sums_ptr + n * programs * channels + at, mask=mask, other=0.0),)
+        found = more
+    sums = ()
+    for n in tl.static_range(COUNT):
+        sums = sums + (tl.sum(found[n], 0),)
+    return sums
 
 
 @triton.jit
@@ -68,47 +74,49 @@ def walk_fold_kernel(
     BC: tl.constexpr,
 ):  # fmt: skip
     """One program: `folded [6, channels]` = scale, shift (y = x scale + shift), mean, rstd, k, d of each channel,
-    theta and r. TRAINING: bounds k and collects the step's statistics."""
+    theta and r. TRAINING: bounds k and collects the step's statistics.
+
+    It takes as long as memory takes to answer, so everything is asked for before anything is used or stored."""
     channel = tl.arange(0, BC)
     there = channel < channels
-    first = total(sums_ptr, 0, programs, channel, channels, ROWS, BC) / count
-    second = total(sums_ptr, 1, programs, channel, channels, ROWS, BC)
     pivot = tl.load(x_ptr + channel * (1 if CHANNELS_LAST else inner), mask=there, other=0.0).to(tl.float32)
+    running_mean = tl.load(mean_ptr + channel, mask=there, other=0.0)
+    running_var = tl.load(var_ptr + channel, mask=there, other=1.0)
+    weight = tl.load(weight_ptr + channel, mask=there, other=0.0)
+    bias = tl.load(bias_ptr + channel, mask=there, other=0.0)
+    if TRAINING:
+        pending_mean = tl.load(pending_mean_ptr + channel, mask=there, other=0.0)
+        pending_square = tl.load(pending_square_ptr + channel, mask=there, other=0.0)
+        pending_steps = tl.load(pending_steps_ptr)
+    if STATE:
+        ratio = tl.load(ratio_ptr)
+    sums = totals(sums_ptr, programs, channel, channels, 5 if STATE else 2, ROWS, BC)
+    first = sums[0] / count
     mean = pivot + first
-    squares_x = tl.maximum(second - count * first * first, 0.0)
+    squares_x = tl.maximum(sums[1] - count * first * first, 0.0)
     var = squares_x / count
     deviation = tl.sqrt(var + eps)
-    offset = mean - tl.load(mean_ptr + channel, mask=there, other=0.0)
-    k = deviation / tl.sqrt(tl.load(var_ptr + channel, mask=there, other=1.0) + eps)
+    k = deviation / tl.sqrt(running_var + eps)
     if TRAINING and CLIP:
         k = tl.minimum(tl.maximum(k, 1.0 / bound), bound)
-    d = k * offset / deviation
+    d = k * (mean - running_mean) / deviation
     if TRAINING and not CLIP:
         largest, smallest = tl.max(tl.where(there, k, 0.0), 0), tl.min(tl.where(there, k, float("inf")), 0)
         off = tl.maximum(largest, 1.0 / smallest) > bound
         k, d = tl.where(off, 1.0, k), tl.where(off, 0.0, d)
-    if TRAINING:
-        pending = tl.load(pending_mean_ptr + channel, mask=there, other=0.0)
-        tl.store(pending_mean_ptr + channel, pending + mean, mask=there)
-        pending = tl.load(pending_square_ptr + channel, mask=there, other=0.0)
-        tl.store(pending_square_ptr + channel, pending + (var + mean * mean), mask=there)
-        tl.store(pending_steps_ptr, tl.load(pending_steps_ptr) + 1.0)
-    weight = tl.load(weight_ptr + channel, mask=there, other=0.0)
-    centre = tl.load(bias_ptr + channel, mask=there, other=0.0) + weight * d  # y where x is its mean
+    centre = bias + weight * d  # y where x is its mean
     scale = weight * k / deviation
     squares, centre_u = scale * scale * squares_x, centre
     if STATE:
-        v_mean = total(sums_ptr, 2, programs, channel, channels, ROWS, BC) / count
-        v_second = total(sums_ptr, 3, programs, channel, channels, ROWS, BC)
-        both = total(sums_ptr, 4, programs, channel, channels, ROWS, BC) - count * first * v_mean
-        squares += leak * leak * tl.maximum(v_second - count * v_mean * v_mean, 0.0) + 2.0 * scale * leak * both
+        v_mean = sums[2] / count
+        both = sums[4] - count * first * v_mean
+        squares += leak * leak * tl.maximum(sums[3] - count * v_mean * v_mean, 0.0) + 2.0 * scale * leak * both
         centre_u += leak * v_mean
     centre_u = tl.where(there, centre_u, 0.0)
     mean_u = tl.sum(centre_u, 0) / channels
     apart = tl.where(there, centre_u - mean_u, 0.0)
     deviation_u = tl.sqrt(tl.maximum(tl.sum(squares + count * apart * apart, 0), 0.0) / (count * channels - 1.0))
     if STATE:
-        ratio = tl.load(ratio_ptr)
         theta = mean_u + deviation_u * ratio
         theta = tl.where(tl.abs(theta) < float("inf"), theta, v_th)  # also where it is no number
     else:
@@ -122,6 +130,10 @@ def walk_fold_kernel(
     tl.store(folded_ptr + 3 * channels + channel, 1.0 / deviation, mask=there)
     tl.store(folded_ptr + 4 * channels + channel, k, mask=there)
     tl.store(folded_ptr + 5 * channels + channel, d, mask=there)
+    if TRAINING:
+        tl.store(pending_mean_ptr + channel, pending_mean + mean, mask=there)
+        tl.store(pending_square_ptr + channel, pending_square + (var + mean * mean), mask=there)
+        tl.store(pending_steps_ptr, pending_steps + 1.0)
 
 
 @triton.jit

@@ -56,7 +56,7 @@ def renorm_forward(
         x, sums, weight, bias, running_mean, running_var, pending_mean, pending_square, pending_steps,
         threshold if ratio is None else ratio, folded, threshold, following_ratio, grid[0], layout.channels,
         layout.inner, float(layout.positions), eps, bound, leak, v_th, TRAINING=training, CLIP=clip, **state,
-        CHANNELS_LAST=layout.channels_last, ROWS=max(1, 8192 // width), BC=width, **OPTIONS | {"num_warps": 8},
+        CHANNELS_LAST=layout.channels_last, ROWS=max(1, 4096 // width), BC=width, **OPTIONS | {"num_warps": 8},
     )  # fmt: skip
     spikes, following = torch.empty_like(x), torch.empty_like(x, dtype=torch.float32)
     walk_fire_kernel[_whole(layout, blocks)](
@@ -82,10 +82,11 @@ def renorm_backward(g, x, v, folded, threshold, constants, codes):
         )  # fmt: skip
 
     launch(grid, folded, x, False)
-    g_x, (by_gain, by_shift) = norm_input_gradient(
+    g_x, grads = norm_input_gradient(
         x, None, folded, sums, True, layout, lambda affine, out: launch(_whole(layout, blocks), affine, out, True)
     )
-    return g_x, torch.stack([torch.addcmul(by_gain * folded[4], by_shift, folded[5]), by_shift])
+    grads[0].mul_(folded[4]).addcmul_(grads[1], folded[5])  # the gain also multiplies d
+    return g_x, grads
 
 
 LIBRARY.impl("renorm_forward", renorm_forward, "CompositeExplicitAutograd")
@@ -117,6 +118,7 @@ class _RenormalisedStep(torch.autograd.Function):
         ctx.save_for_backward(x, v, folded, threshold)
         ctx.form = form
         ctx.mark_non_differentiable(state, ratio)
+        ctx.set_materialize_grads(False)  # no zeros for those two
         return spikes, state, ratio
 
     @staticmethod
@@ -132,4 +134,4 @@ def run(x_t: Tensor, v: Tensor | None, ratio: Tensor | None, norm: RenormForm, f
     x = dense(x_t.unsqueeze(0))
     v = None if v is None else like(v.unsqueeze(0), torch.empty_like(x, dtype=torch.float32))
     spikes, state, ratio = _RenormalisedStep.apply(x, norm.gain, norm.bias, v, ratio, norm, form)
-    return spikes[0], state[0], ratio
+    return spikes.squeeze(0), state.squeeze(0), ratio

@@ -100,6 +100,7 @@ class _Step(torch.autograd.Function):
         ctx.save_for_backward(x, v, threshold)
         ctx.form = form
         ctx.mark_non_differentiable(state)
+        ctx.set_materialize_grads(False)  # no zeros for it
         return spikes, state
 
     @staticmethod
@@ -111,5 +112,5 @@ class _Step(torch.autograd.Function):
 
 def run(x_t: Tensor, v: Tensor, threshold: Tensor | None, form: MembraneForm) -> tuple[Tensor, Tensor]:
     """Spikes `[N, *]` in x_t's dtype and the next state, fp32, of currents x_t and the state v."""
-    x_t = dense(x_t.unsqueeze(0))[0]
+    x_t = dense(x_t.unsqueeze(0)).squeeze(0)
     return _Step.apply(x_t, like(v, torch.empty_like(x_t, dtype=torch.float32)), threshold, form)

@@ -21,6 +21,16 @@ def is_analogue(module: nn.Module) -> bool:
     return "analogue" in getattr(module, "traits", ())
 
 
+def spikes(output: Tensor) -> Tensor:
+    """How many of the outputs `[T, N, *]` are not zero, int64 0-d, on their device."""
+    if not output.is_cuda:
+        return torch.count_nonzero(output)
+    # one pass, where count_nonzero writes int64 of every value and reads it again; exact, for a sample at one step
+    # has fewer than 2^24 outputs
+    per_sample = torch.linalg.vector_norm(output, 0, dim=tuple(range(2, output.ndim)) or 1, dtype=torch.float32)
+    return per_sample.sum(dtype=torch.int64)
+
+
 class FiringRates:
     """Context manager: counts every neuron layer's spikes `[T, N, *]` while it is open.
 
@@ -49,7 +59,7 @@ class FiringRates:
 
     def _counter(self, name: str):
         def count(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            fired = torch.count_nonzero(output.detach())
+            fired = spikes(output.detach())
             self._fired[name] = self._fired[name] + fired if name in self._fired else fired
             self.outputs[name] = self.outputs.get(name, 0) + output.numel()
 

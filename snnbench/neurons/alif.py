@@ -90,10 +90,10 @@ class ALIF(Neuron):
     def step(self, x_t: Tensor, state: tuple[Tensor, Tensor, Tensor]):
         v, a, wait = state
         beta, p, b = self.coefficients(x_t)
-        v = beta * v + full_precision(x_t).masked_fill(wait > 0, 0)
+        v = beta * v + torch.where(wait > 0, 0.0, full_precision(x_t))
         spike = self.surrogate(v - (self.v_th + b * a), strict=self.strict)
         fired = spike.detach().bool()
-        v = v.masked_fill(fired, 0) if self.detach_reset else v * (1 - spike)
+        v = torch.where(fired, 0.0, v) if self.detach_reset else v * (1 - spike)
         wait = (wait - 1).masked_fill(fired, self.latency)
         return self.emit(spike, x_t), (v, p * a + spike, wait)
 

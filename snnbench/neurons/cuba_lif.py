@@ -67,7 +67,7 @@ class CubaLIF(Neuron):
     def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         current, u = state
         spike = self.fire(u)
-        charged = torch.add(current, u, alpha=self.beta).masked_fill(spike.detach().bool(), 0.0)
+        charged = torch.where(spike.detach().bool(), 0.0, torch.add(current, u, alpha=self.beta))
         return self.emit(spike, x_t), (torch.add(full_precision(x_t), current, alpha=self.alpha), charged)
 
     def potentials(self, x_seq: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ class LIFOSR(Neuron):
             return super().forward(x_seq, norm, residual)
         states = active_states()
         if states is not None:
-            return states.advance(self, x_seq[0], lambda x_t: (None, None), fused).unsqueeze(0)
+            return states.walk(self, x_seq, lambda x_t: (None, None), fused)
         state, spikes = (None, None), []
         for x_t in x_seq:
             spike, state = fused(x_t, state)
@@ -96,7 +96,7 @@ class LIFOSR(Neuron):
             return spike, (v, ratio)
         spike = self.surrogate(u - theta, strict=self.strict)
         fired = spike.detach()
-        v = torch.addcmul(u, fired, theta, value=-1) if self.soft else u.masked_fill(fired.bool(), 0.0)
+        v = torch.addcmul(u, fired, theta, value=-1) if self.soft else torch.where(fired.bool(), 0.0, u)
         return self.emit(spike, x_t), (v, ratio)
 
     @torch.no_grad()

@@ -90,7 +90,8 @@ class MembraneNeuron(Neuron):
         if self.soft:
             return torch.sub(h, spike, alpha=self.v_th)
         if self.detach_reset:
-            return h.masked_fill(spike.bool(), self.v_reset)  # same gradient as the product below; keeps a bool for it
+            # the product below with a bool kept for its gradient; masked_fill would leave channels-last order
+            return torch.where(spike.bool(), self.v_reset, h)
         return (1 - spike) * h + self.v_reset * spike
 
     def extra_repr(self) -> str:

@@ -58,7 +58,7 @@ class TEBN(BatchNorm):
     def forward(self, x_seq: Tensor) -> Tensor:
         states = active_states()
         if states is not None:
-            return states.advance(self, x_seq[0], lambda x_t: 0, self.step).unsqueeze(0)
+            return states.walk(self, x_seq, lambda x_t: 0, self.step)
         self._check_length(x_seq.shape[0], x_seq.shape[0] == len(self.p))
         y_seq = over_time(self.normalise, x_seq)
         return y_seq * self.p.to(y_seq.dtype).view(-1, *[1] * (y_seq.ndim - 1))

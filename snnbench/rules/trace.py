@@ -63,7 +63,7 @@ class TraceMechanics:
             trace = torch.add(x_t.detach(), trace, alpha=self.leak)  # in the trace's precision, without a copy of x
             return _TracedContraction.apply(x_t, trace, weight, synapse.bias, synapse), trace
 
-        return states.advance(self, x_seq[0], self.initial_state, step).unsqueeze(0)
+        return states.walk(self, x_seq, self.initial_state, step)
 
     @staticmethod
     def initial_state(x_t: Tensor) -> Tensor:

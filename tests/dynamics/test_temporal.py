@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from snnbench.temporal import full_precision, is_static, over_time, shown, step_of, time_mean
+from snnbench.models.parts import Site
+from snnbench.neurons.lif import LIF
+from snnbench.surrogates.sigmoid import Sigmoid
+from snnbench.temporal import full_precision, is_static, over_time, shown, step_of, stepping, time_mean
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -51,3 +54,15 @@ def test_a_copy_of_a_static_sequence_does_not_lead_back_to_the_step():
     cut = shown(step, 4).detach()
     assert is_static(cut)
     assert not step_of(cut).requires_grad
+
+
+def test_gradients_keep_their_layout_in_a_walk():
+    """Else every layer of every step copies its gradient out of channels-last order and back."""
+    x_seq, strides = sequence(torch.channels_last).requires_grad_(), []
+    neuron = LIF(Site(5, 4), Sigmoid())
+    with stepping(neuron, detach=True) as step:
+        for x_t in x_seq:
+            current = 2 * x_t
+            current.register_hook(lambda grad: strides.append(grad.stride()))
+            step(current).square().sum().backward(retain_graph=True)
+    assert strides == [x_seq[0].stride()] * 4
