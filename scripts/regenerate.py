@@ -72,13 +72,15 @@ def trainings(*overrides: str) -> list[Job]:
 
 
 def survey(epochs: int, methods: list[str]) -> list[Job]:
-    """Every recipe of both tasks that exists, one seed; teachers go first."""
+    """Every recipe of both tasks that the survey has a row for, one seed; teachers go first."""
     jobs, teachers = [], {}
     wants_teacher = any("distillation" in method for method in methods)
     for method in ["ann"] * wants_teacher + [method for method in methods if method != "ann" or not wants_teacher]:
         for task in TASKS:
             recipe = f"survey/{task}_{method}"
             if not (configs_dir() / "experiment" / f"{recipe}.yaml").exists():
+                continue
+            if compose([f"experiment={recipe}"]).config["reproduces"] is None:  # no row of the survey's
                 continue
             job = Job(["train", f"experiment={recipe}", f"train.epochs={epochs}"])
             if method == "ann":
