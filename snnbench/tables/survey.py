@@ -233,5 +233,6 @@ def _switch_notes(columns: list[Column]) -> list[str]:
         return []
     return [
         f"{MARK} A defect of the survey's code repeated by a named switch ({'; '.join(switched)}); the survey's figure "
-        "was measured with it. The method's own column is the method as its paper states it."
+        "was measured with it, unless a note here says otherwise. The method's own column is the method as its paper "
+        "states it."
     ]

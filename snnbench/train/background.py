@@ -6,6 +6,7 @@ A network of 17 million weights whose epochs take two seconds would wait half a 
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,26 +16,28 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
+MOST_WAITING = 2  # an epoch may leave two files, its own and the best one
+
 
 class BackgroundCheckpointIO(TorchCheckpointIO):
-    """Takes the state to the host at once and writes it in a thread, one file at a time.
+    """Takes the state to the host at once and writes it in a thread, one file after the other.
 
     Lightning's AsyncCheckpointIO keeps its copies on the device, where they would count as the run's peak memory, and
     lets them pile up where epochs are shorter than writing. A file is whole or absent: it is written beside its place
-    and then moved there. What goes wrong is raised by the next write, or by `teardown`.
+    and then moved there. What goes wrong is raised by a later write, or by `teardown`.
     """
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
-        self._writing: Future | None = None
+        self._writing: deque[Future] = deque()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Returns when the state is safe from what training does next; waits for the file before this one."""
+        """Returns when the state is safe from what training does next; at most MOST_WAITING files are on their way."""
         state = apply_to_collection(checkpoint, Tensor, _on_host)
-        self._wait()
+        self._wait(MOST_WAITING - 1)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-        self._writing = self._thread.submit(_write, state, Path(path))
+        self._writing.append(self._thread.submit(_write, state, Path(path)))
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **named: Any) -> dict[str, Any]:
         self._wait()
@@ -53,10 +56,10 @@ class BackgroundCheckpointIO(TorchCheckpointIO):
                 self._thread.shutdown()
                 self._thread = None
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+    def _wait(self, until: int = 0) -> None:
+        """Until so many files are on their way at most; what went wrong with those that are not is raised."""
+        while len(self._writing) > until or (self._writing and self._writing[0].done()):
+            self._writing.popleft().result()
 
 
 def _on_host(tensor: Tensor) -> Tensor:

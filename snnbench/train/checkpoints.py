@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-SHARE = 20  # the newest is written when what it would save from being lost took this many times as long as writing it
+SHARE = 50  # the newest is written when what it would save from being lost took this many times as long as writing it
 
 
 def checkpoints(folder: Path) -> list[ModelCheckpoint]:
