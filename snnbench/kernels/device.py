@@ -36,7 +36,7 @@ def surrogate_derivative(x, p0, p1, KIND: tl.constexpr):
     """ds/dx at x = h - v_th; p0 and p1 mean what `Surrogate.kernel_form` of that kind says."""
     if KIND == ATAN:
         scaled = p1 * x
-        return p0 / (1.0 + scaled * scaled)
+        return p0 / tl.fma(scaled, scaled, 1.0)
     if KIND == SIGMOID:
         s = sigmoid(p0 * x)
         return p0 * s * (1.0 - s)
@@ -140,10 +140,10 @@ def through_reset(
         g_m *= decay
     else:
         if not DETACH:
-            g_s += -v_th * g_v if SOFT else (c[1] - h) * g_v
+            g_s = tl.fma(v_th if SOFT else h - c[1], -g_v, g_s)
         if not SOFT:
             kept = tl.where(fired, 0.0, g_v)
-    return kept + g_s * surrogate_derivative(h - v_th, p0, p1, SURROGATE), g_m
+    return tl.fma(g_s, surrogate_derivative(h - v_th, p0, p1, SURROGATE), kept), g_m
 
 
 @triton.jit

@@ -20,6 +20,11 @@ from snnbench.kernels.sequence import backward_kernel, forward_kernel
 
 CHUNK = 8  # steps whose states fit in registers
 ELEMENTS = 1024  # values of a tile: 8 a thread at 4 warps
+SUMS_ELEMENTS = 4 * ELEMENTS  # of a tile that is only summed up: four loads on their way at once
+PROGRAMS = 4  # of a reducing kernel on each multiprocessor
+MOST_REGISTERS = (
+    128  # a thread, so that as many programs of the backward run at once: more would be a second, thin wave
+)
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 
 LIBRARY = torch.library.Library("snnbench", "DEF")
@@ -44,7 +49,7 @@ def _programs(device: torch.device, a_processor: int) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count * a_processor
 
 
-def reducing_grid(layout: Layout, rows: int, device: torch.device, a_processor: int = 4) -> tuple[int, int]:
+def reducing_grid(layout: Layout, rows: int, device: torch.device, a_processor: int = PROGRAMS) -> tuple[int, int]:
     """Programs of a kernel that reduces: enough to fill the device, few enough to add up quickly."""
     across = triton.cdiv(layout.channels, layout.channel_block)
     return max(1, min(triton.cdiv(layout.positions, rows), _programs(device, a_processor) // across)), across
@@ -61,7 +66,7 @@ def norm_fold(x, gain, bias, running_mean, running_var, training, momentum, eps)
     folded = torch.empty(4, layout.channels, device=x.device, dtype=torch.float32)
     sums, programs = folded, 0
     if training:
-        blocks = layout.blocks(ELEMENTS)
+        blocks = layout.blocks(SUMS_ELEMENTS)
         grid = reducing_grid(layout, blocks["BP"], x.device)
         programs = grid[0]
         sums = torch.empty(2, programs, layout.channels, device=x.device, dtype=torch.float32)
@@ -168,6 +173,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
             x if learnt is None else learnt, affine, state, out, sums, learnt_sums, steps_sums,
             layout.positions, layout.channels, layout.inner, layout.step, *constants,
             **blocks, **flags, DETACH=bool(codes[3]), SURROGATE=codes[1], **modes, **OPTIONS,
+            maxnreg=None if codes[0] == GATED else MOST_REGISTERS,  # which keeps too many sums
         )  # fmt: skip
 
     launch(grid, x, first, SUMS=norm, SUM_LEARNT=learnt is not None, WRITE=store_first, AFFINE=False)

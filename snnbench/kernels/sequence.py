@@ -46,7 +46,7 @@ def gained(u, c_ptr, t, lane, channels, DYNAMICS: tl.constexpr, SHARED: tl.const
 @triton.jit
 def forward_kernel(
     x_ptr, residual_ptr, scale_ptr, shift_ptr, steps_ptr, c_ptr, out_ptr,
-    positions, channels, inner, step, k, v_th, v_reset, amplitude,
+    positions, channels, inner, step, k, v_th, v_reset: tl.constexpr, amplitude: tl.constexpr,
     T: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, STEPS: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr,
     SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr,
@@ -81,7 +81,7 @@ def forward_kernel(
 def backward_kernel(
     g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, steps_ptr, c_ptr, affine_ptr, state_ptr,
     out_ptr, sums_ptr, c_sums_ptr, p_sums_ptr,
-    positions, channels, inner, step, k, v_th, v_reset, amplitude, p0, p1,
+    positions, channels, inner, step, k, v_th, v_reset: tl.constexpr, amplitude: tl.constexpr, p0, p1,
     T: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, STEPS: tl.constexpr, RESIDUAL: tl.constexpr, LEARNT: tl.constexpr,
     SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr,
@@ -148,13 +148,15 @@ def backward_kernel(
                 v = tl.load(state_ptr + state_at, mask=mask, other=0.0)
                 if STATES == 2:
                     m = tl.load(state_ptr + state_at + step, mask=mask, other=0.0)
-            xs, us, vs, ms, hs = (), (), (), (), ()
+            xs, us, vs, ms, hs, gs = (), (), (), (), (), ()
             for j in tl.static_range(CHUNK):
                 t = tl.minimum(chunk * CHUNK + j, T - 1)
                 at = tl.cast(step, tl.int64) * t + offset
                 here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
                 if not STATIC:
                     x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
+                if WRITE:  # before the stores below, which no load overtakes
+                    gs = gs + (tl.load(g_ptr + at, mask=here, other=0.0),)
                 p = factor(steps_ptr, t, STEPS)
                 u = current(x, residual_ptr, at, here, scale * p, shift * p, NORM, RESIDUAL)
                 h = charge(v, m, gained(u, c_ptr, t, lane, channels, DYNAMICS, SHARED), c, DYNAMICS)
@@ -164,7 +166,8 @@ def backward_kernel(
                 t = tl.minimum(chunk * CHUNK + j, T - 1)
                 at = tl.cast(step, tl.int64) * t + offset
                 here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
-                g_s = tl.load(g_ptr + at, mask=here, other=0.0).to(tl.float32) * amplitude
+                g_s = gs[j] if WRITE else tl.load(g_ptr + at, mask=here, other=0.0)
+                g_s = g_s.to(tl.float32) * amplitude
                 g_h, g_m = through_reset(
                     g_v, g_m, g_s, ms[j], hs[j], v_th, c, p0, p1, DYNAMICS, SOFT, STRICT, DETACH, SURROGATE
                 )
@@ -190,17 +193,17 @@ def backward_kernel(
                     q *= factor(steps_ptr, t, STEPS)
                 if SUMS:
                     sum_q += q
-                    sum_qx += q * ((xs[j] - mean) * rstd)
+                    sum_qx = tl.fma(q, xs[j] - mean, sum_qx)
                 if WRITE and STATIC:
                     total += q
                 if WRITE and not STATIC:
-                    out = a * q + b * xs[j] + d if AFFINE else (g_u if RESIDUAL else q)
+                    out = tl.fma(a, q, tl.fma(b, xs[j], d)) if AFFINE else (g_u if RESIDUAL else q)
                     tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=here)
         if WRITE and STATIC:
             out = a * total + b * x + d if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        store_sums(sums_ptr, sum_q, sum_qx, channel, channels)
+        store_sums(sums_ptr, sum_q, sum_qx * rstd, channel, channels)
     for n in tl.static_range(NUMBERS):
         row = (tl.program_id(0) * ROWS + n) * channels + channel
         tl.store(c_sums_ptr + row, tl.sum(sum_c[n], 0), mask=is_channel)
