@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.bench.works import Work
+from snnbench.synapses.base import channels_last
 from snnbench.temporal import is_static, shown
 from snnbench.train.capture import CapturedBatch
 
@@ -103,7 +104,7 @@ def in_layout(x: Tensor, layout: str) -> Tensor:
 
 def net_in_layout(model: nn.Module, device: torch.device, layout: str) -> nn.Module:
     model = model.to(device).train()
-    return model.to(memory_format=torch.channels_last) if layout == "channels_last" else model
+    return channels_last(model) if layout == "channels_last" else model
 
 
 def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.device) -> Step:

@@ -17,6 +17,7 @@ from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
+from snnbench.synapses.base import channels_last
 from snnbench.train.background import BackgroundCheckpointIO
 from snnbench.train.checkpoints import checkpoints
 from snnbench.train.epochs import EpochLog, Progress, wants_bar
@@ -48,7 +49,7 @@ def train(composed: Composed) -> Path:
     if torch.cuda.is_available() and config["train"]["accelerator"] != "cpu":
         for network in (model, teacher):  # what tensor cores read; the CPU keeps its bits
             if network is not None:
-                network.to(memory_format=torch.channels_last)
+                channels_last(network)
     task = build_task(config, model, rule, data, objective, teacher)
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from snnbench.config.errors import ConfigError
+from snnbench.synapses.base import channels_last
 from snnbench.synapses.plain import Plain
 from snnbench.synapses.weight_standardised import WeightStandardised
 
@@ -103,3 +104,15 @@ def test_sequence_convolution_as_a_map_equals_torch_channels_last(arguments):
         g = torch.randn_like(y)
         found, wanted = (torch.autograd.grad(out, (x, conv.weight), g) for out in (y, expected))
         torch.testing.assert_close(found, wanted)
+
+
+def test_channels_last_weights_keep_their_values_and_need_no_reordering():
+    net = nn.Sequential(Plain().conv(1, 4, 6, 3, padding=1), Plain().conv(2, 4, 6, 3))
+    x, before = torch.randn(2, 4, 9), [parameter.clone() for parameter in net.parameters()]
+    assert channels_last(net) is net
+    for parameter, value in zip(net.parameters(), before, strict=True):
+        assert torch.equal(parameter, value)
+    assert net[0].weight.unsqueeze(2).is_contiguous(memory_format=torch.channels_last)
+    assert net[1].weight.is_contiguous(memory_format=torch.channels_last)
+    net[0].contract_map(x, net[0].weight, None).square().sum().backward()
+    assert net[0].weight.grad.stride() == net[0].weight.stride()
