@@ -82,11 +82,12 @@ def fold_kernel(
 @triton.jit
 def coefficients_kernel(
     sums_ptr, folded_ptr, grads_ptr, affine_ptr, programs, channels, count,
-    TRAINING: tl.constexpr, ROWS: tl.constexpr, BC: tl.constexpr,
+    TRAINING: tl.constexpr, RENORMALISED: tl.constexpr, ROWS: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """`grads [2, channels]` of gain and bias, and `affine [3, channels]`: dL/dx = a dL/du + b x + d.
 
     In training, with n elements a channel, a = scale and dL/dx = a (g - sum(g)/n - xhat sum(g xhat)/n).
+    RENORMALISED: rows 4 and 5 of `folded` hold k and d of OSR, whose gain multiplies k xhat + d.
     """
     channel = tl.program_id(0) * BC + tl.arange(0, BC)
     is_channel = channel < channels
@@ -99,7 +100,11 @@ def coefficients_kernel(
     if TRAINING:
         b = -scale * rstd * sum_gx / count
         d = -scale * sum_g / count - b * mean
-    tl.store(grads_ptr + channel, sum_gx, mask=is_channel)
+    by_gain = sum_gx
+    if RENORMALISED:
+        k = tl.load(folded_ptr + 4 * channels + channel, mask=is_channel, other=0.0)
+        by_gain = sum_gx * k + sum_g * tl.load(folded_ptr + 5 * channels + channel, mask=is_channel, other=0.0)
+    tl.store(grads_ptr + channel, by_gain, mask=is_channel)
     tl.store(grads_ptr + channels + channel, sum_g, mask=is_channel)
     tl.store(affine_ptr + channel, scale, mask=is_channel)
     tl.store(affine_ptr + channels + channel, b, mask=is_channel)

@@ -89,8 +89,9 @@ def norm_input_gradient(x, first, folded, sums, training, layout, write, steps=N
     grads, affine = torch.empty(2, layout.channels, **scratch), torch.empty(3, layout.channels, **scratch)
     small, count = _small(layout.channels), float(layout.positions * x.shape[0])
     coefficients_kernel[(triton.cdiv(layout.channels, small["BC"]),)](
-        sums, folded, grads, affine, sums.shape[1], layout.channels, count, TRAINING=training, **small, **OPTIONS
-    )
+        sums, folded, grads, affine, sums.shape[1], layout.channels, count,
+        TRAINING=training, RENORMALISED=len(folded) == 6, **small, **OPTIONS,
+    )  # fmt: skip
     g_x = torch.empty_like(x)
     if first is None:
         write(affine, g_x)

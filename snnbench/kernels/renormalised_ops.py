@@ -82,11 +82,9 @@ def renorm_backward(g, x, v, folded, threshold, constants, codes):
         )  # fmt: skip
 
     launch(grid, folded, x, False)
-    g_x, grads = norm_input_gradient(
+    return norm_input_gradient(
         x, None, folded, sums, True, layout, lambda affine, out: launch(_whole(layout, blocks), affine, out, True)
     )
-    grads[0].mul_(folded[4]).addcmul_(grads[1], folded[5])  # the gain also multiplies d
-    return g_x, grads
 
 
 LIBRARY.impl("renorm_forward", renorm_forward, "CompositeExplicitAutograd")
