@@ -26,7 +26,7 @@ class _Graph:
     x: Tensor
     target: Tensor
     outputs: tuple[Tensor, ...]
-    gradients: list[Tensor | None]
+    gradients: list[tuple[nn.Parameter, Tensor | None]]
 
 
 class CapturedBatch:
@@ -70,7 +70,7 @@ class CapturedBatch:
         found.x.copy_(x, non_blocking=True)
         found.target.copy_(target, non_blocking=True)
         found.graph.replay()
-        for parameter, gradient in zip(self.model.parameters(), found.gradients):
+        for parameter, gradient in found.gradients:
             parameter.grad = gradient
         return found.outputs
 
@@ -107,4 +107,4 @@ class CapturedBatch:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             outputs = self._run(x, target)
-        return _Graph(graph, x, target, outputs, [parameter.grad for parameter in self.model.parameters()])
+        return _Graph(graph, x, target, outputs, [(p, p.grad) for p in self.model.parameters()])

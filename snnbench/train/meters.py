@@ -8,6 +8,16 @@ import torch
 from torch import Tensor
 
 
+def tally(loss: Tensor, readout: Tensor, target: Tensor) -> Tensor:
+    """(summed loss, correct answers) of a batch, float64 `[2]`; does not wait for the device.
+
+    loss: a mean, 0-d; readout: `[N, K]`; target: `[N]` or soft `[N, K]` (its largest class counts as right).
+    """
+    hard = target.argmax(1) if target.ndim == 2 else target
+    correct = (readout.argmax(1) == hard).sum()
+    return torch.stack([loss.detach().double() * len(hard), correct.double()])
+
+
 class Meter:
     """Accuracy in percent, mean loss and samples/s since `start()`."""
 
@@ -19,13 +29,10 @@ class Meter:
     def start(self) -> None:
         self.sums, self.seen, self.started = None, 0, time.perf_counter()
 
-    def add(self, loss: Tensor, readout: Tensor, target: Tensor) -> None:
-        """readout: `[N, K]`; target: `[N]` or soft `[N, K]` (its largest class counts as right)."""
-        hard = target.argmax(1) if target.ndim == 2 else target
-        correct = (readout.argmax(1) == hard).sum()
-        batch = torch.stack([loss.detach().double() * len(hard), correct.double()])
-        self.sums = batch if self.sums is None else self.sums + batch
-        self.seen += len(hard)
+    def add(self, batch: Tensor, samples: int) -> None:
+        """batch: the `tally` of so many samples; it may change afterwards."""
+        self.sums = batch.clone() if self.sums is None else self.sums + batch
+        self.seen += samples
 
     def stop(self, strategy=None) -> None:
         """Close the epoch: read the sums (over all ranks) and the clock."""

@@ -16,17 +16,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snnbench import kernels
+from snnbench.data.mixing import MIXING_STREAM, Mixture
 from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, first_non_finite
-from snnbench.train.meters import Meter
+from snnbench.train.meters import Meter, tally
 
 
 class Task(L.LightningModule):
     """Trains `model` on sequences made by `encoder`.
 
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
-    mix: None or `(x, y, num_classes, generator) -> (x, soft targets)`; optimizer: model -> torch optimiser;
+    mix: None or a `BatchMix`; optimizer: model -> torch optimiser;
     schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
     forward and backward, and the test, as CUDA graphs; teacher: None or a `Teacher` for an objective that needs one.
     It is no submodule: whatever walks this module neither trains nor saves it.
@@ -62,6 +63,7 @@ class Task(L.LightningModule):
         self._captured_test: CapturedBatch | None = None
         self.train_meter = Meter()
         self.eval_meters: dict[str, Meter] = {}
+        self._mixtures: list[Mixture] = []
         self._firing = FiringMeter()
         self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
@@ -118,15 +120,15 @@ class Task(L.LightningModule):
         if batch_index == 0 and self.rule.previewed != 0:
             self._preview(x, target)
         optimizer = self.optimizers()
-        readout, loss = self._train_batch(x, target, optimizer)
+        batch_tally, loss = self._train_batch(x, target, optimizer)
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
-        self.train_meter.add(loss, readout, target)
+        self.train_meter.add(batch_tally, len(x))
         if (batch_index + 1) % self.check_every == 0 or self.device.type == "cpu":
             self._refuse_non_finite(loss, x)
 
     def _train_batch(self, x: Tensor, target: Tensor, optimizer) -> tuple[Tensor, Tensor]:
-        """(mean logits `[N, K]`, loss), detached, after the optimiser's step."""
+        """(tally, loss), detached, after the optimiser's step."""
         found = _replayed(self._captured, x, target)
         if found is not None:
             self._step(optimizer)
@@ -146,7 +148,7 @@ class Task(L.LightningModule):
     def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
         with self._posed(x, target) as (x_seq, loss_of):
             logits, loss, _ = self.rule.train_batch(self.model, x_seq, loss_of=loss_of, **calls)
-        return logits.mean(0), loss
+        return tally(loss, logits.mean(0), target), loss
 
     @contextmanager
     def _posed(self, x: Tensor, target: Tensor) -> Iterator[tuple]:
@@ -164,9 +166,10 @@ class Task(L.LightningModule):
     def _mixed(self, x: Tensor, target: Tensor, batch_index: int):
         if self.mix is None or not self.mix.active(self.current_epoch):
             return None
-        entropy = (self.seed, self.current_epoch, batch_index, self.global_rank)
-        generator = torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        return self.mix(x, target, self.num_classes, generator)
+        if batch_index == 0:
+            rng = np.random.default_rng((self.seed, self.current_epoch, MIXING_STREAM, self.global_rank))
+            self._mixtures = self.mix.draw(rng, self.trainer.num_training_batches, len(x), *x.shape[-2:])
+        return self.mix(x, target, self.num_classes, self._mixtures[batch_index])
 
     def _step(self, optimizer) -> None:
         if self.grad_clip is not None:
@@ -190,17 +193,17 @@ class Task(L.LightningModule):
         meter = self.eval_meters.setdefault(self.EVAL_SETS[dataloader_idx], Meter())
         if batch_index == 0:
             meter.start()
-        readout, loss, fired = _replayed(self._captured_test, *batch) or self._test(*batch)
-        meter.add(loss, readout, batch[1])
+        batch_tally, fired = _replayed(self._captured_test, *batch) or self._test(*batch)
+        meter.add(batch_tally, len(batch[1]))
         if dataloader_idx == 0:  # rates are those on the test set, not on the validation split after it
-            self._firing.add(fired, len(readout))
+            self._firing.add(fired, len(batch[1]))
 
-    def _test(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(mean logits `[N, K]`, cross-entropy, spikes of each layer)."""
+    def _test(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(tally with the cross-entropy, spikes of each layer)."""
         with FiringRates(self.model) as firing:
             readout = self.model(self.encoder(x)).mean(0)
         self._outputs = {name: count // len(x) for name, count in firing.outputs.items()}
-        return readout, F.cross_entropy(readout.float(), target), firing.fired()
+        return tally(F.cross_entropy(readout.float(), target), readout, target), firing.fired()
 
     def firing_rates(self) -> dict[str, float]:
         """Of every spiking layer in the last test; waits for the device."""

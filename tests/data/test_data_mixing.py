@@ -1,5 +1,6 @@
 """Mixup and CutMix: labels add to one, equal torchvision's v2 for the same draw and in distribution."""
 
+import numpy as np
 import pytest
 import torch
 from torchvision.transforms import v2
@@ -16,8 +17,12 @@ def batch(shape=(3, 16, 16)):
 
 def draws(mix, count=300, shape=(3, 16, 16)):
     x, y = batch(shape)
-    for seed in range(count):
-        yield x, y, *mix(x, y, K, torch.Generator().manual_seed(seed))
+    for mixture in drawn(mix, count, N, shape):
+        yield x, y, *mix(x, y, K, mixture)
+
+
+def drawn(mix, count, size, shape):
+    return mix.draw(np.random.default_rng(0), count, size, *shape[-2:])
 
 
 @pytest.mark.parametrize("per", ["batch", "sample"])
@@ -29,8 +34,8 @@ def test_labels_are_the_share_of_pixels(per, partner, shape):
     if len(shape) == 4:
         x = torch.eye(N).view(N, 1, N, 1, 1).expand(N, 4, N, 16, 16)
     mix = BatchMix(0.4, 1.0, per=per, partner=partner)
-    for seed in range(20):
-        mixed, target = mix(x, y, N, torch.Generator().manual_seed(seed))
+    for mixture in drawn(mix, 20, N, x.shape):
+        mixed, target = mix(x, y, N, mixture)
         assert mixed.shape == x.shape
         assert torch.allclose(target.sum(1), torch.ones(N), atol=1e-6)
         share = mixed.mean((-1, -2)) if x.ndim == 4 else mixed.mean((1, -1, -2))
@@ -68,7 +73,7 @@ def test_share_is_distributed_as_in_torchvision(ours, theirs):
     oracle = theirs(alpha=0.2 if theirs is v2.MixUp else 1.0, num_classes=N)
     x, y = torch.rand(2, 1, 16, 16), torch.tensor([0, 1])
     torch.manual_seed(0)
-    a = torch.stack([ours(x, y, 2)[1][0, 0] for _ in range(1500)])
+    a = torch.stack([ours(x, y, 2, mixture)[1][0, 0] for mixture in drawn(ours, 1500, 2, x.shape)])
     b = torch.stack([oracle(x, y)[1][0, 0] for _ in range(1500)])
     assert (a.quantile(torch.linspace(0.1, 0.9, 9)) - b.quantile(torch.linspace(0.1, 0.9, 9))).abs().max() < 0.08
 
@@ -92,7 +97,17 @@ def test_prob_soft_targets_and_epochs():
     assert sum(torch.equal(x, mixed) for x, _, mixed, _ in draws(BatchMix(1.0, prob=0.5), 200)) in range(70, 131)
     x, _ = batch()
     soft = torch.full((N, K), 1 / K)
-    assert torch.allclose(BatchMix(1.0)(x, soft, K)[1], soft)
+    assert torch.allclose(BatchMix(1.0)(x, soft, K, drawn(BatchMix(1.0), 1, N, x.shape)[0])[1], soft)
     mix = BatchMix(1.0, until_epoch=3)
     assert [mix.active(e) for e in (0, 2, 3, 9)] == [True, True, False, False]
     assert BatchMix(1.0).active(10_000)
+
+
+@pytest.mark.parametrize("per", ["batch", "sample"])
+@pytest.mark.parametrize("partner", ["roll", "flip", "shuffle"])
+def test_a_last_batch_may_be_smaller(per, partner):
+    mix = BatchMix(0.4, 1.0, per=per, partner=partner)
+    x = torch.eye(3).view(3, 3, 1, 1).expand(3, 3, 16, 16)
+    for mixture in drawn(mix, 20, N, x.shape):
+        mixed, target = mix(x, torch.arange(3), 3, mixture)
+        assert torch.allclose(mixed.mean((-1, -2)), target, atol=1e-5)

@@ -138,14 +138,14 @@ def test_a_teacher_is_built_from_its_own_configuration_and_stays_as_it_is(teache
     assert not theirs & {id(p) for p in task.parameters()}
     assert not any(key.startswith(("teacher", "_teacher")) for key in task.state_dict())
     x, target = torch.randn(6, 1, 8, 8), torch.randint(10, (6,))
-    readout, loss = task._run_rule(
+    tally, loss = task._run_rule(
         x, target, backward=torch.Tensor.backward, optimizer_step=lambda: None, zero_grad=lambda: None
     )
     with built.lesson(model, objective, x, task.encoder(x)) as lesson:
         again, _ = objective(model(task.encoder(x)), target, *lesson())
     assert torch.isfinite(again)
     assert loss > 0
-    assert readout.shape == (6, 10)
+    assert tally[0] == pytest.approx(6 * float(loss))
     assert all(torch.equal(value, expected[key]) for key, value in built.model.state_dict().items())
     assert all(p.grad is None for p in built.parameters())
 
