@@ -22,9 +22,7 @@ CHUNK = 8  # steps whose states fit in registers
 ELEMENTS = 1024  # values of a tile: 8 a thread at 4 warps
 SUMS_ELEMENTS = 4 * ELEMENTS  # of a tile that is only summed up: four loads on their way at once
 PROGRAMS = 4  # of a reducing kernel on each multiprocessor
-MOST_REGISTERS = (
-    128  # a thread, so that as many programs of the backward run at once: more would be a second, thin wave
-)
+MOST_REGISTERS = 128  # a thread: so many programs of the backward run at once, the rest would be a thin second wave
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 
 LIBRARY = torch.library.Library("snnbench", "DEF")
