@@ -53,7 +53,7 @@ def learnt_rows(c_ptr, lane, channels):
 @triton.jit
 def forward_kernel(
     x_ptr, residual_ptr, scale_ptr, shift_ptr, c_ptr, out_ptr,
-    positions, channels, inner, step, v_th, latency, amplitude,
+    positions, channels, inner, step, v_th, latency, amplitude: tl.constexpr,
     T: tl.constexpr, CHUNK: tl.constexpr, LENGTH: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr,
     CHANNELS_LAST: tl.constexpr, STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr,
     BLOCK: tl.constexpr, STRICT: tl.constexpr,
@@ -85,7 +85,7 @@ def forward_kernel(
 def backward_kernel(
     g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, c_ptr, affine_ptr, state_ptr,
     out_ptr, sums_ptr, c_sums_ptr,
-    positions, channels, inner, step, v_th, latency, amplitude, p0, p1,
+    positions, channels, inner, step, v_th, latency, amplitude: tl.constexpr, p0, p1,
     T: tl.constexpr, CHUNK: tl.constexpr, LENGTH: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr,
     CHANNELS_LAST: tl.constexpr, STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr,
     BLOCK: tl.constexpr, STRICT: tl.constexpr, DETACH: tl.constexpr, SURROGATE: tl.constexpr,
@@ -164,18 +164,18 @@ def backward_kernel(
                 for t in tl.static_range(LENGTH):
                     if SUMS:
                         sum_g += g_us[t]
-                        sum_gx += g_us[t] * ((xs[i][t] - mean) * rstd)
+                        sum_gx = tl.fma(g_us[t], xs[i][t] - mean, sum_gx)
                     if WRITE and STATIC:
                         total += g_us[t]
                     if WRITE and not STATIC:
                         at, here = place_of(start + t, offset, mask, step, T)
-                        out = ga * g_us[t] + gb * xs[i][t] + gd if AFFINE else g_us[t]
+                        out = tl.fma(ga, g_us[t], tl.fma(gb, xs[i][t], gd)) if AFFINE else g_us[t]
                         tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=here)
         if WRITE and STATIC:
             out = ga * total + gb * x + gd if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        store_sums(sums_ptr, sum_g, sum_gx, channel, channels)
+        store_sums(sums_ptr, sum_g, sum_gx * rstd, channel, channels)
     if SUM_LEARNT:
         row = c_sums_ptr + tl.program_id(0) * LEARNT * channels + channel
         tl.store(row, tl.sum(sum_beta, 0), mask=is_channel)

@@ -46,7 +46,7 @@ def potential(us, w_ptr, b_ptr, t: tl.constexpr, T: tl.constexpr):
 @triton.jit
 def forward_kernel(
     x_ptr, residual_ptr, scale_ptr, shift_ptr, w_ptr, b_ptr, out_ptr,
-    positions, channels, inner, step, amplitude,
+    positions, channels, inner, step, amplitude: tl.constexpr,
     T: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
@@ -67,7 +67,7 @@ def forward_kernel(
 def backward_kernel(
     g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, w_ptr, b_ptr, affine_ptr,
     out_ptr, sums_ptr, w_sums_ptr,
-    positions, channels, inner, step, amplitude, p0, p1,
+    positions, channels, inner, step, amplitude: tl.constexpr, p0, p1,
     T: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, SURROGATE: tl.constexpr,
     SUMS: tl.constexpr, SUM_W: tl.constexpr, WRITE: tl.constexpr, AFFINE: tl.constexpr,
@@ -102,11 +102,11 @@ def backward_kernel(
                 g_u = tl.fma(slopes[t], tl.load(w_ptr + t * T + j), g_u)
             if SUMS:
                 sum_g += g_u
-                sum_gx += g_u * ((xs[j] - mean) * rstd)
+                sum_gx = tl.fma(g_u, xs[j] - mean, sum_gx)
             if WRITE and STATIC:
                 total += g_u
             if WRITE and not STATIC:
-                out = a * g_u + b * xs[j] + d if AFFINE else g_u
+                out = tl.fma(a, g_u, tl.fma(b, xs[j], d)) if AFFINE else g_u
                 at = tl.cast(step, tl.int64) * j + offset
                 tl.store(out_ptr + at, out.to(out_ptr.dtype.element_ty), mask=mask)
         if WRITE and STATIC:
@@ -120,7 +120,7 @@ def backward_kernel(
                 grown = grown + (sums_w[T * T + t] + slopes[t],)
             sums_w = grown
     if SUMS:
-        store_sums(sums_ptr, sum_g, sum_gx, channel, channels)
+        store_sums(sums_ptr, sum_g, sum_gx * rstd, channel, channels)
     if SUM_W:
         row = w_sums_ptr + (tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)) * (T * T + T)
         for i in tl.static_range(T * T + T):

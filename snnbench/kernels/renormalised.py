@@ -145,7 +145,8 @@ def potential(x, v_ptr, at, mask, scale, shift, c, DYNAMICS: tl.constexpr, STATE
 
 @triton.jit
 def walk_fire_kernel(
-    x_ptr, v_ptr, folded_ptr, theta_ptr, out_ptr, state_ptr, positions, channels, inner, leak, v_reset, amplitude,
+    x_ptr, v_ptr, folded_ptr, theta_ptr, out_ptr, state_ptr, positions, channels, inner, leak,
+    v_reset: tl.constexpr, amplitude: tl.constexpr,
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
     SOFT: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
@@ -166,7 +167,7 @@ def walk_fire_kernel(
 @triton.jit
 def walk_backward_kernel(
     g_ptr, x_ptr, v_ptr, folded_ptr, theta_ptr, affine_ptr, out_ptr, sums_ptr,
-    positions, channels, inner, leak, v_reset, amplitude, p0, p1,
+    positions, channels, inner, leak, v_reset: tl.constexpr, amplitude: tl.constexpr, p0, p1,
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
     SURROGATE: tl.constexpr, WRITE: tl.constexpr,
 ):  # fmt: skip
@@ -189,9 +190,9 @@ def walk_backward_kernel(
         g = tl.load(g_ptr + at, mask=mask, other=0.0).to(tl.float32) * amplitude
         q = g * surrogate_derivative(u - theta, p0, p1, SURROGATE)
         if WRITE:
-            tl.store(out_ptr + at, (a * q + b * x + d).to(out_ptr.dtype.element_ty), mask=mask)
+            tl.store(out_ptr + at, tl.fma(a, q, tl.fma(b, x, d)).to(out_ptr.dtype.element_ty), mask=mask)
         else:
             sum_q += q
-            sum_qx += q * ((x - mean) * rstd)
+            sum_qx = tl.fma(q, x - mean, sum_qx)
     if not WRITE:
-        store_sums(sums_ptr, sum_q, sum_qx, channel, channels)
+        store_sums(sums_ptr, sum_q, sum_qx * rstd, channel, channels)

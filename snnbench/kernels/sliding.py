@@ -48,7 +48,7 @@ def potential(us, ws, bias, K: tl.constexpr):
 @triton.jit
 def sliding_forward_kernel(
     x_ptr, residual_ptr, scale_ptr, shift_ptr, w_ptr, b_ptr, out_ptr,
-    positions, channels, inner, step, amplitude,
+    positions, channels, inner, step, amplitude: tl.constexpr,
     T: tl.constexpr, K: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
@@ -76,7 +76,7 @@ def sliding_forward_kernel(
 def sliding_backward_kernel(
     g_ptr, x_ptr, residual_ptr, scale_ptr, shift_ptr, mean_ptr, rstd_ptr, w_ptr, b_ptr, affine_ptr,
     out_ptr, sums_ptr, w_sums_ptr,
-    positions, channels, inner, step, amplitude, p0, p1,
+    positions, channels, inner, step, amplitude: tl.constexpr, p0, p1,
     T: tl.constexpr, K: tl.constexpr, BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr,
     STATIC: tl.constexpr, NORM: tl.constexpr, RESIDUAL: tl.constexpr, SURROGATE: tl.constexpr,
     SUMS: tl.constexpr, SUM_W: tl.constexpr, WRITE: tl.constexpr, AFFINE: tl.constexpr,
@@ -103,14 +103,21 @@ def sliding_backward_kernel(
         xs, us, qs = zeros(K, BP, BC), zeros(K, BP, BC), zeros(K, BP, BC)
         total = nothing
         for start in range(0, T + K - 1, CHUNK):
+            loaded, gs = (), ()  # before the stores below, which no load overtakes
             for n in tl.static_range(CHUNK):
                 here = mask & (tl.full((1, 1), start + n, tl.int32) < T)
                 at = tl.cast(step, tl.int64) * (start + n) + offset
                 if not STATIC:
-                    x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
+                    loaded = loaded + (tl.load(x_ptr + at, mask=here, other=0.0),)
+                gs = gs + (tl.load(g_ptr + at, mask=here, other=0.0),)
+            for n in tl.static_range(CHUNK):
+                here = mask & (tl.full((1, 1), start + n, tl.int32) < T)
+                at = tl.cast(step, tl.int64) * (start + n) + offset
+                if not STATIC:
+                    x = loaded[n].to(tl.float32)
                 xs = moved(xs, x, K)
                 us = moved(us, current(x, residual_ptr, at, here, scale, shift, NORM, RESIDUAL), K)
-                g_s = tl.load(g_ptr + at, mask=here, other=0.0).to(tl.float32) * amplitude
+                g_s = gs[n].to(tl.float32) * amplitude
                 q = g_s * surrogate_derivative(potential(us, ws, bias, K), p0, p1, SURROGATE)
                 qs = moved(qs, q, K)
                 if SUM_W:
@@ -126,18 +133,18 @@ def sliding_backward_kernel(
                 g_u = tl.where(there, g_u, 0.0)
                 if SUMS:
                     sum_g += g_u
-                    sum_gx += g_u * ((xs[K - 1] - mean) * rstd)
+                    sum_gx = tl.fma(g_u, xs[K - 1] - mean, sum_gx)
                 if WRITE and STATIC:
                     total += g_u
                 if WRITE and not STATIC:
-                    out = a * g_u + b * xs[K - 1] + d if AFFINE else g_u
+                    out = tl.fma(a, g_u, tl.fma(b, xs[K - 1], d)) if AFFINE else g_u
                     to = tl.cast(step, tl.int64) * j + offset
                     tl.store(out_ptr + to, out.to(out_ptr.dtype.element_ty), mask=there)
         if WRITE and STATIC:
             out = a * total + b * x + d if AFFINE else total
             tl.store(out_ptr + offset, out.to(out_ptr.dtype.element_ty), mask=mask)
     if SUMS:
-        store_sums(sums_ptr, sum_g, sum_gx, channel, channels)
+        store_sums(sums_ptr, sum_g, sum_gx * rstd, channel, channels)
     if SUM_W:
         row = w_sums_ptr + (tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)) * (K + 1)
         for i in tl.static_range(K):
