@@ -32,7 +32,6 @@ VARIANTS = [
     ("block_alif", "T4", "bf16", "channels_last", "bn"),
     ("block_alif", "T32", "bf16", "channels_last", "bn+residual"),
     ("block_alif_latency7", "T10", "fp32", "contiguous", "none"),
-    ("block_alif_latency15", "T32", "fp32", "channels_last", "bn"),
 ]
 SPILLED = 64  # bytes a thread: a few registers, where a step kept too many would be some hundreds
 
