@@ -172,7 +172,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
             x if learnt is None else learnt, affine, state, out, sums, learnt_sums, steps_sums,
             layout.positions, layout.channels, layout.inner, layout.step, *constants,
             **blocks, **flags, DETACH=bool(codes[3]), SURROGATE=codes[1], **modes, **OPTIONS,
-            maxnreg=None if codes[0] == GATED else MOST_REGISTERS,  # which keeps too many sums
+            maxnreg=None if codes[0] == GATED else MOST_REGISTERS,  # GLIF keeps too many sums
         )  # fmt: skip
 
     launch(grid, x, first, SUMS=norm, SUM_LEARNT=learnt is not None, WRITE=store_first, AFFINE=False)

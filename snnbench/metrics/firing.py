@@ -23,10 +23,14 @@ def is_analogue(module: nn.Module) -> bool:
 
 def spikes(output: Tensor) -> Tensor:
     """How many of the outputs `[T, N, *]` are not zero, int64 0-d, on their device."""
-    if not output.is_cuda:
-        return torch.count_nonzero(output)
-    # one pass, where count_nonzero writes int64 of every value and reads it again; exact, for a sample at one step
-    # has fewer than 2^24 outputs
+    return count_in_one_pass(output) if output.is_cuda else torch.count_nonzero(output)
+
+
+def count_in_one_pass(output: Tensor) -> Tensor:
+    """`torch.count_nonzero`, which on CUDA writes an int64 for every value and reads it again (on a CPU it is faster).
+
+    Exact, for a sample at one step has fewer than 2^24 outputs.
+    """
     per_sample = torch.linalg.vector_norm(output, 0, dim=tuple(range(2, output.ndim)) or 1, dtype=torch.float32)
     return per_sample.sum(dtype=torch.int64)
 

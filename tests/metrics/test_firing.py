@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.metrics.firing import FiringMeter, FiringRates, warnings
+from snnbench.metrics.firing import FiringMeter, FiringRates, count_in_one_pass, warnings
 
 
 class Neuron(nn.Module):
@@ -27,6 +27,16 @@ def test_rates_over_batches_whatever_the_amplitude():
     assert firing.rates() == pytest.approx({"1": 5 / 30, "2": 5 / 30})
     assert list(firing.rates()) == ["1", "2"]
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("shape", [(4, 6, 5, 8, 8), (4, 6, 7), (4, 6)], ids=str)
+def test_one_pass_counts_every_spike(shape, dtype):
+    """What CUDA runs, in the layout of convolutions where there are maps."""
+    spikes = (torch.rand(shape) < 0.3).to(dtype) * 0.3
+    if len(shape) == 5:
+        spikes = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, shape[:2])
+    assert torch.equal(count_in_one_pass(spikes), torch.count_nonzero(spikes))
 
 
 def test_meter_adds_what_batches_of_any_size_counted():
