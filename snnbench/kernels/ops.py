@@ -22,7 +22,7 @@ CHUNK = 8  # steps whose states fit in registers
 ELEMENTS = 1024  # values of a tile: 8 a thread at 4 warps
 SUMS_ELEMENTS = 4 * ELEMENTS  # of a tile that is only summed up: four loads on their way at once
 PROGRAMS = 4  # of a reducing kernel on each multiprocessor
-MOST_REGISTERS = 128  # a thread: so many programs of the backward run at once, the rest would be a thin second wave
+MOST_REGISTERS = 128  # a thread, where ptxas would take some more: four programs fit at once then, not three
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 
 LIBRARY = torch.library.Library("snnbench", "DEF")
@@ -167,12 +167,13 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     first = torch.empty_like(x) if store_first else x
 
     def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, **modes: bool) -> None:
+        crowded = norm and (layout.channels_last or residual is not None) and (modes["SUMS"] or steps is None)
         backward_kernel[grid](
             g, x, x if residual is None else residual, *rows, x if steps is None else steps,
             x if learnt is None else learnt, affine, state, out, sums, learnt_sums, steps_sums,
             layout.positions, layout.channels, layout.inner, layout.step, *constants,
             **blocks, **flags, DETACH=bool(codes[3]), SURROGATE=codes[1], **modes, **OPTIONS,
-            maxnreg=None if codes[0] == GATED else MOST_REGISTERS,  # GLIF keeps too many sums
+            maxnreg=MOST_REGISTERS if crowded and codes[0] != GATED else None,  # GLIF keeps too many sums
         )  # fmt: skip
 
     launch(grid, x, first, SUMS=norm, SUM_LEARNT=learnt is not None, WRITE=store_first, AFFINE=False)

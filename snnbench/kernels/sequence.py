@@ -105,6 +105,8 @@ def backward_kernel(
     # sums of each step stay in registers if one chunk has them all
     GAINS: tl.constexpr = T if SUM_LEARNT and DYNAMICS == GATED and CHUNKS == 1 else 0
     FACTORS: tl.constexpr = T if SUMS and STEPS and CHUNKS == 1 else 0
+    # no load overtakes a store: few long-lived programs ask for g before they store, many short ones hide it better
+    EARLY: tl.constexpr = WRITE and (SUMS or SUM_LEARNT)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
     mean = channel_row(mean_ptr, channel, channels, 0.0, SUMS)
@@ -155,7 +157,7 @@ def backward_kernel(
                 here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
                 if not STATIC:
                     x = tl.load(x_ptr + at, mask=here, other=0.0).to(tl.float32)
-                if WRITE:  # before the stores below, which no load overtakes
+                if EARLY:
                     gs = gs + (tl.load(g_ptr + at, mask=here, other=0.0),)
                 p = factor(steps_ptr, t, STEPS)
                 u = current(x, residual_ptr, at, here, scale * p, shift * p, NORM, RESIDUAL)
@@ -166,7 +168,7 @@ def backward_kernel(
                 t = tl.minimum(chunk * CHUNK + j, T - 1)
                 at = tl.cast(step, tl.int64) * t + offset
                 here = mask if T % CHUNK == 0 else mask & (tl.full((1, 1), chunk * CHUNK + j, tl.int32) < T)
-                g_s = gs[j] if WRITE else tl.load(g_ptr + at, mask=here, other=0.0)
+                g_s = gs[j] if EARLY else tl.load(g_ptr + at, mask=here, other=0.0)
                 g_s = g_s.to(tl.float32) * amplitude
                 g_h, g_m = through_reset(
                     g_v, g_m, g_s, ms[j], hs[j], v_th, c, p0, p1, DYNAMICS, SOFT, STRICT, DETACH, SURROGATE
