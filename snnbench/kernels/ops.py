@@ -167,6 +167,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     first = torch.empty_like(x) if store_first else x
 
     def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, **modes: bool) -> None:
+        # what tests/kernels/compiling.py shows above MOST_REGISTERS; below it, a limit makes ptxas take more
         crowded = norm and (layout.channels_last or residual is not None) and (modes["SUMS"] or steps is None)
         backward_kernel[grid](
             g, x, x if residual is None else residual, *rows, x if steps is None else steps,

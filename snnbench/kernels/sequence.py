@@ -105,7 +105,7 @@ def backward_kernel(
     # sums of each step stay in registers if one chunk has them all
     GAINS: tl.constexpr = T if SUM_LEARNT and DYNAMICS == GATED and CHUNKS == 1 else 0
     FACTORS: tl.constexpr = T if SUMS and STEPS and CHUNKS == 1 else 0
-    # no load overtakes a store: few long-lived programs ask for g before they store, many short ones hide it better
+    # no load overtakes a store: programs that walk over many tiles ask for g before they store
     EARLY: tl.constexpr = WRITE and (SUMS or SUM_LEARNT)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)
     shift = channel_row(shift_ptr, channel, channels, 0.0, NORM)
