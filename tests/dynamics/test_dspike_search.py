@@ -16,8 +16,8 @@ from snnbench.rules.dspike import TemperatureSearch, best, candidates, finite_di
 from snnbench.surrogates.dspike import Dspike
 
 SMALL = [
-    "method=dspike", "norm=bn", "model=spiking_resnet_tiny", "model.widths=[4,4,4]", "T=3", "surrogate.b=1",
-    "norm.momentum=1.0",
+    "method=dspike", "norm=bn", "model=spiking_resnet_tiny", "model.widths=[4,4,4]", "model.stem_width=4", "T=3",
+    "surrogate.b=1", "norm.momentum=1.0",
 ]  # fmt: skip
 
 
@@ -85,8 +85,8 @@ def configured(*overrides):
     config = compose([*SMALL, *overrides]).config
     torch.manual_seed(0)
     model, rule = build_model(config)
-    x_seq = torch.rand(3, 32, 1, 8, 8)
-    return model, rule, x_seq, lambda logits: instantiate(config["objective"])(logits, torch.arange(32) % 10)
+    x_seq, objective = torch.rand(3, 32, 1, 8, 8), instantiate(config["objective"])
+    return model, rule, x_seq, lambda logits: objective(logits, torch.arange(32) % 10)
 
 
 def test_the_choice_is_the_argmax_of_the_cosine():
