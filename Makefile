@@ -9,7 +9,7 @@ demo: $(VENV)/ready
 	$(RUN)/python scripts/demo.py
 
 test: $(VENV)/ready
-	$(RUN)/python -m pytest -n 2 -q
+	$(RUN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: $(VENV)/ready
 	$(RUN)/ruff check .

@@ -1,6 +1,7 @@
 """Every test starts from the same generator state and one thread a worker (pytest-xdist runs several)."""
 
 import os
+from functools import cache
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -17,7 +18,19 @@ def _deterministic():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _the_same_overrides_are_composed_once():
+    """Hydra takes a fifth of a second, and the files below configs/ stay as they are; values are resolved each time."""
+    from snnbench.config import compose
+
+    once = cache(lambda folder, overrides, compose=compose._compose: compose(list(overrides)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compose, "_compose", lambda overrides: once(compose.configs_dir(), tuple(overrides)))
+        yield
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name != "train")  # the longest tests: no worker may end with one
     if not torch.cuda.is_available():
         for item in items:
             if "gpu" in item.keywords:

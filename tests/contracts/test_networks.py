@@ -1,14 +1,16 @@
 """Every model and every experiment, with T 2 and two samples at its true image shape (of ImageNet a smaller one)."""
 
+import copy
 import re
 from contextlib import nullcontext
+from functools import cache
 
 import pytest
 import torch
 
 from snnbench.config.build import build_model, build_objective, instantiate
 from snnbench.config.catalogue import options, path_of
-from snnbench.config.compose import compose
+from snnbench.config.compose import Composed, compose
 from snnbench.config.paths import results_dir
 from snnbench.config.signature import component
 from snnbench.tables.reported import load_reported
@@ -28,17 +30,22 @@ def natural_data(model: str) -> str:
     return "imagenet" if model.endswith(sizes) and "cifar" not in model else "cifar10"
 
 
+def shrink(config):
+    """Pictures of ImageNet become small ones, of which `stem: auto` must not think that they are CIFAR's."""
+    if min(config["data"]["shape"][1:]) > 128:
+        config["data"]["shape"][1:] = SMALL
+        if "stem" in config["model"]:
+            config["model"]["stem"] = "imagenet"
+
+
 @pytest.mark.parametrize("name", options("model"))
 def test_model_gives_logits_and_binary_spikes(name):
     data = natural_data(name)
     by_column = name.endswith("_1d")
     encoder = ["encoder=column"] if by_column else []
     config = compose([f"model={name}", f"data={data}", "T=2", *encoder]).config
+    shrink(config)
     channels, *size = config["data"]["shape"]
-    if data == "imagenet":
-        config["data"]["shape"] = [channels, *(size := SMALL)]
-        if "stem" in config["model"]:
-            config["model"]["stem"] = "imagenet"
     model, _ = build_model(config)
     outputs = {}
     for layer, neuron in model.neurons().items():
@@ -55,10 +62,18 @@ def test_model_gives_logits_and_binary_spikes(name):
     assert not unused, f"parameters without gradient: {unused}"
 
 
-@pytest.mark.parametrize("name", options("experiment"))
-def test_experiment_composes_and_reproduces_a_published_row(name):
-    config = compose([f"experiment={name}"]).config
-    assert config["reproduces"] is None or config["reproduces"] in load_reported(results_dir() / "reported")
+@pytest.fixture(scope="module", params=options("experiment"))
+def recipe(request) -> Composed:
+    """Composed once for all tests of an experiment, which pytest then runs one after another."""
+    return compose([f"experiment={request.param}"])
+
+
+published = cache(lambda: load_reported(results_dir() / "reported"))
+
+
+def test_experiment_composes_and_reproduces_a_published_row(recipe):
+    row, name = recipe.config["reproduces"], recipe.choices["experiment"]
+    assert row is None or row in published()
     head = path_of("experiment", name).read_text()
     assert f"experiment={name}" in head, "the file must show the command that runs it"
 
@@ -76,10 +91,9 @@ def hinted(name):
 
 @pytest.mark.parametrize("name", [n for n in options("experiment") if list(hinted(n))])
 def test_variants_that_a_header_names_compose(name):
-    rows = load_reported(results_dir() / "reported")
     for overrides in hinted(name):
         config = compose([f"experiment={name}", *overrides]).config
-        assert config["reproduces"] is None or config["reproduces"] in rows, overrides
+        assert config["reproduces"] is None or config["reproduces"] in published(), overrides
 
 
 def is_slow(config):
@@ -92,21 +106,19 @@ def twin_of(config, encoder):
     return Teacher(build_model(config | {"neuron": compose(["neuron=relu"]).config["neuron"]})[0], encoder)
 
 
-@pytest.mark.parametrize("name", options("experiment"))
-def test_experiments_loss_falls_within_20_steps(name):
-    config = compose([f"experiment={name}"]).config
+def test_experiments_loss_falls_within_20_steps(recipe):
+    config, name = copy.deepcopy(recipe.config), recipe.choices["experiment"]
     by_column = config["encoder"]["_target_"].endswith(".Column")  # T is the image's width
     by_spike_time = "single_spike" in component(config["neuron"]["_target_"]).traits  # needs steps to fire in
     wakes_late = config["neuron"].get("exp_init") is False  # published: random kernels over time, hardly a spike
     if by_column:
         config["T"] = config["data"]["shape"][-1]
     elif is_slow(config):
-        config["T"] = min(config["T"], 100)
+        config["T"] = min(config["T"], 30)
     else:
         config["T"] = 16 if by_spike_time else 2
     time_steps = config["T"]
-    if min(config["data"]["shape"][1:]) > 128:
-        config["data"]["shape"][1:] = SMALL
+    shrink(config)
     config["optimizer"]["lr"] *= 0.1 if name in HOT else 1
     torch.manual_seed(0)
     model, rule = build_model(config)
