@@ -64,16 +64,21 @@ def test_tables_and_keep_take_the_run(finished, tmp_path, capsys):
 
 
 def test_grid_survives_a_crash_and_skips_what_is_done(small, tmp_path, capfd):
-    grid = ["train", "-m", *small, "train.epochs=1", "optimizer.lr=0.05,3e38", f"paths.runs={tmp_path}"]
-    assert main(grid) == 1
+    """The first job crashed before and crashes again, the second is new, the third is done."""
+    job = [*small, "train.epochs=1", f"paths.runs={tmp_path}"]
+    assert [main(["train", *job, f"optimizer.lr={lr}"]) for lr in ("0.05", "3e38")] == [0, 1]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("run.json")}
+    capfd.readouterr()
+    assert main(["train", "-m", *job, "optimizer.lr=3e38,0.02,0.05"]) == 1
     out, error = capfd.readouterr()
-    assert "1 of 2 jobs done" in out
+    assert "2 of 3 jobs done" in out
+    assert "done already" in out
     assert "failed:" in error
     assert "lr=3e" in error
-    statuses = sorted(load_record(path).status for path in tmp_path.rglob("run.json"))
-    assert statuses == ["done", "failed"]
-    assert main(grid) == 1
-    assert "done already" in capfd.readouterr().out
+    records = {path: load_record(path).status for path in tmp_path.rglob("run.json")}
+    assert sorted(records.values()) == ["done", "done", "failed"]
+    untouched = [path for path, content in before.items() if path.read_bytes() == content]
+    assert [records[path] for path in untouched] == ["done"]
 
 
 def test_grid_with_a_bad_job_starts_none(small, tmp_path, capsys):
