@@ -23,8 +23,9 @@ MOST = 3  # changed values that a heading names
 class Column:
     """A method of the survey: its published quantities, and ours by epochs of training.
 
-    recipe: the experiment whose runs stand here, None before there is one; variant: what sets it apart from the
-    method's own column ("" there); switches: names of the components that repeat a defect.
+    published: empty where values of the recipe were changed, which the survey did not run; recipe: the experiment
+    whose runs stand here, None before there is one; variant: what sets it apart from the method's own column (""
+    there); switches: names of the components that repeat a defect.
     """
 
     method: str
@@ -89,10 +90,11 @@ def _columns(
     own = min((name for name in names if not name.endswith(COMPATIBLE)), key=lambda n: (len(n), n), default=None)
     columns = {("", False): Column(method, label, rows, own)}
     for group in sorted(groups, key=_age):  # the latest wins
-        variant = _variant(group, own, task)
+        variant, is_changed = _variant(group, own, task), bool(_changes(group))
         switches = _switches(group.first.choices)
-        column = columns.setdefault((variant, bool(switches)), Column(method, label, rows, _recipe(group), variant))
-        column.switches, column.is_changed = switches, bool(_changes(group))
+        new = Column(method, label, {} if is_changed else rows, _recipe(group), variant, is_changed)
+        column = columns.setdefault((variant, bool(switches)), new)
+        column.switches = switches
         column.runs[group.first.epochs] = group
     for recipe in sorted(measured):
         if recipe not in {column.recipe for column in columns.values() if not column.is_changed}:

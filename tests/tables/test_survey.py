@@ -138,11 +138,14 @@ def test_speed_and_memory_come_from_the_bench(build):
     assert "not measured yet" in "".join(notes(out / "survey_sequential_cifar10.md")) or load_speeds(out).found == {}
 
 
-def test_a_changed_run_has_no_speed_of_its_recipe(build):
+def test_a_changed_run_has_neither_speed_nor_published_figures_of_its_recipe(build):
     changed = survey_run("lif", 91.0, deviations={"neuron.tau": [2.0, 3.0]})
     out = build(changed, speeds=[measured("cifar10_lif", "train", 25000.0)])
     assert column(out / CIFAR, "LIF")["Train samples/s", "ours"] == "25000"
-    assert column(out / CIFAR, "LIF (neuron.tau=3.0)")["Train samples/s", "ours"] == "-"
+    variant = column(out / CIFAR, "LIF (neuron.tau=3.0)")
+    assert variant["Top-1 (%)", FULL] == "91.00"
+    assert variant["Train samples/s", "ours"] == variant["Top-1 (%)", "survey"] == "-"
+    assert variant["Top-1 (%)", "difference, 256 epochs"] == variant["Train samples/s", "ours / survey"] == "-"
 
 
 def test_rank_correlation_by_protocol(build):
