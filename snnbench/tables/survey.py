@@ -173,7 +173,7 @@ def _speed(column: Column, key: str, speeds: Speeds, engine: str) -> str:
 
 
 def _ratio(column: Column, key: str, speeds: Speeds) -> str:
-    row, value = column.published.get(key), None if column.is_changed else speeds.of(column.recipe, key)
+    row, value = column.published.get(key), speeds.of(column.recipe, key)
     return EMPTY if value is None or row is None else f"{value / row.number:.2f}"
 
 
