@@ -3,32 +3,30 @@
 A stage is a name of STAGES or, in quotes, any command of snnbench: "bench work=survey_nets". The survey's stages take
 some of its methods alone: survey_full=lif,psn.
 
-Every GPU works through the same list, one job at a time; the next training starts its Python while the last epochs of
-the one before run, so that no GPU waits for imports and speeds in the records (medians over epochs) stay those of a run
-alone. Measurements of the bench share their GPU with nothing. A student waits for its teacher's run. Started again, it
-runs what is missing and resumes what was cut off. At the end the records of finished runs are kept in results/records.
-RUNS names the folder of the runs (default runs); what a job prints lies in RUNS/logs.
+`evidence=MINUTES` is the queue of runs that the tables still lack, scripts/evidence.csv, most wanted first: it starts
+those that have no record yet and can end within so many minutes on the GPUs of this host (evidence alone: all).
+
+RUNS names the folder of the runs (default runs); what a job prints lies in RUNS/logs. The record of each run that ends
+well is kept in results/records at once. `snnbench.cli.jobs` says how GPUs share the list.
 """
 
 from __future__ import annotations
 
-import os
+import csv
 import subprocess
 import sys
-import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from snnbench.cli.grid import expand, visible_gpus
+from snnbench.cli.jobs import Job, Queue, run_queue, runs_folder
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
-from snnbench.config.paths import configs_dir
-from snnbench.records import load_record
+from snnbench.config.paths import configs_dir, results_dir
+from snnbench.records import keep, load_record, load_records
 
-RUNS = os.environ.get("RUNS", "runs")
-LEAD_S = 13.0  # what a training needs on such a machine until its first step
+EVIDENCE = Path(__file__).with_name("evidence.csv")
 TASKS = ("cifar10", "sequential_cifar10")
 SHORT = (
     *("ann", "lif", "psn", "sliding_psn", "tebn", "clif", "osr", "if", "block_alif", "feature_distillation"),
@@ -38,33 +36,6 @@ FULL = ("ann", "lif", "psn", "sliding_psn", "tebn", "clif", "osr", "feature_dist
 NEURONS = "lif,if,plif,glif,clif,psn,masked_psn,sliding_psn,alif,block_alif,mlf"
 SURROGATES = "sigmoid,fast_sigmoid,rectangle,triangle,gaussian,dspike,exp_abs"
 OWN_NETS = "stbp/digits,superspike/digits,slayer/digits,s4nn/digits"
-
-
-@dataclass
-class Job:
-    """A command of snnbench; `teacher` is the run folder of the teacher that it needs."""
-
-    arguments: list[str]
-    teacher: Path | None = None
-
-    def __str__(self) -> str:
-        return " ".join(self.arguments)
-
-    @property
-    def is_training(self) -> bool:
-        return self.arguments[0] == "train"
-
-    def overrides(self) -> list[str]:
-        given = [*self.arguments[1:], f"paths.runs={RUNS}"]
-        return [*given, f"teacher.run={self.teacher}"] if self.teacher else given
-
-    def command(self) -> list[str]:
-        return ["train", *self.overrides()] if self.is_training else self.arguments
-
-    def folder(self) -> Path:
-        """The run folder of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
-        composed = compose(self.overrides())
-        return identity.run_dir(composed.config, composed.choices)
 
 
 def trainings(*overrides: str) -> list[Job]:
@@ -113,83 +84,44 @@ STAGES = {
 }
 
 
-class Queue:
-    """Jobs that wait, shared by the GPUs' threads."""
+def evidence() -> list[Job]:
+    """The runs of scripts/evidence.csv that results/records holds no finished record of.
 
-    def __init__(self, jobs: list[Job]):
-        self.jobs, self.failed, self.lock = list(jobs), [], threading.Lock()
-        self.teachers = {job.folder() for job in jobs if job.is_training and job.teacher is None}  # still to come
-
-    def take(self) -> tuple[Job, Path | None] | None:
-        """The first job that can start and its run folder; waits while only students are left whose teacher trains."""
-        while True:
-            with self.lock:  # Hydra composes one configuration at a time
-                if not self.jobs:
-                    return None
-                job = next((job for job in self.jobs if job.teacher not in self.teachers), None)
-                if job is not None:
-                    self.jobs.remove(job)
-                    try:
-                        return job, job.folder() if job.is_training else None
-                    except ConfigError as error:  # the teacher failed
-                        print(f"{job}: {error}", file=sys.stderr)
-                        self.failed.append(str(job))
-                        continue
-            time.sleep(0.5)
-
-    def ended(self, job: Job, folder: Path | None, code: int) -> None:
-        with self.lock:
-            self.teachers.discard(folder)
-            if code:
-                self.failed.append(str(job))
-        print(f"{'ok    ' if code == 0 else f'exit {code}'} {job}", flush=True)
+    A student's teacher is trained once more where its run folder is gone, since a record holds no weights.
+    """
+    finished = {(r.config_hash, r.seed) for r in load_records(results_dir() / "records") if r.status == "done"}
+    jobs: list[Job] = []
+    with EVIDENCE.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    seconds = {row["run"]: 60 * float(row["minutes"]) for row in rows}
+    for row in rows:
+        job = Job(["train", *row["run"].split()], seconds=seconds[row["run"]])
+        # the hash of a student whose teacher's run is not here cannot be known: its recipe and seed must do
+        if row["teacher"]:
+            teacher = Job(["train", *row["teacher"].split()], seconds=seconds.get(row["teacher"], 0.0))
+            job.teacher = teacher.folder()
+            if _has_record(job):
+                continue
+            if not (job.teacher / "run.json").exists() and str(teacher) not in map(str, jobs):
+                jobs.append(teacher)
+        else:
+            composed = compose(job.overrides())
+            if (identity.config_hash(composed.config), composed.config["seed"]) in finished:
+                continue
+        if str(job) not in map(str, jobs):
+            jobs.append(job)
+    return jobs
 
 
-def work(queue: Queue, gpu: str | None) -> None:
-    """One GPU's thread."""
-    ending: list[threading.Thread] = []
-    while (taken := queue.take()) is not None:
-        job, folder = taken
-        if not job.is_training:
-            wait(ending)
-        process = start(job, gpu)
-        thread = threading.Thread(target=lambda p=process, j=job, f=folder: queue.ended(j, f, p.wait()))
-        thread.start()
-        ending.append(thread)
-        while process.poll() is None and not (folder and ends_within(LEAD_S, folder)):
-            time.sleep(0.3)
-        if not job.is_training:
-            wait(ending)
-    wait(ending)
-
-
-def wait(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()
-
-
-def start(job: Job, gpu: str | None) -> subprocess.Popen:
-    name = "_".join(job.arguments).replace("experiment=", "").replace("/", "_")
-    log = Path(RUNS) / "logs" / f"{name}.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ if gpu is None else os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
-    with log.open("a") as file:
-        command = [sys.executable, "-m", "snnbench", *job.command()]
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-
-
-def ends_within(seconds: float, folder: Path) -> bool:
-    """Whether the training in this folder will be over by then, at the pace of its last epoch."""
-    try:
-        record, metrics = load_record(folder / "run.json"), folder / "metrics.csv"
-        lines, written = metrics.read_text().splitlines(), metrics.stat().st_mtime
-    except (OSError, ConfigError):
-        return False  # it has not begun
-    if len(lines) < 2:
-        return False
-    last = dict(zip(lines[0].split(","), lines[-1].split(",")))
-    left = record.config["train"]["epochs"] - int(last["epoch"])
-    return left * float(last["seconds"]) - (time.time() - written) < seconds
+def _has_record(student: Job) -> bool:
+    """Whether a finished record of a student exists: its experiment, its seed, its epochs."""
+    config = compose(student.arguments[1:]).config
+    experiment = student.arguments[1].removeprefix("experiment=")
+    return any(
+        record.status == "done" and record.experiment == experiment and not record.deviations
+        and (record.seed, record.config["train"]["epochs"]) == (config["seed"], config["train"]["epochs"])
+        for record in load_records(results_dir() / "records")
+    )  # fmt: skip
 
 
 def jobs_of(stage: str) -> list[Job]:
@@ -197,8 +129,10 @@ def jobs_of(stage: str) -> list[Job]:
     if stage.startswith(("train ", "bench ")):
         return [Job(stage.split())]
     name, _, methods = stage.partition("=")
+    if name == "evidence":
+        return evidence()
     if name not in STAGES or (methods and not name.startswith("survey_")):
-        raise ConfigError(f"no stage '{stage}': choose of {', '.join(STAGES)} or quote a command")
+        raise ConfigError(f"no stage '{stage}': choose of {', '.join([*STAGES, 'evidence'])} or quote a command")
     known = sorted({*SHORT, *FULL})
     for method in filter(None, methods.split(",")):
         if method not in known:
@@ -206,28 +140,43 @@ def jobs_of(stage: str) -> list[Job]:
     return STAGES[name](methods.split(",")) if methods else STAGES[name]()
 
 
+def deadline_of(stages: list[str]) -> float | None:
+    """When a run of the evidence queue must have ended, or None. Raises ConfigError for what is no number."""
+    for stage in stages:
+        name, _, minutes = stage.partition("=")
+        if name == "evidence" and minutes:
+            try:
+                return time.time() + 60 * float(minutes)
+            except ValueError:
+                raise ConfigError(f"evidence={minutes} must be a number of minutes, e.g. evidence=25") from None
+    return None
+
+
+def keep_record(folder: Path) -> None:
+    """Keep the record of a finished run among the committed ones."""
+    if load_record(folder / "run.json").status == "done":
+        print(f"kept   {keep(folder, results_dir() / 'records')}", flush=True)
+
+
 def main(stages: list[str]) -> int:
     if not stages:
-        print(f"{__doc__}\nstages: {', '.join(STAGES)}")
+        print(f"{__doc__}\nstages: {', '.join([*STAGES, 'evidence'])}")
         return 2
     try:
         jobs = [job for stage in stages for job in jobs_of(stage)]
-        queue = Queue(jobs)
+        queue = Queue(jobs, deadline_of(stages), keep_record)
     except ConfigError as error:
         print(f"regenerate: {error}", file=sys.stderr)
         return 2
     gpus = visible_gpus() or [None]
-    print(f"{len(jobs)} jobs on {len(gpus)} GPUs", flush=True)
-    threads = [threading.Thread(target=work, args=(queue, gpu)) for gpu in gpus]
-    for thread in threads:
-        thread.start()
-    wait(threads)
-    done = [path.parent for path in Path(RUNS).rglob("run.json") if load_record(path).status == "done"]
-    for command in [*(["keep", f"run={folder}"] for folder in sorted(done)), ["tables"]]:
-        subprocess.run([sys.executable, "-m", "snnbench", *command], check=True, stdout=subprocess.DEVNULL)
-    for arguments in queue.failed:
-        print(f"failed: {arguments}", file=sys.stderr)
-    return 1 if queue.failed else 0
+    print(f"{len(jobs)} jobs on {len(gpus)} GPUs, runs in {runs_folder()}", flush=True)
+    run_queue(queue, gpus)
+    subprocess.run([sys.executable, "-m", "snnbench", "tables"], check=True, stdout=subprocess.DEVNULL)
+    for job in queue.left_out:
+        print(f"left out, too long for the time that was left: {job}")
+    for job in queue.failed:
+        print(f"failed: {job}", file=sys.stderr)
+    return 1 if queue.failed or queue.closed else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import importlib.util
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +20,7 @@ def regenerate(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "regenerate", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "RUNS", str(tmp_path))
+    monkeypatch.setenv("RUNS", str(tmp_path))
     return module
 
 
@@ -68,3 +70,28 @@ def test_a_student_waits_and_goes_down_with_its_teacher(regenerate, capsys):
     waiting.join(30)
     assert rest == [None]
     assert queue.failed == [str(job) for job in (teacher, *students)]
+
+
+def test_evidence_is_what_has_no_record_yet(regenerate, monkeypatch):
+    jobs = regenerate.evidence()
+    assert all(job.seconds > 0 for job in jobs)
+    monkeypatch.setattr(regenerate, "load_records", lambda folder: [])
+    everything = {str(job) for job in regenerate.evidence()}
+    assert {str(job) for job in jobs} <= everything
+    done = next(job for job in regenerate.evidence() if job.teacher is None)
+    record = SimpleNamespace(config_hash=done.folder().name.rsplit("-s", 1)[0], seed=2020, status="done", experiment="")
+    monkeypatch.setattr(regenerate, "load_records", lambda folder: [record])
+    assert everything - {str(job) for job in regenerate.evidence()} == {str(done)}
+
+
+def test_a_run_that_cannot_end_in_time_is_left_out(regenerate):
+    short, long = (regenerate.Job(["train", "data=digits", f"seed={seed}"], seconds=60 * (1 + seed)) for seed in (0, 9))
+    queue = regenerate.Queue([long, short], deadline=time.time() + 120)
+    assert queue.take()[0] is short
+    assert queue.take() is None
+    assert queue.left_out == [str(long)]
+
+
+def test_minutes_of_evidence_are_a_number(regenerate, capsys):
+    assert regenerate.main(["evidence=many"]) == 2
+    assert "evidence=many must be a number of minutes" in capsys.readouterr().err
