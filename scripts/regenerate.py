@@ -98,7 +98,8 @@ def evidence() -> list[Job]:
         job = Job(["train", *row["run"].split()], seconds=seconds[row["run"]])
         # the hash of a student whose teacher's run is not here cannot be known: its recipe and seed must do
         if row["teacher"]:
-            teacher = Job(["train", *row["teacher"].split()], seconds=seconds.get(row["teacher"], 0.0))
+            teaching = seconds.get(row["teacher"], 0.0)
+            teacher = Job(["train", *row["teacher"].split()], seconds=teaching, seconds_after=job.seconds)
             job.teacher = teacher.folder()
             if _has_record(job):
                 continue

@@ -36,11 +36,13 @@ class Job:
     """A command of snnbench.
 
     teacher: run folder of the teacher that it needs. seconds: what it is expected to take on one GPU (0: not known).
+    seconds_after: what the shortest student that waits for it takes; without time for a student a teacher is no use.
     """
 
     arguments: list[str]
     teacher: Path | None = None
     seconds: float = 0.0
+    seconds_after: float = 0.0
     runs: str = field(default_factory=runs_folder)
 
     def __str__(self) -> str:
@@ -63,9 +65,9 @@ class Job:
         return identity.run_dir(composed.config, composed.choices)
 
     def seconds_left(self, folder: Path | None) -> float:
-        """Of the expected seconds those that the epochs still to come take."""
+        """Of the expected seconds those that the epochs still to come take, and a student after them."""
         done, planned, _ = _progress(folder) if folder else (0, 1, 0.0)
-        return self.seconds * (1 - done / planned)
+        return self.seconds * (1 - done / planned) + self.seconds_after
 
 
 class Queue:

@@ -90,6 +90,8 @@ def test_a_run_that_cannot_end_in_time_is_left_out(regenerate):
     assert queue.take()[0] is short
     assert queue.take() is None
     assert queue.left_out == [str(long)]
+    teacher = regenerate.Job(["train", "data=digits"], seconds=60, seconds_after=90)
+    assert regenerate.Queue([teacher], deadline=time.time() + 120).take() is None
 
 
 def test_minutes_of_evidence_are_a_number(regenerate, capsys):
