@@ -85,6 +85,7 @@ class Queue:
         self.closed = False
         self.lock = threading.Lock()
         self.teachers = {job.folder() for job in jobs if job.is_training and job.teacher is None}  # still to come
+        self.too_long: set[Path | None] = set()  # teachers that were left out; their students are left out with them
 
     def take(self) -> tuple[Job, Path | None] | None:
         """The first job that can start and its run folder; waits while only students are left whose teacher trains."""
@@ -95,6 +96,9 @@ class Queue:
                 job = next((job for job in self.jobs if job.teacher not in self.teachers), None)
                 if job is not None:
                     self.jobs.remove(job)
+                    if job.teacher is not None and job.teacher in self.too_long:
+                        self.left_out.append(str(job))
+                        continue
                     try:
                         folder = job.folder() if job.is_training else None
                     except ConfigError as error:  # the teacher failed
@@ -104,6 +108,7 @@ class Queue:
                     if self.deadline is not None and time.time() + job.seconds_left(folder) > self.deadline:
                         self.left_out.append(str(job))
                         self.teachers.discard(folder)
+                        self.too_long.add(folder)
                         continue
                     return job, folder
             time.sleep(0.5)

@@ -91,7 +91,10 @@ def test_a_run_that_cannot_end_in_time_is_left_out(regenerate):
     assert queue.take() is None
     assert queue.left_out == [str(long)]
     teacher = regenerate.Job(["train", "data=digits"], seconds=60, seconds_after=90)
-    assert regenerate.Queue([teacher], deadline=time.time() + 120).take() is None
+    student = regenerate.Job(["train", "data=digits", "seed=1"], teacher=teacher.folder(), seconds=1)
+    queue = regenerate.Queue([teacher, student], deadline=time.time() + 120)
+    assert queue.take() is None
+    assert (queue.left_out, queue.failed) == ([str(teacher), str(student)], [])
 
 
 def test_minutes_of_evidence_are_a_number(regenerate, capsys):
