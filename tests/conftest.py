@@ -25,7 +25,11 @@ def _the_same_overrides_are_composed_once():
 
     once = cache(lambda folder, overrides, compose=compose._compose: compose(list(overrides)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compose, "_compose", lambda overrides: once(compose.configs_dir(), tuple(overrides)))
+        patch.setattr(
+            compose,
+            "_compose",
+            lambda overrides: once(tuple(compose.config_dirs()), tuple(overrides)),
+        )
         yield
 
 

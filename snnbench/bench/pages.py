@@ -6,7 +6,6 @@ from pathlib import Path
 
 from snnbench.bench.results import OK, WAY, latest, load, number
 from snnbench.bench.works import bench_config
-from snnbench.config.errors import ConfigError
 from snnbench.tables.build import _write_if_changed
 from snnbench.tables.render import EMPTY, escape_markdown, markdown_rows
 from snnbench.tables.reported import Reported
@@ -130,11 +129,8 @@ def escape_markdown_item(text: str) -> str:
 
 
 def _reported() -> dict[str, Reported]:
-    """Published rows, where the checkout has them."""
-    from snnbench.config.paths import results_dir
+    """Published rows."""
+    from snnbench.config.paths import shipped_dir
     from snnbench.tables.reported import load_reported
 
-    try:
-        return load_reported(results_dir() / "reported")
-    except ConfigError:
-        return {}
+    return load_reported(shipped_dir() / "reported")

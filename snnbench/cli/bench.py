@@ -38,7 +38,7 @@ OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets")
 def main(arguments: list[str]) -> int:
     given = key_values(arguments, ALLOWED)
     size = _one_of(given, "size", ("full", "tiny"))
-    out = Path(given.get("out", results_dir() / "bench" if size == "full" else "runs/bench"))
+    out = Path(given.get("out") or (results_dir() / "bench" if size == "full" else "runs/bench"))
     if _one_of(given, "render", ("false", "true")) == "true":
         return _render(out)
     works = _works(given.get("work"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snnbench.cli.arguments import key_values
 from snnbench.config.errors import ConfigError
-from snnbench.config.paths import repository, results_dir
+from snnbench.config.paths import repository, results_dir, shipped_dir
 
 KEEP_HELP = """keep a run's record: `snnbench keep run=runs/<name>/<hash>-s<seed>` copies run.json to results/records
 
@@ -25,14 +25,14 @@ def main(arguments: list[str]) -> int:
     from snnbench.tables.build import build_all
 
     given = key_values(arguments, {"records": "folder", "reported": "folder", "bench": "folder", "out": "folder"})
-    results = results_dir()
-    root = repository()  # the checkout's README shows the committed tables, no others
+    root = repository()
+    is_committed = not given and root is not None and results_dir() == root / "results"
     written = build_all(
-        given.get("records", results / "records"),
-        given.get("reported", results / "reported"),
-        given.get("out", results / "tables"),
-        readme=root / "README.md" if root and not given else None,
-        bench_dir=given.get("bench", results / "bench"),
+        given.get("records") or results_dir() / "records",
+        given.get("reported", shipped_dir() / "reported"),
+        given.get("out") or results_dir() / "tables",
+        readme=root / "README.md" if is_committed else None,  # README shows the committed tables, no others
+        bench_dir=given.get("bench", shipped_dir() / "bench"),
     )
     for path in written:
         print(path)
@@ -45,5 +45,5 @@ def keep_main(arguments: list[str]) -> int:
     given = key_values(arguments, {"run": "run folder", "out": "folder"})
     if "run" not in given:
         raise ConfigError("keep needs run=<run folder>, the folder that holds run.json")
-    print(keep(Path(given["run"]), Path(given.get("out", results_dir() / "records"))))
+    print(keep(Path(given["run"]), Path(given.get("out") or results_dir() / "records")))
     return 0

@@ -22,6 +22,7 @@ from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
+from snnbench.config.plugins import config_dirs
 from snnbench.config.teacher import identified
 
 GROUPS = (*AXES, *BUNDLES)
@@ -116,7 +117,7 @@ def _check_group(override: Override) -> None:
 def _compose(overrides: list[str]) -> DictConfig:
     with initialize_config_dir(str(configs_dir()), version_base="1.3"):
         try:
-            return hydra_compose("train", overrides=overrides, return_hydra_config=True)
+            return hydra_compose("train", overrides=[*_plugins(), *overrides], return_hydra_config=True)
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             reason = f"{mark.name}, line {mark.line + 1}: {error.problem}" if mark else _first_line(error)
@@ -129,10 +130,16 @@ def _compose(overrides: list[str]) -> DictConfig:
             groups = [o for o in overrides if o.split("=")[0] in GROUPS and o != bad]
             reason = _first_line(error)
         try:
-            known = hydra_compose("train", overrides=groups)
+            known = hydra_compose("train", overrides=[*_plugins(), *groups])
         except (HydraException, OmegaConfBaseException):
             raise ConfigError(f"the configuration cannot be composed: {reason}") from None
     raise ConfigError(_override_error(bad, key, known, reason))
+
+
+def _plugins() -> list[str]:
+    """The override by which Hydra finds the YAML files of plugins too."""
+    folders = [f"file://{folder}" for folder in config_dirs()[1:]]
+    return [f"hydra.searchpath={json.dumps(folders)}"] if folders else []
 
 
 def _culprit(error: Exception, overrides: list[str]) -> str | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from snnbench.config.errors import ConfigError
+
 PACKAGE = Path(__file__).resolve().parents[1]
+RESULTS_VARIABLE = "SNNBENCH_RESULTS"
 
 
 def repository() -> Path | None:
@@ -14,9 +18,29 @@ def repository() -> Path | None:
 
 
 def configs_dir() -> Path:
+    """snnbench's own YAML files; plugins add theirs (`snnbench.config.plugins`)."""
     root = repository()
     return root / "configs" if root else PACKAGE / "_configs"
 
 
+def shipped_dir() -> Path:
+    """What comes with snnbench to fill tables: `reported` (published numbers) and `bench` (measured speeds)."""
+    root = repository()
+    return root / "results" if root else PACKAGE / "_results"
+
+
 def results_dir() -> Path:
-    return (repository() or Path.cwd()) / "results"
+    """Where kept records, bench rows and tables lie: $SNNBENCH_RESULTS, or `results` of the checkout.
+
+    Raises:
+        ConfigError: snnbench is an installed wheel and nobody named a folder.
+    """
+    if named := os.environ.get(RESULTS_VARIABLE):
+        return Path(named)
+    root = repository()
+    if root is None:
+        raise ConfigError(
+            f"an installed snnbench has no results folder of its own: set {RESULTS_VARIABLE}=<folder>, or name the "
+            "folders in the command (keep and bench: out=; tables: records= and out=)"
+        )
+    return root / "results"

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
 from snnbench.config.paths import PACKAGE
-
-PLUGINS_VARIABLE = "SNNBENCH_PLUGINS"
+from snnbench.config.plugins import VARIABLE, plugin_packages
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,8 @@ class Component:
 
 
 def allowed_packages() -> tuple[str, ...]:
-    """Top-level packages whose classes a config may name: ours, and those the user lists in SNNBENCH_PLUGINS."""
-    extra = os.environ.get(PLUGINS_VARIABLE, "")
-    return ("snnbench", *(name.strip() for name in extra.split(",") if name.strip()))
+    """Top-level packages whose classes a config may name: ours and the plugins'."""
+    return ("snnbench", *plugin_packages())
 
 
 def component(target: object) -> Component:
@@ -52,7 +49,7 @@ def component(target: object) -> Component:
     if not isinstance(target, str) or target.split(".")[0] not in allowed_packages():
         raise ConfigError(
             f"_target_={target} is outside {', '.join(allowed_packages())}: a config may only name their classes; "
-            f"add your package's name to the environment variable {PLUGINS_VARIABLE} to allow it"
+            f"add your package's name to the environment variable {VARIABLE} to allow it"
         )
     module, _, name = target.rpartition(".")
     return _component(module, name)

@@ -11,7 +11,7 @@ import torch
 from snnbench.config.build import build_model, build_objective, instantiate
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import Composed, compose
-from snnbench.config.paths import results_dir
+from snnbench.config.paths import shipped_dir
 from snnbench.config.signature import component
 from snnbench.tables.reported import load_reported
 from snnbench.teachers.base import Teacher
@@ -68,7 +68,7 @@ def recipe(request) -> Composed:
     return compose([f"experiment={request.param}"])
 
 
-published = cache(lambda: load_reported(results_dir() / "reported"))
+published = cache(lambda: load_reported(shipped_dir() / "reported"))
 
 
 def test_experiment_composes_and_reproduces_a_published_row(recipe):

@@ -197,14 +197,14 @@ def plugin_without_the_class(place, monkeypatch):
 
 def plugin_package_that_is_not_there(place, monkeypatch):
     monkeypatch.setenv("SNNBENCH_PLUGINS", "a_package_that_nobody_has")
-    return train(place, "neuron._target_=a_package_that_nobody_has.neurons.Mine"), "names nothing"
+    return train(place, "neuron._target_=a_package_that_nobody_has.neurons.Mine"), "no package of this name"
 
 
 def component(place, monkeypatch, text):
     """A copy of the configs with one more neuron, `toy`."""
     shutil.copytree(configs_dir(), place / "configs")
     write(place / "configs" / "neuron" / "toy.yaml", text)
-    for module in ("compose", "catalogue"):
+    for module in ("compose", "plugins"):
         monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: place / "configs")
     return train(place, "neuron=toy")
 

@@ -1,0 +1,81 @@
+"""A package of the user's own adds options to the axes without a file in snnbench's folders."""
+
+import textwrap
+
+import pytest
+
+from snnbench.config import plugins
+from snnbench.config.build import factory
+from snnbench.config.catalogue import description, options, path_of
+from snnbench.config.compose import compose
+from snnbench.config.errors import ConfigError
+from snnbench.models.parts import Site
+
+NEURON = '''
+    """Fires at every step."""
+    from snnbench.neurons.lif import LIF
+
+
+    class Eager(LIF):
+        pass
+'''
+YAML = """\
+# A neuron of my own package (me, 2026)
+_target_: {package}.neurons.Eager
+tau: 2.0
+v_th: 1.0
+reset: hard
+v_reset: 0.0
+detach_reset: false
+decay_input: true
+strict: false
+amplitude: 1.0
+"""
+
+
+def package(place, monkeypatch, name, option="eager"):
+    """An importable package with one neuron and its YAML."""
+    folder = place / name
+    (folder / "configs" / "neuron").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "neurons.py").write_text(textwrap.dedent(NEURON))
+    (folder / "configs" / "neuron" / f"{option}.yaml").write_text(YAML.format(package=name))
+    monkeypatch.syspath_prepend(str(place))
+
+
+def test_a_plugin_s_yaml_is_an_option_like_any_other(tmp_path, monkeypatch):
+    package(tmp_path, monkeypatch, "plugin_with_configs")
+    assert "eager" not in options("neuron")
+    monkeypatch.setenv("SNNBENCH_PLUGINS", "plugin_with_configs")
+    assert "eager" in options("neuron")
+    assert description("neuron", "eager").startswith("A neuron of my own package")
+    composed = compose(["neuron=eager", "neuron.tau=3.0"])
+    assert composed.choices["neuron"] == "eager"
+    neuron = factory(composed.config["neuron"], surrogate=factory(composed.config["surrogate"])())(Site(4, 4))
+    assert type(neuron).__module__ == "plugin_with_configs.neurons"
+
+
+def test_an_installed_plugin_needs_no_variable(tmp_path, monkeypatch):
+    package(tmp_path, monkeypatch, "plugin_installed")
+    about = tmp_path / "plugin_installed-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-installed\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[snnbench.plugins]\nmine = plugin_installed\n")
+    plugins._installed.cache_clear()
+    try:
+        assert compose(["neuron=eager"]).config["neuron"]["_target_"] == "plugin_installed.neurons.Eager"
+    finally:
+        plugins._installed.cache_clear()
+
+
+def test_one_name_twice_is_refused(tmp_path, monkeypatch):
+    package(tmp_path, monkeypatch, "plugin_of_a_taken_name", option="lif")
+    monkeypatch.setenv("SNNBENCH_PLUGINS", "plugin_of_a_taken_name")
+    with pytest.raises(ConfigError, match="neuron=lif is defined twice"):
+        path_of("neuron", "lif")
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch):
+    monkeypatch.setenv("SNNBENCH_PLUGINS", "nobody_s_package")
+    with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS=nobody_s_package: there is no package"):
+        options("neuron")
