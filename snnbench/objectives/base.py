@@ -9,7 +9,14 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 
 
 class Objective(nn.Module):
-    """`forward(logits [T, N, K], target) -> (loss, parts)`; target int64 `[N]` or class probabilities `[N, K]`."""
+    """`forward(logits [T, N, K], target) -> (loss, parts)`; target int64 `[N]` or class probabilities `[N, K]`.
+
+    A subclass whose `forward` returns the loss alone has no named parts; calling it gives `(loss, {})`.
+    """
+
+    def __call__(self, *arguments, **named) -> Loss:
+        result = super().__call__(*arguments, **named)
+        return result if isinstance(result, tuple) else (result, {})
 
     def forward(self, logits: Tensor, target: Tensor) -> Loss:
         raise NotImplementedError(f"{type(self).__name__} must define forward(logits, target)")
