@@ -50,6 +50,33 @@ class Cosine(Schedule):
         return self.min_factor + (1 - self.min_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+class CosineAfterWarmup(Schedule):
+    """Linear warm-up from `warmup_factor`, then half a cosine down to `min_factor` over the epochs that are left: the
+    cosine begins where the warm-up ends (MAE's fine-tuning code, He et al. 2022; QKFormer's on ImageNet)."""
+
+    def __init__(
+        self,
+        epochs: int,
+        warmup_epochs: Annotated[int, ">= 0"] = 0,
+        warmup_factor: Annotated[float, "in [0, 1]"] = 0.0,
+        min_factor: Annotated[float, "in [0, 1]"] = 0.0,
+        interval: Literal["epoch", "step"] = "epoch",
+    ):
+        super().__init__(epochs, interval)
+        if warmup_epochs >= epochs:
+            raise ConfigError(
+                f"schedule.warmup_epochs={warmup_epochs} leaves nothing of train.epochs={epochs}: "
+                "lower it or train longer"
+            )
+        self.warmup_epochs, self.warmup_factor, self.min_factor = warmup_epochs, warmup_factor, min_factor
+
+    def factor(self, epoch: float) -> float:
+        if epoch < self.warmup_epochs:
+            return self.warmup_factor + (1 - self.warmup_factor) * epoch / self.warmup_epochs
+        progress = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
+        return _half_cosine(1.0, self.min_factor, progress)
+
+
 class CosineWave(Schedule):
     """Half a cosine down to zero in `half_period` epochs, up again in as many, and so on: torch's CosineAnnealingLR
     with T_max below the number of epochs (PLIF's code; GLIF's on event data)."""
