@@ -18,6 +18,7 @@ import sys
 import warnings
 
 from snnbench.cli.grid import run_grid
+from snnbench.cli.summary import closing, opening
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
@@ -40,6 +41,9 @@ def main(arguments: list[str]) -> int:
     if (folder / "run.json").exists() and load_record(folder / "run.json").status == "done":
         print(f"done already: {folder} (delete the folder to run it again)")
         return 0
+    say = composed.config["log"]["progress"] != "off" and int(os.environ.get("RANK", 0)) == 0
+    if say:
+        print(opening(composed.config, composed.choices, folder), flush=True)
     return _train(composed)
 
 
@@ -58,7 +62,7 @@ def _train(composed) -> int:
         return 130
     if int(os.environ.get("RANK", 0)) == 0:
         record = load_record(folder / "run.json")
-        print(f"test accuracy {record.acc_last:.2f} % (best epoch {record.acc_best_test:.2f} %)  {folder}/run.json")
+        print(closing(record, folder))
     return 0
 
 

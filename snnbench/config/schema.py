@@ -67,7 +67,7 @@ class Log:
     wandb: bool
     wandb_project: str
     tensorboard: bool
-    progress: Literal["auto", "bar", "lines"]
+    progress: Literal["auto", "bar", "lines", "off"]
     every_n_steps: Annotated[int, ">= 1"]
 
 

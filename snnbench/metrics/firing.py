@@ -96,17 +96,26 @@ class FiringMeter:
         return {name: count / (outputs_a_sample[name] * self._seen) for name, count in zip(outputs_a_sample, fired)}
 
 
-def warnings(rates: dict[str, float], low: float = 0.001, high: float = 0.9) -> list[str]:
-    """One sentence for every layer below `low` (dead) or above `high` (saturated) spikes per neuron and step."""
+DEAD = 0.001  # spikes per neuron and time step below which a layer says next to nothing
+SATURATED = 0.9
+
+
+def dead(rates: dict[str, float]) -> list[str]:
+    """Names of the layers that hardly fire."""
+    return [name for name, rate in rates.items() if rate < DEAD]
+
+
+def warnings(rates: dict[str, float]) -> list[str]:
+    """One sentence for every layer that is dead or saturated."""
     sentences = []
     for name, rate in rates.items():
-        if rate < low:
+        if rate < DEAD:
             sentences.append(
-                f"Layer {name} is nearly dead: it fires at {rate:.3%} (below {low:.1%}); "
+                f"Layer {name} is nearly dead: it fires at {rate:.3%} (below {DEAD:.1%}); "
                 "lower v_th, raise the gain of its norm or use a wider surrogate."
             )
-        elif rate > high:
+        elif rate > SATURATED:
             sentences.append(
-                f"Layer {name} is saturated: it fires at {rate:.1%} (above {high:.0%}); raise v_th or add a norm."
+                f"Layer {name} is saturated: it fires at {rate:.1%} (above {SATURATED:.0%}); raise v_th or add a norm."
             )
     return sentences

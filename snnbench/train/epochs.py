@@ -1,16 +1,14 @@
-"""What a run tells while it goes: metrics.csv, one line (or a progress bar) an epoch, dead and saturated layers."""
+"""What a run tells after each epoch: a row of metrics.csv and a line on the console."""
 
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnbench.metrics.firing import warnings
+from snnbench.metrics.firing import dead
 from snnbench.train.checkpoints import is_tested
 
 COLUMNS = (
@@ -41,7 +39,6 @@ class EpochLog(L.Callback):
         self.path, self.print_lines = folder / "metrics.csv", print_lines
         self.rows: list[dict] = []
         self.rates: dict[str, float] = {}
-        self.warned: set[str] = set()
 
     def state_dict(self) -> dict:
         return {"rows": self.rows}
@@ -50,8 +47,6 @@ class EpochLog(L.Callback):
         self.rows = state["rows"]
 
     def on_train_start(self, trainer, task) -> None:
-        if self.rows and self.print_lines:
-            self._say(f"resuming after epoch {len(self.rows)}")
         self._write()
 
     def on_validation_batch_start(self, trainer, task, batch, batch_idx, dataloader_idx=0) -> None:
@@ -90,20 +85,17 @@ class EpochLog(L.Callback):
                 logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=row["epoch"])
         if self.print_lines:
             self._say(self._line(row, trainer.max_epochs))
-        for sentence in warnings(self.rates):
-            layer = sentence.split(" is ")[0]
-            if layer not in self.warned:  # once a layer; the record keeps the last epoch's
-                self.warned.add(layer)
-                self._say(f"warning: {sentence}")
 
-    @staticmethod
-    def _line(row: dict, epochs: int) -> str:
+    def _line(self, row: dict, epochs: int) -> str:
+        """At most 80 columns. Layers that hardly fire are counted here and named when the run ends."""
         test = "" if row["acc_test"] is None else f"  test {row['acc_test']:.2f}"
         val = "" if row["acc_val"] is None else f"  val {row['acc_val']:.2f}"
+        silent = len(dead(self.rates))
         firing = "" if row["firing_rate"] is None else f"  firing {row['firing_rate']:.3f}"
+        firing += f" ({silent} silent)" if firing and silent else ""
         return (
-            f"epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}"
-            f"{test}{val}{firing}  {row['train_samples_per_s']:,.0f} samples/s"
+            f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f}  train {row['acc_train']:.2f}"
+            f"{test}{val}{firing}  {row['train_samples_per_s']:,.0f}/s"
         )
 
     @rank_zero_only
@@ -118,30 +110,3 @@ class EpochLog(L.Callback):
             writer.writeheader()
             writer.writerows(self.rows)
         temporary.replace(self.path)
-
-
-class Progress(RichProgressBar):
-    """Lightning's rich bar with the running loss, accuracy, firing rate and samples/s, read every few steps."""
-
-    def __init__(self, every: int, epochs: EpochLog):
-        super().__init__(refresh_rate=every)
-        self._every, self._epochs, self._shown = every, epochs, {}
-
-    def get_metrics(self, trainer, task) -> dict:
-        meter = task.train_meter
-        if meter.sums is not None and trainer.training and (trainer.fit_loop.batch_idx + 1) % self._every == 0:
-            meter.stop()
-            rates = list(self._epochs.rates.values())
-            self._shown = {
-                "loss": f"{meter.loss:.3f}",
-                "acc": f"{meter.accuracy:.2f}",
-                "samples/s": f"{meter.samples_per_s:,.0f}",
-            }
-            if rates:
-                self._shown["firing"] = f"{sum(rates) / len(rates):.3f}"
-        return self._shown
-
-
-def wants_bar(setting: str) -> bool:
-    """`log.progress`: a bar on a terminal, lines elsewhere, unless told."""
-    return setting == "bar" or (setting == "auto" and sys.stdout.isatty())

@@ -19,8 +19,9 @@ from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
 from snnbench.train.background import BackgroundCheckpointIO
+from snnbench.train.bar import RunBar, wants_bar
 from snnbench.train.checkpoints import checkpoints
-from snnbench.train.epochs import EpochLog, Progress, wants_bar
+from snnbench.train.epochs import EpochLog
 from snnbench.train.loggers import close, loggers
 from snnbench.train.measures import measures
 from snnbench.train.parameters import ParameterLog
@@ -56,7 +57,7 @@ def train(composed: Composed) -> Path:
     run_dir.mkdir(parents=True, exist_ok=True)
     record = new_record(composed, data, model, teacher)
     write(run_dir, record)
-    epochs = EpochLog(run_dir, print_lines=not wants_bar(config["log"]["progress"]))
+    epochs = EpochLog(run_dir, print_lines=config["log"]["progress"] != "off")
     trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
     started = time.perf_counter()
     try:
@@ -142,7 +143,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
     if train["ema"] is not None:
         callbacks.append(EMAWeightAveraging(decay=train["ema"]))
     if wants_bar(log["progress"]):
-        callbacks.append(Progress(log["every_n_steps"], epochs))
+        callbacks.append(RunBar(log["every_n_steps"]))
     return L.Trainer(
         max_epochs=train["epochs"],
         check_val_every_n_epoch=train["eval_every"],
@@ -156,7 +157,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
-        enable_progress_bar=wants_bar(log["progress"]),
+        enable_progress_bar=False,
         deterministic=train["deterministic"],
         limit_train_batches=train["limit_train_batches"],
         limit_val_batches=train["limit_test_batches"],
