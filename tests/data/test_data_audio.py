@@ -10,9 +10,10 @@ import torch
 from data_files import build
 
 from snnbench.config.errors import ConfigError
-from snnbench.data.audio_events import SPIKES, TimeGrid
+from snnbench.data.audio_events import TimeGrid
 from snnbench.data.prepare import prepare
 from snnbench.data.shd import SHD
+from snnbench.data.spike_files import SPIKES
 from snnbench.data.ssc import SSC
 
 
@@ -147,5 +148,5 @@ def test_empty_recording_is_refused(root):
     with h5py.File(root / "SHD" / "shd_train.h5", "a") as file:
         file["spikes/times"][3] = np.array([], dtype=np.float16)
         file["spikes/units"][3] = np.array([], dtype=np.uint16)
-    with pytest.raises(ConfigError, match="is empty or not of 700 units"):
+    with pytest.raises(ConfigError, match=r"shd_train\.h5, recording 3' is empty"):
         shd(root).setup()
