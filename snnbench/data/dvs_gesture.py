@@ -7,7 +7,6 @@ in milliseconds: 1,077 and 264).
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -42,15 +41,17 @@ def labels_of(recording: Path) -> Path:
 
 def read_labels(path: Path) -> np.ndarray:
     """Rows (class from 0, first us, last us) of a *_labels.csv, int64 `[n, 3]`."""
-    text = read_text(path)
+    lines = [line for line in read_text(path).splitlines()[1:] if line.strip()]
+    if not lines:
+        raise ConfigError(f"'{path}' names no gesture: it is cut off; unpack DvsGesture.tar.gz again.")
     try:
-        rows = np.loadtxt(io.StringIO(text), dtype=np.int64, delimiter=",", skiprows=1, ndmin=2)
+        rows = np.loadtxt(lines, dtype=np.int64, delimiter=",", ndmin=2)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
             f"'{path}' cannot be read as class,startTime,endTime: unpack DvsGesture.tar.gz again."
         ) from error
     rows = rows[:, :3]
-    if rows.shape != (len(rows), 3) or (len(rows) and not _is_in_order(rows)):
+    if rows.shape[1] != 3 or not _is_in_order(rows):
         raise ConfigError(
             f"'{path}' has a line that is no class of 1 to {CLASSES}, start and later end in microseconds: "
             "unpack DvsGesture.tar.gz again."

@@ -17,8 +17,8 @@ POINTERS = {  # how the small text begins that stands for a large file which was
 HEAD = 4096
 
 
-def visible(folder: Path) -> list[Path]:
-    """Entries of a folder sorted by name, without dot-names (`._a.bin`, .ipynb_checkpoints) and other clutter.
+def visible_names(folder: str | Path) -> list[str]:
+    """Names in a folder, sorted, without dot-names (`._a.bin`, .ipynb_checkpoints) and other clutter.
 
     A folder that is not there has none.
 
@@ -31,7 +31,12 @@ def visible(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
-    return [folder / name for name in sorted(names) if not name.startswith(".") and name not in CLUTTER]
+    return sorted(name for name in names if not name.startswith(".") and name not in CLUTTER)
+
+
+def visible(folder: Path) -> list[Path]:
+    """The entries of those names."""
+    return [folder / name for name in visible_names(folder)]
 
 
 def numbered(paths: list[Path], *suffixes: str) -> list[Path]:

@@ -90,7 +90,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     except ConfigError:
         raise
     except DAMAGED as error:
-        if isinstance(error, OSError) and "lock" in str(error):
+        if "unable to lock file" in str(error):
             raise ConfigError(
                 f"'{path}' is locked by a program that writes it, or its file system has no locks: close that program, "
                 "or set HDF5_USE_FILE_LOCKING=FALSE in the environment."
