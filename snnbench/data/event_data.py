@@ -194,7 +194,7 @@ class EventData(FramedEvents):
         """
         events, found = in_order(check_events(events, self.sensor, path), path)
         self.counted.update(found)
-        if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us // 2:  # cut between two events, perhaps
+        if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us * 4 // 5:  # cut between two events?
             self.counted["short_recordings"] += 1
             if self.counted["short_recordings"] <= NAMED:
                 print(f"'{path}' lasts {span} us, others {self.lasts_us}: is it cut off?", file=sys.stderr)

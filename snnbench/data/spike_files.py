@@ -5,6 +5,8 @@ Published recordings last up to 1.4 seconds; times are checked against a minute,
 
 from __future__ import annotations
 
+import mmap
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ LONGEST_S = 60.0
 BLOCK = 256  # recordings that are read from a file at a time
 LISTS = ("spikes/times", "spikes/units")
 MAGIC = b"\x89HDF\r\n\x1a\n"
+HEAP, OBJECT = b"GCOL\1\0\0\0", struct.Struct("<HHIQ")
 DAMAGED = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError)  # h5py's
 
 
@@ -47,6 +50,7 @@ def read_spike_labels(path: Path, classes: int) -> np.ndarray:
 def read_spikes(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(seconds, units) of each recording, as stored."""
     with _opened(path) as file:
+        _check_heaps(path)
         times, units = (file[name] for name in LISTS)
         for start in range(0, len(times), BLOCK):
             yield from zip(times[start : start + BLOCK], units[start : start + BLOCK])
@@ -97,6 +101,28 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             ) from error
         reason = str(error).strip().partition("(")[2].rstrip(")") or str(error) or type(error).__name__
         raise ConfigError(f"'{path}' is a damaged HDF5 file ({reason}): unpack or download it again.") from error
+
+
+def _check_heaps(path: Path) -> None:
+    """Walk the heaps in which HDF5 keeps arrays of variable length: its library never returns from a step of 0 bytes.
+
+    A heap begins with GCOL, version 1, three zeros and its size (u64); then objects: number u16, u16, u32, size u64,
+    content padded to 8 bytes. Object 0 is what is left over, and its size includes these 16 bytes.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        start = raw.find(HEAP)
+        while start >= 0:
+            at, end = start + 16, start + int.from_bytes(raw[start + 8 : start + 16], "little")
+            while at + 16 <= min(end, len(raw)):
+                number, _, _, size = OBJECT.unpack_from(raw, at)
+                step = size if number == 0 else 16 + (size + 7) // 8 * 8
+                if step < 16:
+                    raise ConfigError(
+                        f"'{path}' is a damaged HDF5 file (a heap has an object of no size at byte {at}): unpack or "
+                        "download it again."
+                    )
+                at += step
+            start = raw.find(HEAP, max(start + 16, min(at, len(raw))))
 
 
 def _check_layout(file: h5py.File, path: Path) -> None:

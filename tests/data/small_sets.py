@@ -33,12 +33,24 @@ from snnbench.data.ssc import SSC
 EVENTS = 400  # of a recording
 
 
+class SmallNMNIST(NMNIST):
+    expected = 20, 10
+
+
 class SmallCIFAR10DVS(CIFAR10DVS):
     per_class = 10
 
 
 class SmallGesture(DVSGesture):
     expected = {"original": (4, 2), "tonic": (3, 2)}  # noqa: RUF012
+
+
+class SmallSHD(SHD):
+    parts = {"train": 25, "test": 25}  # noqa: RUF012
+
+
+class SmallSSC(SSC):
+    parts = {"train": 40, "test": 40, "valid": 40}  # noqa: RUF012
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +105,7 @@ def write_audio_set(root, source, parts, classes):
 
 
 def read_audio_set(cls, classes):
-    return lambda root: build(cls, root, [1, 1, 140], classes, time_steps=8, complete=False)
+    return lambda root: build(cls, root, [1, 1, 140], classes, time_steps=8)
 
 
 def write_idx_set(root):
@@ -154,17 +166,15 @@ def read_dvs_set(cls, classes):
 
 
 EVENT_SETS = {
-    "nmnist": SmallSet(
-        write_nmnist_set, lambda root: build(NMNIST, root, [2, 34, 34], 10, complete=False), "NMNIST/*/*/*.bin"
-    ),
+    "nmnist": SmallSet(write_nmnist_set, lambda root: build(SmallNMNIST, root, [2, 34, 34], 10), "NMNIST/*/*/*.bin"),
     "cifar10_dvs": SmallSet(write_cifar10_dvs_set, read_dvs_set(SmallCIFAR10DVS, 10), "CIFAR10DVS/*/*.aedat"),
     "dvs_gesture": SmallSet(write_gesture_set, read_dvs_set(SmallGesture, 11), "DVSGesture/DvsGesture/*"),
     "dvs_gesture_tonic": SmallSet(write_tonic_gesture_set, read_dvs_set(SmallGesture, 11), "DVSGesture/*/*/*.npy"),
     "shd": SmallSet(
-        lambda root: write_audio_set(root, sources.SHD, SHD.parts, 20), read_audio_set(SHD, 20), "SHD/*.h5"
+        lambda root: write_audio_set(root, sources.SHD, SHD.parts, 20), read_audio_set(SmallSHD, 20), "SHD/*.h5"
     ),
     "ssc": SmallSet(
-        lambda root: write_audio_set(root, sources.SSC, SSC.parts, 35), read_audio_set(SSC, 35), "SSC/*.h5"
+        lambda root: write_audio_set(root, sources.SSC, SSC.parts, 35), read_audio_set(SmallSSC, 35), "SSC/*.h5"
     ),
 }
 

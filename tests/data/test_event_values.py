@@ -234,13 +234,13 @@ def test_the_record_counts_what_was_odd(tmp_path, capsys):
     ],
 )
 def test_spikes_out_of_range_are_refused(tmp_path, what, kind, value, says):
-    write_h5(tmp_path / "SHD" / "shd_test.h5", 22, 20, 2)
-    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 22, 20, 1)
+    write_h5(tmp_path / "SHD" / "shd_test.h5", 25, 20, 2)
+    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 25, 20, 1)
     with h5py.File(path, "a") as file:
-        old = [file[f"spikes/{what}"][i].astype(kind) for i in range(22)]
+        old = [file[f"spikes/{what}"][i].astype(kind) for i in range(25)]
         old[5][0] = value
         del file[f"spikes/{what}"]
-        new = file.create_dataset(f"spikes/{what}", (22,), h5py.vlen_dtype(kind))
+        new = file.create_dataset(f"spikes/{what}", (25,), h5py.vlen_dtype(kind))
         for i, row in enumerate(old):
             new[i] = row
     with pytest.raises(ConfigError, match=rf"shd_train\.h5, recording 5' has .*{says}"):
@@ -250,16 +250,16 @@ def test_spikes_out_of_range_are_refused(tmp_path, what, kind, value, says):
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        (np.arange(22), "labels from 0 to 21, but the set has 20 classes"),
-        (np.arange(22) - 1, "labels from -1"),
-        (np.arange(22) / 2, "no list of whole numbers"),
-        (np.zeros((22, 2), dtype=int), "no list of whole numbers"),
-        (np.zeros(21, dtype=int), "21 labels for 22 recordings"),
+        (np.arange(25), "labels from 0 to 24, but the set has 20 classes"),
+        (np.arange(25) - 1, "labels from -1"),
+        (np.arange(25) / 2, "no list of whole numbers"),
+        (np.zeros((25, 2), dtype=int), "no list of whole numbers"),
+        (np.zeros(24, dtype=int), "24 labels for 25 recordings"),
     ],
 )
 def test_labels_that_are_none_of_the_set_are_refused(tmp_path, labels, says):
-    write_h5(tmp_path / "SHD" / "shd_test.h5", 22, 20, 2)
-    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 22, 20, 1)
+    write_h5(tmp_path / "SHD" / "shd_test.h5", 25, 20, 2)
+    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 25, 20, 1)
     with h5py.File(path, "a") as file:
         del file["labels"]
         file["labels"] = labels
