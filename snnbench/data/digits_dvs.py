@@ -145,7 +145,11 @@ class DigitsDVS(EventData):
 
     def read(self) -> Iterator[np.ndarray]:
         events, offsets = self.events()
-        for start, end in pairwise(offsets):
+        for index, (start, end) in enumerate(pairwise(offsets)):
+            if start == end:
+                raise ConfigError(
+                    f"data.threshold={self.threshold} is so high that digit {index} gives no event: lower it, e.g. 0.2."
+                )
             yield events[start:end]
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

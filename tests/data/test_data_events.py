@@ -97,6 +97,11 @@ def test_event_workers_and_augmentation_agree(digit_root):
     assert torch.equal(*batches)
 
 
+def test_a_threshold_that_no_pixel_reaches_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.threshold=9\.0 is so high that digit 0 gives no event"):
+        build(DigitsDVS, tmp_path, [2, 16, 16], 10, threshold=9.0).setup()
+
+
 # CIFAR10-DVS --------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def dvs_root(tmp_path, monkeypatch):
