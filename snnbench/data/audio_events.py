@@ -9,23 +9,20 @@ steps and what lies beyond is cut, counted and recorded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import h5py
 import numpy as np
 
 from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData
-from snnbench.data.cache import listing_hash
 from snnbench.data.event_data import FramedEvents, Recordings
+from snnbench.data.source_files import fingerprint
 from snnbench.data.sources import Source
-
-UNITS = 700
-SPIKES = np.dtype([("t", np.float64), ("x", np.int64)])  # milliseconds, unit
-BLOCK = 256  # recordings that are read from a file at a time
+from snnbench.data.spike_files import UNITS, make_spikes, read_spike_labels, read_spikes
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class TimeGrid:
 
 
 class AudioEvents(FramedEvents):
-    """x `[N, T, 1, 1, bands]` of counts. A subclass gives `source` and `parts` (name -> expected recordings).
+    """x `[N, T, 1, 1, bands]` of counts. A subclass gives `source`, `parts` (name -> expected recordings), `classes`.
 
     Args (beside BenchData's): bin_ms: length of a time step in milliseconds. complete: refuse files that do not hold
         all published recordings. shape: [1, 1, bands], bands a divisor of 700.
@@ -66,6 +63,7 @@ class AudioEvents(FramedEvents):
 
     source: Source
     parts: dict[str, int]
+    classes: int
 
     def __init__(
         self,
@@ -103,16 +101,15 @@ class AudioEvents(FramedEvents):
     def path(self, part: str) -> Path:
         """tonic's place SHD/shd_train.h5, or SHD/train/shd_train.h5 as `data prepare` unpacks it."""
         place, name = Path(self.root) / self.folder, f"{self.source.name}_{part}.h5"
-        return place / name if (place / name).is_file() else place / part / name
+        return place / name if os.path.lexists(place / name) else place / part / name
 
     def find(self) -> Recordings | None:
         paths = [self.path(part) for part in self.parts]
-        if not all(path.is_file() for path in paths):
+        if not all(os.path.lexists(path) for path in paths):
             return None
         labels, tags = [], []
         for tag, (path, expected) in enumerate(zip(paths, self.parts.values())):
-            with _open(path) as file:
-                found = np.asarray(file["labels"], dtype=np.int64)
+            found = read_spike_labels(path, self.classes)
             if len(found) == 0 or (self.complete and len(found) != expected):
                 raise ConfigError(
                     f"'{path}' holds {len(found)} recordings, expected {expected}: unpack it again, or set "
@@ -121,16 +118,18 @@ class AudioEvents(FramedEvents):
             labels.append(found)
             tags.append(np.full(len(found), tag))
         return Recordings(
-            np.concatenate(labels), np.concatenate(tags), listing_hash(Path(self.root) / self.folder, paths)
+            np.concatenate(labels), np.concatenate(tags), fingerprint(Path(self.root) / self.folder, paths)
         )
 
     def read(self) -> Iterator[np.ndarray]:
         for path in map(self.path, self.parts):
-            with _open(path) as file:
-                times, units = file["spikes/times"], file["spikes/units"]
-                for start in range(0, len(times), BLOCK):
-                    for t, x in zip(times[start : start + BLOCK], units[start : start + BLOCK]):
-                        yield _spikes(t, x, path)
+            for number, (seconds, units) in enumerate(read_spikes(path)):
+                yield self._spikes(seconds, units, f"{path}, recording {number}")
+
+    def _spikes(self, seconds: np.ndarray, units: np.ndarray, where: str) -> np.ndarray:
+        spikes = make_spikes(seconds, units, where)
+        self.counted["out_of_order"] += int((np.diff(spikes["t"]) < 0).sum())
+        return spikes[np.argsort(spikes["t"], kind="stable")]
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         everything, names = np.arange(len(labels)), list(self.parts)
@@ -138,24 +137,5 @@ class AudioEvents(FramedEvents):
 
     def missing(self) -> ConfigError:
         place = Path(self.root) / self.folder
-        lacking = [f"{self.source.name}_{part}.h5" for part in self.parts if not self.path(part).is_file()]
+        lacking = [f"{self.source.name}_{part}.h5" for part in self.parts if not os.path.lexists(self.path(part))]
         return self.source.missing(self.root, f"has no {', '.join(lacking)}" if place.is_dir() else "")
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        file = h5py.File(path, "r")
-        if all(name in file for name in ("labels", "spikes/times", "spikes/units")):
-            return file
-        file.close()
-    except OSError:
-        pass
-    raise ConfigError(f"'{path}' is no HDF5 file with spikes/times, spikes/units and labels: unpack it again.")
-
-
-def _spikes(seconds: np.ndarray, units: np.ndarray, path: Path) -> np.ndarray:
-    if len(seconds) == 0 or len(seconds) != len(units) or units.max() >= UNITS:
-        raise ConfigError(f"'{path}' has a recording that is empty or not of {UNITS} units: it is damaged.")
-    spikes = np.empty(len(seconds), dtype=SPIKES)
-    spikes["t"], spikes["x"] = seconds.astype(np.float64) * 1000, units
-    return spikes[np.argsort(spikes["t"], kind="stable")]

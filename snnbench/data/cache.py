@@ -2,8 +2,8 @@
 
 A cache is a folder `<name>-<hash of the key>` with `.npy` files and a `manifest.json`. It is written under a temporary
 name, the manifest last, and renamed, so a folder of that name is whole. Another key is another folder: changing T never
-meets old frames. A folder without manifest, or made from other source files, is rebuilt; one whose files do not match
-the manifest is refused, because then the disk, not this program, changed them.
+meets old frames. A folder without manifest, or made from other source files (source_files.py), is rebuilt; one whose
+files do not match the manifest is refused, because then the disk, not this program, changed them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from snnbench.config.errors import ConfigError
+from snnbench.data.files import unreadable
+from snnbench.data.source_files import Fingerprint
 
 MANIFEST = "manifest.json"
 BLOCK, BLOCKS = 65536, 64  # what is read of a file to see that it is the one that was written
@@ -33,10 +36,10 @@ class ArrayCache:
     Args:
         folder: where caches of this data set lie. name: readable prefix.
         key: everything that decides the content (versions, T, sizes); JSON values.
-        sources: digest of the source files, or None when they are not there (the cache then stands for itself).
+        sources: of the source files, or None when they are not there (the cache then stands for itself).
     """
 
-    def __init__(self, folder: str | Path, name: str, key: dict, sources: str | None = None):
+    def __init__(self, folder: str | Path, name: str, key: dict, sources: Fingerprint | None = None):
         text = json.dumps(key, sort_keys=True)
         self.key, self.sources = json.loads(text), sources
         self.path = Path(folder) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -48,17 +51,20 @@ class ArrayCache:
             ConfigError: a file's size or content is not what the manifest says.
         """
         manifest = self._manifest()
-        if manifest is None or (self.sources is not None and manifest["sources"] != self.sources):
+        if manifest is None or not self._same_sources(manifest):
             return None
         arrays = {}
         for name, entry in manifest["arrays"].items():
             path = self.path / f"{name}.npy"
-            if not path.is_file() or path.stat().st_size != entry["bytes"] or spot_hash(path) != entry["spots"]:
-                raise ConfigError(
-                    f"The cache '{self.path}' is damaged ('{path.name}' is not what was written): "
-                    "delete this folder, it is made again from the recordings."
-                )
-            arrays[name] = np.load(path, mmap_mode="r")
+            try:
+                if not path.is_file() or path.stat().st_size != entry["bytes"] or spot_hash(path) != entry["spots"]:
+                    raise ConfigError(
+                        f"The cache '{self.path}' is damaged ('{path.name}' is not what was written): "
+                        "delete this folder, it is made again from the recordings."
+                    )
+                arrays[name] = np.load(path, mmap_mode="r")
+            except OSError as error:
+                raise unreadable(path, error) from error
         return arrays, manifest
 
     def open_or_build(self, build: Callable[[Path], dict]) -> tuple[Arrays, dict]:
@@ -76,11 +82,18 @@ class ArrayCache:
             if found is not None:
                 return found
             draft = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
-            draft.mkdir()
             try:
+                draft.mkdir()
+                if self.sources is not None:
+                    _ = self.sources.content  # before the files are read: what changes meanwhile is seen next time
                 notes = build(draft)
                 self._seal(draft, notes)
                 self._publish(draft)
+            except OSError as error:
+                raise ConfigError(
+                    f"Cannot write the cache '{self.path}' ({error.strerror or error}): make room, or set paths.data "
+                    "to a folder on another disk."
+                ) from error
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
         return self.open()
@@ -90,7 +103,21 @@ class ArrayCache:
             manifest = json.loads((self.path / MANIFEST).read_text())
         except (OSError, ValueError):
             return None
-        return manifest if manifest.get("key") == self.key else None
+        whole = isinstance(manifest, dict) and {"content", "arrays"} <= manifest.keys()
+        return manifest if whole and manifest.get("key") == self.key else None
+
+    def _same_sources(self, manifest: dict) -> bool:
+        """Whether the cache was made from the source files that are there now; they are read only if their stamp moved.
+
+        The new stamp of files that were only copied goes into the manifest, where that may be written.
+        """
+        if self.sources is None or manifest.get("sources") == self.sources.stamp:
+            return True
+        if manifest.get("sources_content") != self.sources.content:
+            return False
+        with contextlib.suppress(OSError):
+            self._write_manifest(self.path, manifest | {"sources": self.sources.stamp})
+        return True
 
     def _writable(self) -> None:
         try:
@@ -112,11 +139,25 @@ class ArrayCache:
                 import fcntl
 
                 fcntl.flock(file, fcntl.LOCK_EX)
-                for left_over in self.path.parent.glob(f".{self.path.name}.*.tmp"):  # of a killed process
-                    shutil.rmtree(left_over, ignore_errors=True)
+                for draft in self.path.parent.glob(".*.tmp"):
+                    self._remove_if_left_over(draft)
             except (ImportError, OSError):
                 pass
             yield
+
+    def _remove_if_left_over(self, draft: Path) -> None:
+        """Remove the draft of a process that was killed, of whatever cache: nobody holds that cache's lock."""
+        import fcntl
+
+        of_cache = re.fullmatch(r"\.(.+-[0-9a-f]{16})\.[0-9a-f]{8}\.tmp", draft.name)
+        if of_cache is None:
+            return  # another program's
+        if of_cache[1] == self.path.name:
+            shutil.rmtree(draft, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError), open(draft.with_name(f".{of_cache[1]}.lock"), "r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _seal(self, draft: Path, notes: dict) -> None:
         entries, content = {}, hashlib.sha256()
@@ -124,20 +165,31 @@ class ArrayCache:
             whole = file_hash(path)
             content.update(f"{path.name}:{whole};".encode())
             entries[path.stem] = {"bytes": path.stat().st_size, "sha256": whole, "spots": spot_hash(path)}
-        manifest = {"key": self.key, "sources": self.sources, "content": content.hexdigest()[:16]}
-        with open(draft / MANIFEST, "w") as file:
-            json.dump(manifest | {"arrays": entries} | notes, file, indent=1)
+        manifest = {"key": self.key, "content": content.hexdigest()[:16], "arrays": entries, "sources": None}
+        if self.sources is not None:
+            manifest |= {"sources": self.sources.stamp, "sources_content": self.sources.content}
+        self._write_manifest(draft, manifest | notes)
+
+    def _write_manifest(self, folder: Path, manifest: dict) -> None:
+        written = folder / f".{MANIFEST}.{uuid.uuid4().hex[:8]}"
+        with open(written, "w") as file:
+            json.dump(manifest, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
+        os.replace(written, folder / MANIFEST)
 
     def _publish(self, draft: Path) -> None:
         if self.path.exists() and self._manifest() is not None and self.open() is not None:
             return  # another process was first
-        if self.path.exists():  # half-written or stale
-            aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
-            os.rename(self.path, aside)
-            shutil.rmtree(aside, ignore_errors=True)
-        os.rename(draft, self.path)
+        try:
+            if self.path.exists():  # half-written or stale
+                aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+                os.rename(self.path, aside)
+                shutil.rmtree(aside, ignore_errors=True)
+            os.rename(draft, self.path)
+        except OSError:  # without locks: another process was faster
+            if self.open() is None:
+                raise
 
 
 def file_hash(path: Path) -> str:
@@ -155,11 +207,3 @@ def spot_hash(path: Path) -> str:
             file.seek(int(start))
             digest.update(file.read(BLOCK))
     return digest.hexdigest()
-
-
-def listing_hash(folder: Path, paths: list[Path]) -> str:
-    """Digest of the names and sizes of source files; opens none of them."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(folder)}:{path.stat().st_size};".encode())
-    return digest.hexdigest()[:16]

@@ -16,6 +16,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Transform
+from snnbench.data.files import read_bytes
 from snnbench.data.splits import content_hash
 
 
@@ -31,7 +32,7 @@ def read_batches(source: sources.Source, root: str, names: list[str], label_key:
         path = Path(root) / source.folder / name
         if not path.is_file():
             raise source.missing(root, f"has no file '{name}'" if path.parent.is_dir() else "")
-        raw = path.read_bytes()
+        raw = read_bytes(path)
         found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
         if found != expected[name]:
             raise ConfigError(

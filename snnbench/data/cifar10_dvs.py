@@ -7,7 +7,6 @@ There is no official split, and accuracies of different splits must not share a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -17,20 +16,13 @@ import numpy as np
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.aedat2 import read_aedat2
-from snnbench.data.cache import listing_hash
 from snnbench.data.event_data import EventData, Recordings
-from snnbench.data.events import check_events, make_events
+from snnbench.data.events import make_events
+from snnbench.data.files import number_in, numbered, require_file, visible
+from snnbench.data.source_files import fingerprint
 from snnbench.data.splits import stratified_holdout
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-def number_in(path: Path) -> int:
-    """The last integer of a file's name: 12 in cifar10_cat_12.aedat."""
-    found = re.findall(r"\d+", path.stem)
-    if not found:
-        raise ConfigError(f"'{path}' has no number in its name, so it belongs to no split: remove or rename it.")
-    return int(found[-1])
 
 
 def read_aedat4(path: Path) -> np.ndarray:
@@ -43,9 +35,15 @@ def read_aedat4(path: Path) -> np.ndarray:
             f"'{path}' is AEDAT 4, which needs the package `aedat` (pip install aedat): install it, or use the "
             "original AEDAT 2.0 release that `snnbench data prepare cifar10_dvs` names."
         ) from error
-    events = read(str(path))
-    t, x, y, p = (events[name] for name in events.dtype.names)
-    return make_events(x, y, t, p)
+    require_file(path)
+    try:
+        events = read(str(path))
+        t, x, y, p = (events[name] for name in events.dtype.names)
+    except Exception as error:  # whatever the optional reader raises on a damaged file
+        raise ConfigError(
+            f"'{path}' cannot be read as AEDAT 4 ({type(error).__name__}: {error}): unpack or download it again."
+        ) from error
+    return make_events(x, y, t, p, path)
 
 
 class CIFAR10DVS(EventData):
@@ -56,6 +54,7 @@ class CIFAR10DVS(EventData):
 
     traits = ("events",)
     sensor = (128, 128)
+    lasts_us = 1_200_000
     folder = sources.CIFAR10_DVS.folder
     per_class: ClassVar[int] = 1000
 
@@ -94,8 +93,7 @@ class CIFAR10DVS(EventData):
         """Recordings of each class, sorted by number. Empty when the folder has none."""
         base, found = Path(self.root) / self.folder, []
         for name in CLASSES:
-            here = [path for path in (base / name).glob("*.aedat*") if path.suffix in (".aedat", ".aedat4")]
-            found.append(sorted(here, key=number_in))
+            found.append(numbered(visible(base / name), ".aedat", ".aedat4"))
         return found if any(found) else []
 
     def find(self) -> Recordings | None:
@@ -105,20 +103,22 @@ class CIFAR10DVS(EventData):
         for name, paths in zip(CLASSES, classes):
             numbers = [number_in(path) for path in paths]
             if numbers != list(range(self.per_class)):
+                lacking = sorted(set(range(self.per_class)) - set(numbers))
                 raise ConfigError(
                     f"'{Path(self.root) / self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
-                    f"{self.per_class - 1}: delete the folder and run `snnbench data prepare cifar10_dvs` again."
+                    f"{self.per_class - 1}{f' (number {lacking[0]} is missing)' if lacking else ''}: delete the folder "
+                    "and run `snnbench data prepare cifar10_dvs` again."
                 )
         paths = [path for group in classes for path in group]
         labels = np.repeat(np.arange(len(CLASSES)), self.per_class)
         numbers = np.tile(np.arange(self.per_class), len(CLASSES))
-        return Recordings(labels, numbers, listing_hash(Path(self.root) / self.folder, paths))
+        return Recordings(labels, numbers, fingerprint(Path(self.root) / self.folder, paths))
 
     def read(self) -> Iterator[np.ndarray]:
         for group in self.files():
             for path in group:
-                events = read_aedat4(path) if path.suffix == ".aedat4" else read_aedat2(path)
-                yield check_events(events, self.sensor, path)
+                events = read_aedat4(path) if path.suffix == ".aedat4" else read_aedat2(path, self.counted)
+                yield self.checked(events, path)
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         everything, tenth = np.arange(len(labels)), self.per_class // 10

@@ -20,6 +20,7 @@ from snnbench.data.cache import ArrayCache
 from snnbench.data.digits import WHITE, digit_fold, load_digit_arrays
 from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import make_events
+from snnbench.data.source_files import constant
 from snnbench.data.splits import content_hash
 
 SIMULATOR = 1  # version: raise it when the events change
@@ -122,7 +123,7 @@ class DigitsDVS(EventData):
 
     def find(self) -> Recordings:
         images, labels = load_digit_arrays()
-        return Recordings(labels, np.zeros(len(labels), dtype=np.int64), content_hash(images, labels))
+        return Recordings(labels, np.zeros(len(labels), dtype=np.int64), constant(content_hash(images, labels)))
 
     def events(self) -> tuple[np.ndarray, np.ndarray]:
         """(all events in tonic's record type, offsets `[1798]`), from the cache or simulated now."""
@@ -134,7 +135,7 @@ class DigitsDVS(EventData):
             np.save(draft / "offsets.npy", offsets)
             return {}
 
-        cache = ArrayCache(Path(self.root) / self.folder, "events", self.key(), self.find().listing)
+        cache = ArrayCache(Path(self.root) / self.folder, "events", self.key(), self.find().sources)
         arrays, _ = cache.open_or_build(build)
         return arrays["events"], arrays["offsets"]
 
@@ -144,7 +145,11 @@ class DigitsDVS(EventData):
 
     def read(self) -> Iterator[np.ndarray]:
         events, offsets = self.events()
-        for start, end in pairwise(offsets):
+        for index, (start, end) in enumerate(pairwise(offsets)):
+            if start == end:
+                raise ConfigError(
+                    f"data.threshold={self.threshold} is so high that digit {index} gives no event: lower it, e.g. 0.2."
+                )
             yield events[start:end]
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

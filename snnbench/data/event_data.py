@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -15,9 +17,13 @@ from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
 from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.event_times import in_order
+from snnbench.data.events import check_events
 from snnbench.data.frames import Framing
+from snnbench.data.source_files import Fingerprint
 
-VERSION = 1  # of the readers and of framing: raise it when their output changes
+VERSION = 2  # of the readers and of framing: raise it when their output changes
+NAMED = 3  # short recordings that are named on the console; all are counted
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,12 @@ class Recordings:
     """The recordings that were found, in their fixed order, without opening one.
 
     labels: int64 `[N]`. tags: int64 `[N]`, what the split needs to know: the number in the name, or 0 train 1 test.
-    listing: digest of the source files' names and sizes.
+    sources: how the cache knows the source files again.
     """
 
     labels: np.ndarray
     tags: np.ndarray
-    listing: str
+    sources: Fingerprint
 
 
 class FramedEvents(BenchData):
@@ -69,10 +75,15 @@ class FramedEvents(BenchData):
         raise NotImplementedError
 
     # what everybody uses
+    @cached_property
+    def counted(self) -> Counter:
+        """Events that `read` met and that are not as they should be, by kind: for the record."""
+        return Counter()
+
     def load(self) -> Loaded:
         found = self.find()
         key = {"version": VERSION, "data": type(self).__name__, **self.framing.describe(), **self.key()}
-        cache = ArrayCache(Path(self.root) / self.folder, "frames", key, found and found.listing)
+        cache = ArrayCache(Path(self.root) / self.folder, "frames", key, found and found.sources)
         if found is None:
             opened = cache.open()
             if opened is None:
@@ -102,6 +113,7 @@ class FramedEvents(BenchData):
             )
         frames = np.lib.format.open_memmap(draft / "frames.npy", mode="w+", dtype=self.framing.dtype, shape=shape)
         done = 0
+        self.counted.clear()
         for index, events in enumerate(self.read()):
             if len(events) == 0:
                 raise ConfigError(f"Recording {index} of {type(self).__name__} has no events: unpack the data again.")
@@ -114,7 +126,7 @@ class FramedEvents(BenchData):
         frames.flush()
         np.save(draft / "labels.npy", found.labels)
         np.save(draft / "tags.npy", found.tags)
-        return {"saturated_counts": cut}
+        return {"saturated_counts": cut, "odd_events": {kind: n for kind, n in sorted(self.counted.items()) if n}}
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
         per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
@@ -127,6 +139,7 @@ class FramedEvents(BenchData):
         return super().describe() | {
             "framing": self.framing.describe(),
             "saturated_counts": self.notes["saturated_counts"],
+            "odd_events": self.notes["odd_events"],
         }
 
 
@@ -139,6 +152,7 @@ class EventData(FramedEvents):
 
     traits = ("events",)
     sensor: tuple[int, int]
+    lasts_us: ClassVar[int] = 0  # each recording, by the motion before the camera; 0 where they differ
 
     def __init__(
         self,
@@ -171,3 +185,17 @@ class EventData(FramedEvents):
         self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
         self.normalise = self.normaliser(1, mean, std)
         self.notes: dict = {}
+
+    def checked(self, events: np.ndarray, path: str | Path) -> np.ndarray:
+        """Events of one recording in order of time, within the sensor; what was odd is counted.
+
+        Raises:
+            ConfigError: the recording at `path` cannot be used.
+        """
+        events, found = in_order(check_events(events, self.sensor, path), path)
+        self.counted.update(found)
+        if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us * 4 // 5:  # cut between two events?
+            self.counted["short_recordings"] += 1
+            if self.counted["short_recordings"] <= NAMED:
+                print(f"'{path}' lasts {span} us, others {self.lasts_us}: is it cut off?", file=sys.stderr)
+        return events

@@ -5,7 +5,6 @@ Test: shorter side to `resize`, centre crop (256 and 224 in SEW-ResNet's and mos
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +18,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import FileSource, Transform
+from snnbench.data.files import require_file, visible, visible_names
 from snnbench.data.splits import content_hash
 
 IMAGES = (".jpeg", ".jpg", ".png")
@@ -30,6 +30,7 @@ def decode_rgb(path: str) -> Tensor:
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises
+        require_file(path)  # raises with the reason where the file system or a pointer file is the cause
         raise ConfigError(f"'{path}' is no picture that can be read ({type(error).__name__}): copy it again.") from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
@@ -38,7 +39,7 @@ def list_images(folder: Path, classes: list[str]) -> tuple[list[str], np.ndarray
     """Names relative to `folder`, sorted by (class, name), and labels; no picture is opened."""
     names, labels = [], []
     for label, wnid in enumerate(classes):
-        files = sorted(f for f in os.listdir(folder / wnid) if f.lower().endswith(IMAGES))
+        files = [name for name in visible_names(folder / wnid) if name.lower().endswith(IMAGES)]
         if not files:
             raise ConfigError(f"'{folder / wnid}' holds no JPEG: the folder was not unpacked fully; unpack it again.")
         names += [f"{wnid}/{f}" for f in files]
@@ -90,7 +91,7 @@ class ImageNet(BenchData):
         for part in ("train", "val"):
             if not (folder / part).is_dir():
                 raise sources.IMAGENET.missing(self.root, f"has no folder '{part}'" if folder.is_dir() else "")
-            parts[part] = sorted(entry.name for entry in os.scandir(folder / part) if entry.is_dir())
+            parts[part] = [entry.name for entry in visible(folder / part) if entry.is_dir()]
         if parts["train"] != parts["val"]:
             odd = sorted(set(parts["train"]) ^ set(parts["val"]))[0]
             raise ConfigError(f"'{folder}' has different classes in train and val (first: {odd}): unpack both again.")

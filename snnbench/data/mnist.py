@@ -19,6 +19,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Transform
+from snnbench.data.files import read_bytes
 from snnbench.data.splits import content_hash
 
 
@@ -31,7 +32,7 @@ def read_idx(source: sources.Source, root: str, name: str, reader) -> np.ndarray
     path = Path(root) / source.folder / name
     if not path.is_file():
         raise source.missing(root, f"has no file '{name}'" if path.parent.is_dir() else "")
-    raw, expected = path.read_bytes(), dict(source.files)[name]
+    raw, expected = read_bytes(path), dict(source.files)[name]
     found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if found not in (expected, dict(source.repacked).get(name)):
         raise ConfigError(

@@ -10,11 +10,13 @@ import numpy as np
 
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
-from snnbench.data.cache import listing_hash
 from snnbench.data.event_data import EventData, Recordings
-from snnbench.data.events import check_events, read_nmnist
+from snnbench.data.events import read_nmnist
+from snnbench.data.files import numbered, visible
+from snnbench.data.source_files import fingerprint
 
 PARTS = ("Train", "Test")
+DIGITS = tuple(map(str, range(10)))
 
 
 class NMNIST(EventData):
@@ -25,6 +27,7 @@ class NMNIST(EventData):
 
     traits = ("events",)
     sensor = (34, 34)
+    lasts_us = 300_000
     folder = sources.NMNIST.folder
     expected: ClassVar[tuple[int, int]] = (60_000, 10_000)
 
@@ -64,9 +67,19 @@ class NMNIST(EventData):
         return [
             (path, digit, part)
             for part, name in enumerate(PARTS)
-            for digit in range(10)
-            for path in sorted((base / name / str(digit)).glob("*.bin"), key=lambda p: int(p.stem))
+            for digit in self._digits(base / name)
+            for path in numbered(visible(base / name / str(digit)), ".bin")
         ]
+
+    def _digits(self, folder: Path) -> range:
+        """The ten classes, once nothing in `folder` is seen that would be a class more or one less."""
+        for entry in visible(folder):
+            digit = entry.name in DIGITS
+            if digit and not entry.is_dir():
+                raise ConfigError(f"'{entry}' is no folder (or a link to nowhere): remove it and unpack N-MNIST again.")
+            if not digit and entry.is_dir() and any(entry.glob("*.bin")):
+                raise ConfigError(f"'{entry}' is no folder of a digit, yet holds .bin files: move it elsewhere.")
+        return range(10)
 
     def find(self) -> Recordings | None:
         files = self.files()
@@ -79,11 +92,11 @@ class NMNIST(EventData):
                 f"'{Path(self.root) / self.folder}' has {count[0]} training and {count[1]} test recordings, expected "
                 f"{self.expected[0]} and {self.expected[1]}: unpack it again, or set data.complete=false."
             )
-        return Recordings(labels, tags, listing_hash(Path(self.root) / self.folder, [path for path, _, _ in files]))
+        return Recordings(labels, tags, fingerprint(Path(self.root) / self.folder, [path for path, _, _ in files]))
 
     def read(self) -> Iterator[np.ndarray]:
         for path, _, _ in self.files():
-            yield check_events(read_nmnist(path), self.sensor, path)
+            yield self.checked(read_nmnist(path), path)
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         everything = np.arange(len(labels))

@@ -15,4 +15,5 @@ class SHD(AudioEvents):
     """
 
     source = sources.SHD
+    classes = 20
     parts: ClassVar[dict[str, int]] = {"train": 8156, "test": 2264}

@@ -14,6 +14,7 @@ class SSC(AudioEvents):
     """x `[N, T, 1, 1, bands]`, 35 classes; official training, validation and test sets. Arguments as AudioEvents'."""
 
     source = sources.SSC
+    classes = 35
     parts: ClassVar[dict[str, int]] = {"train": 75466, "test": 20382, "valid": 9981}
 
     def __init__(

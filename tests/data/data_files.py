@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import struct
 
+import h5py
 import numpy as np
 
 INJECTED = {"batch_size": 8, "eval_batch_size": 16, "time_steps": 4, "seed": 0}
@@ -55,3 +56,26 @@ def random_events(count, seed=0, size=128, t_max=1000):
         np.sort(rng.integers(0, t_max, count)),
         rng.integers(0, 2, count),
     )
+
+
+def write_nmnist(path, x, y, t, p):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [x, y, p << 7 | t >> 16 & 127, t >> 8 & 255, t & 255]
+    path.write_bytes(np.stack(columns, axis=1).astype(np.uint8).tobytes())
+
+
+def write_h5(path, count, classes, seed=0, longest=0.08):
+    """As zenkelab's files: vlen float16 seconds and uint16 units, labels uint16, keys and speakers under extra."""
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        times = file.create_dataset("spikes/times", (count,), h5py.vlen_dtype(np.float16))
+        units = file.create_dataset("spikes/units", (count,), h5py.vlen_dtype(np.uint16))
+        for i in range(count):
+            n = int(rng.integers(50, 120))
+            times[i] = np.sort(rng.uniform(0.003, longest, n)).astype(np.float16)
+            units[i] = rng.integers(0, 700, n).astype(np.uint16)
+        file["labels"] = (np.arange(count) % classes).astype(np.uint16)
+        file["extra/keys"] = np.array([f"word {k}" for k in range(classes)], dtype="S10")
+        file["extra/speaker"] = np.zeros(count, dtype=np.uint16)
+    return path

@@ -7,30 +7,14 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from data_files import build
+from data_files import build, write_h5
 
 from snnbench.config.errors import ConfigError
-from snnbench.data.audio_events import SPIKES, TimeGrid
+from snnbench.data.audio_events import TimeGrid
 from snnbench.data.prepare import prepare
 from snnbench.data.shd import SHD
+from snnbench.data.spike_files import SPIKES
 from snnbench.data.ssc import SSC
-
-
-def write_h5(path, count, classes, seed=0, longest=0.08):
-    """As zenkelab's files: vlen float16 seconds and uint16 units, labels uint16, keys and speakers under extra."""
-    rng = np.random.default_rng(seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        times = file.create_dataset("spikes/times", (count,), h5py.vlen_dtype(np.float16))
-        units = file.create_dataset("spikes/units", (count,), h5py.vlen_dtype(np.uint16))
-        for i in range(count):
-            n = int(rng.integers(50, 120))
-            times[i] = np.sort(rng.uniform(0.003, longest, n)).astype(np.float16)
-            units[i] = rng.integers(0, 700, n).astype(np.uint16)
-        file["labels"] = (np.arange(count) % classes).astype(np.uint16)
-        file["extra/keys"] = np.array([f"word {k}" for k in range(classes)], dtype="S10")
-        file["extra/speaker"] = np.zeros(count, dtype=np.uint16)
-    return path
 
 
 def shd(root, **changes):
@@ -147,5 +131,5 @@ def test_empty_recording_is_refused(root):
     with h5py.File(root / "SHD" / "shd_train.h5", "a") as file:
         file["spikes/times"][3] = np.array([], dtype=np.float16)
         file["spikes/units"][3] = np.array([], dtype=np.uint16)
-    with pytest.raises(ConfigError, match="is empty or not of 700 units"):
+    with pytest.raises(ConfigError, match=r"shd_train\.h5, recording 3' is empty"):
         shd(root).setup()

@@ -9,6 +9,7 @@ import pytest
 
 from snnbench.config.errors import ConfigError
 from snnbench.data.cache import MANIFEST, ArrayCache
+from snnbench.data.source_files import constant
 
 
 class Maker:
@@ -22,7 +23,7 @@ class Maker:
 
 
 def cache(tmp_path, time_steps=4, sources="s"):
-    return ArrayCache(tmp_path, "frames", {"T": time_steps}, sources)
+    return ArrayCache(tmp_path, "frames", {"T": time_steps}, None if sources is None else constant(sources))
 
 
 def test_made_once_then_opened(tmp_path):
@@ -110,7 +111,7 @@ def race(folder, results):
         time.sleep(0.3)
         return Maker()(draft)
 
-    arrays, _ = ArrayCache(folder, "frames", {"T": 1}, "s").open_or_build(slow)
+    arrays, _ = ArrayCache(folder, "frames", {"T": 1}, constant("s")).open_or_build(slow)
     results.put(int(arrays["frames"].sum()))
 
 

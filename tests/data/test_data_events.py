@@ -97,6 +97,11 @@ def test_event_workers_and_augmentation_agree(digit_root):
     assert torch.equal(*batches)
 
 
+def test_a_threshold_that_no_pixel_reaches_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.threshold=9\.0 is so high that digit 0 gives no event"):
+        build(DigitsDVS, tmp_path, [2, 16, 16], 10, threshold=9.0).setup()
+
+
 # CIFAR10-DVS --------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def dvs_root(tmp_path, monkeypatch):
@@ -138,7 +143,7 @@ def test_good_cache_opens_no_recording(dvs_root, monkeypatch):
     first = cifar_dvs(dvs_root)
     assert first.data_hash
 
-    def never(path):
+    def never(path, counted):
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(cifar10_dvs, "read_aedat2", never)
@@ -169,7 +174,7 @@ def test_cifar10_dvs_faults(dvs_root, tmp_path_factory):
     with pytest.raises(ConfigError, match="cat' has 19 recordings"):
         cifar_dvs(dvs_root).setup()
     (cat / "cifar10_cat_7.aedat").write_bytes(b"")
-    with pytest.raises(ConfigError, match="holds no events"):
+    with pytest.raises(ConfigError, match=r"cifar10_cat_7\.aedat' is empty"):
         cifar_dvs(dvs_root).setup()
     assert not list((dvs_root / "CIFAR10DVS").glob("frames-*")), "a failed conversion leaves no cache"
     (cat / "cifar10_cat_7.aedat").write_bytes(removed)

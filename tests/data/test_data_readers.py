@@ -67,7 +67,7 @@ def test_aedat31_faults(tmp_path):
         write_aedat31(path, packet, packet[:cut])
         with pytest.raises(ConfigError, match="cut off in the middle of a packet"):
             read_aedat31(path)
-    path.write_bytes(b"")
+    path.write_bytes(b"#!AER-DAT2.0")
     with pytest.raises(ConfigError, match=r"not an AEDAT 3\.1 file"):
         read_aedat31(path)
 
