@@ -204,8 +204,8 @@ def refuse_emptying(crop_padding: int, cutout: int, shape: tuple[int, int, int])
     height, width = shape[1:]
     if crop_padding >= min(height, width):
         raise ConfigError(
-            f"augment.crop_padding={crop_padding} lets a crop of {height}x{width} miss the whole picture: use less than "
-            f"{min(height, width)}."
+            f"augment.crop_padding={crop_padding} lets a crop of {height}x{width} miss the whole picture: use less "
+            f"than {min(height, width)}."
         )
     if cutout >= max(height, width):
         raise ConfigError(

@@ -68,8 +68,8 @@ class EventAugment:
         used = next((name for name, value in moves.items() if value), None)
         if shape[1] == 1 and used is not None:
             raise ConfigError(
-                f"augment.{used}={moves[used]} moves or cuts an event camera's picture, but the frames here are rows of "
-                f"frequency bands (data.shape={list(shape)}): use augment=events_none."
+                f"augment.{used}={moves[used]} moves or cuts an event camera's picture, but the frames here are rows "
+                f"of frequency bands (data.shape={list(shape)}): use augment=events_none."
             )
         refuse_emptying(self.crop_padding, self.cutout, shape)
         if self.keep_frames and self.keep_frames > time_steps:
