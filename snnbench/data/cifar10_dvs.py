@@ -107,7 +107,8 @@ class CIFAR10DVS(EventData):
             if numbers != list(range(self.per_class)):
                 raise ConfigError(
                     f"'{Path(self.root) / self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
-                    f"{self.per_class - 1}: delete the folder and run `snnbench data prepare cifar10_dvs` again."
+                    f"{self.per_class - 1}: delete the folder and run "
+                    f"`{sources.prepare_command('cifar10_dvs', self.root)}` again."
                 )
         paths = [path for group in classes for path in group]
         labels = np.repeat(np.arange(len(CLASSES)), self.per_class)

@@ -43,12 +43,14 @@ class VerifiedFiles:
         if self._published(name, found):
             return raw
         if found not in self.accepted:
-            sums = {file: _md5(self.path(file).read_bytes()) for file, _ in self.source.files if self.path(file).is_file()}
+            sums = {
+                file: _md5(self.path(file).read_bytes()) for file, _ in self.source.files if self.path(file).is_file()
+            }
             others = ",".join(md5 for file, md5 in sums.items() if not self._published(file, md5))
             raise ConfigError(
                 f"'{path}' has MD5 {found}, expected {dict(self.source.files)[name]}: it is damaged or another copy; "
-                f"put the published file there (`{prepare_command(self.source.name, self.root)}`) or, if you trust this "
-                f"copy, set data.accept_md5=[{others}], which the record will say."
+                f"put the published file there (`{prepare_command(self.source.name, self.root)}`) or, if you trust "
+                f"this copy, set data.accept_md5=[{others}], which the record will say."
             )
         self.others[name] = found
         return raw

@@ -83,6 +83,14 @@ def test_a_zip_with_links_or_devices_is_refused(tmp_path, kind):
         unpack(archive, tmp_path / "root" / "set")
 
 
+def refusal(archive, target):
+    """What is said of an archive; None where it is taken."""
+    try:
+        return unpack(archive, target)
+    except ConfigError as error:
+        return str(error)
+
+
 def test_damaged_encrypted_and_oversized_archives_name_their_file(tmp_path, monkeypatch):
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
@@ -90,11 +98,8 @@ def test_damaged_encrypted_and_oversized_archives_name_their_file(tmp_path, monk
     good = archive.read_bytes()
     for at in range(30, len(good) - 22, 5):
         archive.write_bytes(good[:at] + b"\xff\xff\xff" + good[at + 3 :])
-        try:
-            unpack(archive, tmp_path / "root" / f"set{at}")
-        except ConfigError as error:
-            assert "set.zip'" in str(error)
-            assert "\n" not in str(error)
+        said = refusal(archive, tmp_path / "root" / f"set{at}")
+        assert said is None or ("set.zip'" in said and "\n" not in said)
     encrypted = bytearray(good)
     encrypted[good.index(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(encrypted)
