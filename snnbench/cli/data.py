@@ -3,17 +3,16 @@
   snnbench data prepare <name> [root=<folder>] [archives=<folder>]
 
 Nothing is ever downloaded. root: where the data shall lie (default: data, or $SNNBENCH_DATA); archives: where your
-downloaded files are (default: root).
+downloaded files are (default: root). Exit codes: 0 the data set is ready, 1 something is still to be downloaded.
 """
 
 from __future__ import annotations
-
-import os
 
 from snnbench.cli.arguments import key_values
 from snnbench.config.catalogue import options
 from snnbench.config.compose import nearest
 from snnbench.config.errors import ConfigError
+from snnbench.data.sources import default_root
 
 
 def main(arguments: list[str]) -> int:
@@ -23,8 +22,6 @@ def main(arguments: list[str]) -> int:
     if name not in options("data"):
         raise ConfigError(f"'{name}' is no data set: {nearest(name, options('data'))} (`snnbench list data` shows all)")
     given = key_values(arguments[2:], {"root": "folder", "archives": "folder"})
-    root = given.get("root", os.environ.get("SNNBENCH_DATA", "data"))
     from snnbench.data.prepare import prepare
 
-    prepare(name, root, given.get("archives"))
-    return 0
+    return 0 if prepare(name, given.get("root", default_root()), given.get("archives")) else 1

@@ -6,6 +6,7 @@ import difflib
 
 from snnbench.config.axes import AXES
 from snnbench.config.errors import ConfigError
+from snnbench.config.pixel_range import check_pixel_range
 from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Component, Parameter, component
 from snnbench.config.types import misfit
@@ -25,6 +26,7 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
         _check_values(section, node, schema, schema)
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in _present(config)}
     _check_combination(components, choices)
+    check_pixel_range(config, components, choices)
     _check_tests(config, components["data"], choices)
 
 

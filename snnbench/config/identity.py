@@ -27,6 +27,9 @@ VOLATILE = (
 )
 
 
+# What changes a run only where it says something: an empty value is as if the key were not there.
+EMPTY_IS_ABSENT = ("data.accept_md5",)
+
 # What makes a repetition of a run: the generator's seed and the split it goes with.
 REPETITION = ("seed", "data.fold", "data.split_seed")
 
@@ -50,7 +53,7 @@ def config_hash(config: dict) -> str:
 
 def deviations(config: dict, recipe: dict) -> dict[str, list]:
     """What a run changed in its experiment's recipe: {key: [recipe's value, run's value]}; length and seeds aside."""
-    aside = (*VOLATILE, *REPETITION, "train.epochs", "teacher.identity")
+    aside = (*VOLATILE, *REPETITION, *EMPTY_IS_ABSENT, "train.epochs", "teacher.identity")  # the record names a copy
     ours, theirs = (_flat(_without(c, aside)) for c in (config, recipe))
     return {k: [theirs.get(k), ours.get(k)] for k in sorted(ours | theirs) if ours.get(k) != theirs.get(k)}
 
@@ -70,12 +73,13 @@ def run_dir(config: dict, choices: dict) -> Path:
 
 def _without(config: dict, keys: tuple[str, ...]) -> dict:
     config = copy.deepcopy(config)
-    for key in keys:
+    for key in (*keys, *EMPTY_IS_ABSENT):
         *path, leaf = key.split(".")
         node = config
         for part in path:
             node = node.get(part, {})
-        node.pop(leaf, None)
+        if key in keys or not node.get(leaf):
+            node.pop(leaf, None)
     return config
 
 

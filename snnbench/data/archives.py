@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tarfile
-import uuid
-import zipfile
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
+from snnbench.data.drafts import draft_folder
+from snnbench.data.extraction import extract
+from snnbench.data.listing import visible
 from snnbench.data.sources import Archive
 
 
@@ -37,24 +36,16 @@ def unpack(path: Path, target: Path) -> None:
     One folder at the top of the archive is taken off, whatever its name.
 
     Raises:
-        ConfigError: the archive cannot be read or holds nothing.
+        ConfigError: the archive cannot be read, holds what is no plain file, or holds nothing.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    draft.mkdir()
-    try:
-        try:
-            if zipfile.is_zipfile(path):
-                with zipfile.ZipFile(path) as archive:
-                    archive.extractall(draft)
-            else:
-                with tarfile.open(path) as archive:
-                    archive.extractall(draft, filter="data")
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-            raise ConfigError(f"'{path}' cannot be unpacked ({error}): download it again.") from error
-        inside = [entry for entry in draft.iterdir() if entry.name != "__MACOSX"]
+    with draft_folder(target) as draft:
+        extract(path, draft)
+        inside = [Path(entry) for entry in visible(draft)]
         if not inside:
             raise ConfigError(f"'{path}' is an archive without files: download it again.")
-        os.rename(inside[0] if len(inside) == 1 and inside[0].is_dir() else draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        whole = inside[0] if len(inside) == 1 and inside[0].is_dir() else draft
+        if target.is_dir():  # somebody made it by hand, or a file manager left a hidden file there
+            for entry in target.iterdir():
+                os.replace(entry, whole / entry.name)
+            target.rmdir()
+        os.rename(whole, target)

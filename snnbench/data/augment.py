@@ -31,10 +31,11 @@ from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
 
 Stage = Callable[[Tensor], Tensor]
+TRIVIAL_SHIFT = 32  # pixels by which TrivialAugmentWide moves a picture at most, whatever the picture's size
 
 
 class ImageAugment:
-    """A training pipeline on uint8 `[C, H, W]`, and the mixing of batches that belongs to the same recipe.
+    """A training pipeline on uint8 `[C, H, W]` of 0..255, and the mixing of batches that belongs to the same recipe.
 
     Args:
         crop_padding: zero padding on each side before a random crop back to size; 0 = off.
@@ -44,11 +45,16 @@ class ImageAugment:
         auto_fill: colour outside the image in those operations.
         rand_ops, rand_magnitude, rand_magnitude_std, rand_prob: timm's `rand-m9-n1-mstd0.4` (each op with prob 0.5).
         erasing: probability of a random rectangle (Zhong et al. 2020) with area share `erasing_scale`, aspect ratio
-            `erasing_ratio`; filled with zeros or normal noise (after normalisation) or with one random grey level.
+            `erasing_ratio`; filled with zeros or noise of mean 0 and deviation 1 (after normalisation: timm's), or
+            with one random grey level.
         cutout: side of one square hole (DeVries & Taylor 2017) of zeros, always applied; 0 = off.
         resized_crop_scale, resized_crop_ratio: area and aspect of RandomResizedCrop; scale None = off.
         mixup .. mix_until_epoch: see BatchMix; both alphas 0 = `mix` is None.
     """
+
+    requires = {  # noqa: RUF012
+        "images": "it changes still images; for event frames and audio use augment=events_none or another events_*",
+    }
 
     def __init__(
         self,
@@ -85,6 +91,8 @@ class ImageAugment:
         for name, pair in ranges.items():
             if pair is not None and (len(pair) != 2 or not 0 < pair[0] <= pair[1]):
                 raise ConfigError(f"augment.{name}={list(pair)} must be two numbers [low, high] with 0 < low <= high.")
+            if pair is not None and name.endswith("_scale") and pair[1] > 1:
+                raise ConfigError(f"augment.{name}={list(pair)} must be shares of the picture's area, at most 1.")
         self.crop_padding, self.flip, self.auto, self.cutout = crop_padding, flip, auto, cutout
         self.interpolation, self.auto_fill = InterpolationMode(interpolation), auto_fill
         self.rand = (rand_ops, rand_magnitude, rand_magnitude_std, rand_prob)
@@ -96,6 +104,20 @@ class ImageAugment:
             if mixup > 0 or cutmix > 0
             else None
         )
+
+    def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
+        """Raise ConfigError where these settings would empty pictures `shape` [C, H, W], or leave their range."""
+        refuse_emptying(self.crop_padding, self.cutout, shape)
+        if self.auto == "trivial_wide" and min(shape[1:]) < TRIVIAL_SHIFT:
+            raise ConfigError(
+                f"augment.auto=trivial_wide moves pictures by up to {TRIVIAL_SHIFT} pixels, which empties pictures of "
+                f"{shape[1]}x{shape[2]}: use augment.auto=rand, whose steps follow the size, or augment.auto=none."
+            )
+        if self.erasing and self.erasing_fill == "noise" and normalise is not None and not normalise.standardises:
+            raise ConfigError(
+                "augment.erasing_fill=noise has deviation 1, which fits data that data.mean and data.std bring there, "
+                "but these lie in [0, 1]: use augment.erasing_fill=grey or zero."
+            )
 
     def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
         """The pipeline uint8 `[C, *, *]` -> float32 `shape`; None when nothing is random."""
@@ -175,6 +197,21 @@ class ImageAugment:
             return GreyErasing(self.erasing, self.erasing_scale, self.erasing_ratio, normalise)
         value = 0 if self.erasing_fill == "zero" else "random"
         return v2.RandomErasing(self.erasing, self.erasing_scale, self.erasing_ratio, value=value)
+
+
+def refuse_emptying(crop_padding: int, cutout: int, shape: tuple[int, int, int]) -> None:
+    """Raise ConfigError where a crop can miss the whole picture `shape` [C, H, W], or a hole can cover it."""
+    height, width = shape[1:]
+    if crop_padding >= min(height, width):
+        raise ConfigError(
+            f"augment.crop_padding={crop_padding} lets a crop of {height}x{width} miss the whole picture: use less "
+            f"than {min(height, width)}."
+        )
+    if cutout >= max(height, width):
+        raise ConfigError(
+            f"augment.cutout={cutout} can cover a whole picture of {height}x{width}: use less than "
+            f"{max(height, width)}, for instance {max(height, width) // 2}, or 0 for no hole."
+        )
 
 
 class PaddedCrop:

@@ -120,6 +120,8 @@ class BenchData(lightning.LightningDataModule):
         """Load once and split. Safe to call again."""
         if self._loaded is not None:
             return
+        if hasattr(self.augment, "refuse_misfit"):
+            self.augment.refuse_misfit(self.shape, self.time_steps, getattr(self, "normalise", None))
         loaded = self.load()
         refuse_obstacle(self.resident, obstacle(self.augment, loaded.train))
         labels = np.concatenate([loaded.train.labels[loaded.train_indices], loaded.test.labels[loaded.test_indices]])

@@ -107,7 +107,7 @@ class CIFAR10DVS(EventData):
                 raise ConfigError(
                     f"'{Path(self.root) / self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
                     f"{self.per_class - 1}{f' (number {lacking[0]} is missing)' if lacking else ''}: delete the folder "
-                    "and run `snnbench data prepare cifar10_dvs` again."
+                    f"and run `{sources.prepare_command('cifar10_dvs', self.root)}` again."
                 )
         paths = [path for group in classes for path in group]
         labels = np.repeat(np.arange(len(CLASSES)), self.per_class)

@@ -123,13 +123,26 @@ def as_fetched(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 class Normalise:
     """`(x / scale - mean) / std` by channel, uint8 or float `[*, C, H, W]` -> float32.
 
-    scale: the value of white in the stored data (255; 16 for the 8x8 digits). mean, std: None leaves `x / scale`.
+    scale: the value of white in the stored data: 255 for every image data set, because augmentations count on it, and
+    1 for event frames. mean, std: None leaves `x / scale`.
     """
 
     def __init__(self, scale: float, mean: Sequence[float] | None = None, std: Sequence[float] | None = None):
         self.scale = scale
         self.mean = None if mean is None else torch.tensor(list(mean)).view(-1, 1, 1)
         self.std = None if std is None else torch.tensor(list(std)).view(-1, 1, 1)
+
+    @property
+    def standardises(self) -> bool:
+        """Whether mean and std change anything; else values lie in [0, 1]."""
+        return any(v is not None and bool((v != plain).any()) for v, plain in ((self.mean, 0), (self.std, 1)))
+
+    def to(self, device: torch.device) -> Normalise:
+        """The same with its constants on `device`: the same operations in the same order, so the same bits."""
+        moved = Normalise(self.scale)
+        moved.mean = None if self.mean is None else self.mean.to(device)
+        moved.std = None if self.std is None else self.std.to(device)
+        return moved
 
     def __call__(self, x: Tensor) -> Tensor:
         x = x.to(torch.float32, copy=True)

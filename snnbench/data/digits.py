@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Normalise, Transform
 from snnbench.data.splits import content_hash
 
-WHITE = 16  # pixels are 0..16: counts of ink in 4x4 blocks of a 32x32 bitmap
+WHITE = 16  # scikit-learn's pixels are 0..16: counts of ink in 4x4 blocks of a 32x32 bitmap
+LEVELS = np.rint(np.arange(WHITE + 1) * 255 / WHITE).astype(np.uint8)  # the same in 0..255, as all images are stored
 
 
 def load_digit_arrays() -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +33,28 @@ def digit_fold(labels: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
 
     folds = StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels)
     return list(folds)[fold]
+
+
+class FromLevels(Normalise):
+    """uint8 0..255 -> float32 in [0, 1], like `x / 255`, but LEVELS[v] becomes exactly v / 16.
+
+    16 does not divide 255, so `x / 255` would move the stored pixels by up to 0.002. Other values, which only an
+    augmentation makes, are interpolated.
+    """
+
+    def __init__(self):
+        super().__init__(255)
+        table = np.interp(np.arange(256), LEVELS, np.arange(WHITE + 1) / WHITE)
+        self.table = torch.from_numpy(table.astype(np.float32))
+
+    def to(self, device: torch.device) -> FromLevels:
+        moved = FromLevels()
+        moved.table = self.table.to(device)
+        return moved
+
+    def __call__(self, x: Tensor) -> Tensor:
+        # in x's own strides: a convolution chooses its algorithm, and so its last bits, by them
+        return torch.empty_like(x, dtype=torch.float32).copy_(self.table[x.long()])
 
 
 class Digits(BenchData):
@@ -59,21 +84,20 @@ class Digits(BenchData):
             eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
         )  # fmt: skip
         self.require_shape((1, 8, 8))
-        self.fold = fold
+        self.fold, self.normalise = fold, FromLevels()
 
     def load(self) -> Loaded:
         images, labels = load_digit_arrays()
         train, test = digit_fold(labels, self.fold)
-        source = ArraySource(images, labels)
-        return Loaded(source, train, source, test, content_hash(images, labels))
+        source = ArraySource(LEVELS[images[:, 0]][:, None], labels)
+        return Loaded(source, train, source, test, content_hash(images, labels))  # of scikit-learn's own pixels
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
-        normalise = Normalise(WHITE)
-        per_sample = None if self.augment is None else self.augment.for_training(self.shape, normalise)
-        return (None, normalise) if per_sample is None else (per_sample, None)
+        per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
+        return (None, self.normalise) if per_sample is None else (per_sample, None)
 
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:
-        return None, Normalise(WHITE)
+        return None, self.normalise
 
     def describe(self) -> dict:
         return super().describe() | {"split": f"fold {self.fold} of 5"}

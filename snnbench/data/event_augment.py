@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from snnbench.config.errors import ConfigError
-from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage
+from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage, refuse_emptying
 from snnbench.data.batched import placement, rectangles
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
@@ -31,6 +31,11 @@ class EventAugment:
         cutout: largest side of a square hole, drawn from 1..cutout (NDA); 0 = off. cutout_prob: how often.
         mixup .. mix_until_epoch: see BatchMix; both alphas 0 = `mix` is None.
     """
+
+    requires = {  # noqa: RUF012
+        "events": "it changes sequences of event frames; for still images use augment=none, crop_flip or another one "
+        "that does not begin with events_",
+    }
 
     def __init__(
         self,
@@ -56,6 +61,19 @@ class EventAugment:
             if mixup > 0 or cutmix > 0
             else None
         )
+
+    def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
+        """Raise ConfigError where these settings do not fit T frames of `shape` [C, H, W]."""
+        moves = {"flip": self.flip, "roll": self.roll, "crop_padding": self.crop_padding, "cutout": self.cutout}
+        used = next((name for name, value in moves.items() if value), None)
+        if shape[1] == 1 and used is not None:
+            raise ConfigError(
+                f"augment.{used}={moves[used]} moves or cuts an event camera's picture, but the frames here are rows "
+                f"of frequency bands (data.shape={list(shape)}): use augment=events_none."
+            )
+        refuse_emptying(self.crop_padding, self.cutout, shape)
+        if self.keep_frames and self.keep_frames > time_steps:
+            raise ConfigError(f"augment.keep_frames={self.keep_frames} exceeds T={time_steps}; lower it or raise T")
 
     def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
         """The pipeline `[T, C, H, W]` -> float32 of the same shape; None when nothing is random."""

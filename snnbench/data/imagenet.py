@@ -5,46 +5,34 @@ Test: shorter side to `resize`, centre crop (256 and 224 in SEW-ResNet's and mos
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import FileSource, Transform
-from snnbench.data.files import require_file, visible, visible_names
+from snnbench.data.listing import visible
+from snnbench.data.pictures import IMAGES, decode_rgb, list_pictures
 from snnbench.data.splits import content_hash
 
-IMAGES = (".jpeg", ".jpg", ".png")
+WNID = re.compile(r"n[0-9]{8}")
 
 
-def decode_rgb(path: str) -> Tensor:
-    """uint8 `[3, H, W]`; grey and CMYK pictures (there are some) become RGB. Raises ConfigError on a broken file."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises
-        require_file(path)  # raises with the reason where the file system or a pointer file is the cause
-        raise ConfigError(f"'{path}' is no picture that can be read ({type(error).__name__}): copy it again.") from None
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def list_images(folder: Path, classes: list[str]) -> tuple[list[str], np.ndarray]:
-    """Names relative to `folder`, sorted by (class, name), and labels; no picture is opened."""
-    names, labels = [], []
-    for label, wnid in enumerate(classes):
-        files = [name for name in visible_names(folder / wnid) if name.lower().endswith(IMAGES)]
-        if not files:
-            raise ConfigError(f"'{folder / wnid}' holds no JPEG: the folder was not unpacked fully; unpack it again.")
-        names += [f"{wnid}/{f}" for f in files]
-        labels += [label] * len(files)
-    return names, np.asarray(labels, dtype=np.int64)
+def class_folders(folder: Path) -> list[str]:
+    """Names of the class folders, sorted. Raises ConfigError where pictures or archives still wait to be sorted."""
+    entries = visible(folder)
+    for entry in entries:
+        if entry.is_file() and entry.name.lower().endswith((*IMAGES, ".tar")):
+            raise ConfigError(
+                f"'{entry.path}' lies in no class folder: remove it, or sort the pictures with "
+                f"`{sources.prepare_command('imagenet', folder.parents[1])}`."
+            )
+    return [entry.name for entry in entries if entry.is_dir()]
 
 
 class ImageNet(BenchData):
@@ -91,18 +79,24 @@ class ImageNet(BenchData):
         for part in ("train", "val"):
             if not (folder / part).is_dir():
                 raise sources.IMAGENET.missing(self.root, f"has no folder '{part}'" if folder.is_dir() else "")
-            parts[part] = [entry.name for entry in visible(folder / part) if entry.is_dir()]
-        if parts["train"] != parts["val"]:
-            odd = sorted(set(parts["train"]) ^ set(parts["val"]))[0]
-            raise ConfigError(f"'{folder}' has different classes in train and val (first: {odd}): unpack both again.")
+            parts[part] = class_folders(folder / part)
+        for part, other in (("train", "val"), ("val", "train")):
+            if odd := sorted(set(parts[other]) - set(parts[part])):
+                more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+                raise ConfigError(
+                    f"'{folder / part}' has no class folder {odd[0]}{more}, which {other} has: add it here or remove "
+                    "it there."
+                )
         if len(parts["train"]) != self.num_classes:
+            strange = [name for name in parts["train"] if not WNID.fullmatch(name)]
+            named = f" (not named like n01440764: {', '.join(strange[:3])})" if strange else ""
             raise ConfigError(
                 f"data.num_classes={self.num_classes} but '{folder / 'train'}' has {len(parts['train'])} class "
-                "folders: complete the folder or set data.num_classes."
+                f"folders{named}: complete the folder or set data.num_classes."
             )
         sources_of, names = [], []
         for part in ("train", "val"):
-            found, labels = list_images(folder / part, parts[part])
+            found, labels = list_pictures(folder / part, parts[part])
             sources_of.append(FileSource(str(folder / part), found, labels, decode_rgb))
             names += [part, *found]
         train, test = sources_of

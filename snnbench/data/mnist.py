@@ -7,9 +7,7 @@ by torchvision.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import tempfile
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,33 +17,30 @@ from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Transform
-from snnbench.data.files import read_bytes
-from snnbench.data.splits import content_hash
+from snnbench.data.verified import VerifiedFiles
 
 
-def read_idx(source: sources.Source, root: str, name: str, reader) -> np.ndarray:
+def read_idx(files: VerifiedFiles, name: str, reader) -> np.ndarray:
     """What `reader(path)` makes of one of the source's four files, unpacked.
 
     Raises:
-        ConfigError: the file is missing, or its MD5 is neither the published one nor that of a known repacking.
+        ConfigError: the file is missing, is not one that is known or accepted, or holds no IDX.
     """
-    path = Path(root) / source.folder / name
-    if not path.is_file():
-        raise source.missing(root, f"has no file '{name}'" if path.parent.is_dir() else "")
-    raw, expected = read_bytes(path), dict(source.files)[name]
-    found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    if found not in (expected, dict(source.repacked).get(name)):
-        raise ConfigError(
-            f"'{path}' is damaged: its MD5 is {found}, expected {expected}; delete it and download it again."
-        )
+    raw = files.read(name)
     with tempfile.NamedTemporaryFile() as plain:
-        plain.write(gzip.decompress(raw))
-        plain.flush()
-        return reader(plain.name).numpy()
+        try:
+            plain.write(gzip.decompress(raw))
+            plain.flush()
+            return reader(plain.name).numpy()
+        except Exception as error:  # an accepted file can hold anything
+            raise ConfigError(f"'{files.path(name)}' is no gzipped IDX file ({type(error).__name__}).") from None
 
 
 class MNIST(BenchData):
-    """x `[N, 1, 28, 28]`, normalised by `mean` and `std` of [0, 1] values; the official 60,000 / 10,000 split."""
+    """x `[N, 1, 28, 28]`, normalised by `mean` and `std` of [0, 1] values; the official 60,000 / 10,000 split.
+
+    Args (beside BenchData's): accept_md5: sums of copies to read although they are not the published files.
+    """
 
     traits = ("images",)
     source = sources.MNIST
@@ -61,6 +56,7 @@ class MNIST(BenchData):
         num_workers: Annotated[int, ">= 0"] = 4,
         drop_last: bool = True,
         resident: Literal["auto", "device", "host"] = "auto",
+        accept_md5: list[str] = (),
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -74,16 +70,24 @@ class MNIST(BenchData):
         )  # fmt: skip
         self.require_shape((1, 28, 28))
         self.normalise = self.normaliser(255, mean, std)
+        self.files = VerifiedFiles(self.source, root, list(accept_md5))
 
     def load(self) -> Loaded:
         train, test = (self._half(half) for half in ("train", "t10k"))
-        content = content_hash(*[md5 for _, md5 in self.source.files])
-        return Loaded(train, np.arange(len(train.labels)), test, np.arange(len(test.labels)), content)
+        return Loaded(train, np.arange(len(train.labels)), test, np.arange(len(test.labels)), self.files.content())
 
     def _half(self, half: str) -> ArraySource:
-        images = read_idx(self.source, self.root, f"{half}-images-idx3-ubyte.gz", read_image_file)
-        labels = read_idx(self.source, self.root, f"{half}-labels-idx1-ubyte.gz", read_label_file)
+        images = read_idx(self.files, f"{half}-images-idx3-ubyte.gz", read_image_file)
+        labels = read_idx(self.files, f"{half}-labels-idx1-ubyte.gz", read_label_file)
+        if len(images) != len(labels) or images.shape[1:] != (28, 28):
+            raise ConfigError(
+                f"'{self.files.path('')}' has {len(images)} pictures {images.shape[1:]} and {len(labels)} labels in "
+                f"its {half} files: they do not belong together."
+            )
         return ArraySource(images[:, None], labels.astype(np.int64))
+
+    def describe(self) -> dict:
+        return super().describe() | self.files.note()
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
         per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)

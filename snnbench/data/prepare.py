@@ -10,32 +10,45 @@ from pathlib import Path
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.archives import find_archive, unpack, verify
+from snnbench.data.drafts import remove_left_over
+from snnbench.data.listing import visible
 
 
-def prepare(name: str, root: str, archive_dir: str | None = None) -> None:
-    """Prepare one data set under `root`; prints what it does.
+def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
+    """Prepare one data set under `root`; prints what it does. Returns whether the data set is ready.
 
     Archives are looked for in `archive_dir`, or in root/<folder> and root.
 
     Raises:
-        ConfigError: unknown name, a wrong MD5, an empty or damaged archive, an `archive_dir` without any of the files.
+        ConfigError: unknown name, a wrong MD5, an empty or damaged archive, an `archive_dir` without any of the files,
+            or damaged data.
     """
     source = sources.find_source(name)
-    print(sources.describe_source(name, root))
+    print(source.title)
     place = Path(root)
     folders = [Path(archive_dir)] if archive_dir else [place / source.folder, place]
     releases = [release for release in (source.archives, source.alternative) if release]
-    in_place = [[_place(archive, place, folders) for archive in release] for release in releases]
-    if archive_dir and releases and not any(map(any, in_place)):
+    have = [archive for release in releases for archive in release if _place(archive, place, folders)]
+    if archive_dir and releases and not have:
         names = ", ".join(archive.file for release in releases for archive in release)
         raise ConfigError(f"'{archive_dir}' has none of {names}: put the downloaded files there or drop the option.")
     if source is sources.IMAGENET:
         _sort_imagenet(place / source.folder)
-        in_place = [in_place[0][:2]]  # who links sorted folders needs no devkit
-    if releases and not any(map(all, in_place)):
+        releases = [source.archives[:2]]  # who links sorted folders needs no devkit
+    try:
+        found = _data(name, root).make_ready()
+    except ConfigError as error:
+        whole = any(all(archive in have for archive in release) for release in releases)
+        absent = isinstance(error, sources.MissingData)
+        if whole or not (absent or have):
+            raise  # everything was unpacked, or nothing was but there is something: the data themselves are at fault
+        print(sources.describe_source(name, root, have, archive_dir or ""))
         print("  Not complete yet: see above.")
-        return
-    print(f"  {source.title} is ready: {_data(name, root).make_ready()}.")
+        return False
+    if source.note and not source.archives and not source.files:
+        print(f"  {source.note}")
+    print(f"  {source.title} is ready: {found}.")
+    return True
 
 
 def _data(name: str, root: str):
@@ -51,7 +64,9 @@ def _data(name: str, root: str):
 def _place(archive: sources.Archive, root: Path, folders: list[Path]) -> bool:
     """Unpack one archive if it is there and was not unpacked before; whether its content is in place."""
     target = root / archive.into
-    if target.is_dir() and any(entry.name != archive.file for entry in target.iterdir()):
+    if left_over := remove_left_over(target):
+        print(f"  removed {left_over / 1e9:.2f} GB that a killed unpacking of {archive.file} had left")
+    if target.is_dir() and any(entry.name != archive.file for entry in visible(target)):
         print(f"  {target}: already there")
         return True
     path = find_archive(archive, folders)
@@ -61,8 +76,6 @@ def _place(archive: sources.Archive, root: Path, folders: list[Path]) -> bool:
         path = path.rename(root / archive.file)
     print(f"  {path}: checking its MD5 ...", flush=True)
     verify(path, archive.md5)
-    if target.is_dir():
-        target.rmdir()  # an empty folder that somebody made by hand
     print(f"  unpacking to {target} ...", flush=True)
     unpack(path, target)
     return True

@@ -6,11 +6,29 @@ of CIFAR-10 were checked against the real files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
+
+
+class MissingData(ConfigError):
+    """The files of a data set are not there, or not all of them."""
+
+
+def default_root() -> str:
+    """Where data sets lie when nobody says: what `paths.data` and `data prepare` start from."""
+    return os.environ.get("SNNBENCH_DATA", "data")
+
+
+def prepare_command(name: str, root: str | Path, archives: str | Path | None = None) -> str:
+    """`snnbench data prepare <name>` with the folders that this user has to give."""
+    given = [] if str(root) == default_root() else [f"root={root}"]
+    given += [f"archives={archives}"] if archives else []
+    return shlex.join(["snnbench", "data", "prepare", name, *given])
 
 
 @dataclass(frozen=True)
@@ -36,12 +54,12 @@ class Source:
     alternative: tuple[Archive, ...] = ()  # another release that is also accepted
     repacked: tuple[tuple[str, str], ...] = ()  # (file, MD5) of the same content compressed by somebody else
 
-    def missing(self, root: str | Path, what: str = "") -> ConfigError:
+    def missing(self, root: str | Path, what: str = "") -> MissingData:
         """The one sentence for data that is not there."""
         place = Path(root) / self.folder
-        return ConfigError(
+        return MissingData(
             f"{self.title} was not found: '{place}' {what or 'does not exist'}; "
-            f"run `snnbench data prepare {self.name}` to see what to download and where to put it, "
+            f"run `{prepare_command(self.name, root)}` to see what to download and where to put it, "
             "or set paths.data to the folder that holds it."
         )
 
@@ -254,20 +272,26 @@ def find_source(name: str) -> Source:
     return SOURCES[name]
 
 
-def describe_source(name: str, root: str = "<paths.data>") -> str:
-    """URL, file, MD5 and target folder as text for a terminal."""
-    source = find_source(name)
-    return "\n".join(_lines(source, Path(root)))
+def describe_source(name: str, root: str = "<paths.data>", have: Collection[Archive] = (), place: str = "") -> str:
+    """What is still to be fetched and how to go on, as text for a terminal.
+
+    have: archives that are unpacked already. place: folder of the archives, where it is not `root`.
+    """
+    return "\n".join(_lines(find_source(name), Path(root), have, place))
 
 
-def _lines(source: Source, root: Path) -> Iterator[str]:
-    yield source.title
+def _lines(source: Source, root: Path, have: Collection[Archive], place: str) -> Iterator[str]:
     if source.note:
         yield f"  {source.note}"
     for heading, archives in (("Download", source.archives), ("Or download", source.alternative)):
-        if archives:
-            yield f"  {heading} by hand into {root}:"
-        for archive in archives:
+        if wanted := [archive for archive in archives if archive not in have]:
+            yield f"  {heading} by hand into {place or root}:"
+        for archive in wanted:
             yield f"    {archive.file:<30} MD5 {archive.md5}  {archive.url}"
+    if not source.archives:
+        for file, md5 in source.files:
+            if not (root / source.folder / file).is_file():
+                yield f"    {file:<30} MD5 {md5}  to be put into {root / source.folder}"
     if source.archives:
-        yield f"  Then run: snnbench data prepare {source.name}   (verifies, unpacks to {root / source.folder})"
+        command = prepare_command(source.name, root, place or None)
+        yield f"  Then run: {command}   (verifies, unpacks to {root / source.folder})"

@@ -26,7 +26,7 @@ class Latency(Encoder):
         ConfigError: high is not above low.
     """
 
-    traits = ("single_spike_input",)
+    traits = ("single_spike_input", "brightness")
     requires = {  # noqa: RUF012
         "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
     }

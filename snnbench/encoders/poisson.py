@@ -1,7 +1,8 @@
 """Rate coding by Bernoulli spikes, called Poisson coding (STBP's released MNIST CNN, Wu et al. 2018).
 
 Each step, each pixel spikes with probability p = (x - low) / (high - low), clipped to [0, 1]. Images normalised by mean
-and standard deviation are no probabilities: set low and high to the range they then have, or leave out the normalising.
+and standard deviation are no probabilities: a configuration must set low and high to the range they then have, or turn
+the normalising off (data.mean=[0.0] data.std=[1.0]).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Poisson(Encoder):
         ConfigError: high is not above low.
     """
 
+    traits = ("brightness",)
     requires = {  # noqa: RUF012
         "images": "Poisson coding draws spikes from one image; event data are spikes already, use encoder=frames",
     }

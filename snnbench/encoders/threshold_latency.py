@@ -23,7 +23,7 @@ class ThresholdLatency(Encoder):
         threshold: theta, in units of pixel values; spytorch's images lie in [0, 1].
     """
 
-    traits = ("single_spike_input",)
+    traits = ("single_spike_input", "brightness")
     requires = {  # noqa: RUF012
         "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
     }

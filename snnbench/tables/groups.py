@@ -56,6 +56,8 @@ class Group:
             marks.append("part of the data")
         if self.path != "auto":
             marks.append(f"kernels={self.path}")
+        if copies := self.first.data.get("other_md5"):
+            marks.append("copy with MD5 " + ", ".join(f"{md5[:8]} of {file}" for file, md5 in copies.items()))
         changed = [key for key in self.first.deviations if not key.startswith("train.limit_") and key not in shown]
         if changed:
             marks.append("changed " + ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else ""))

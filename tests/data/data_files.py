@@ -1,17 +1,78 @@
 """Files in the true on-disk formats, small, and data sets with the injected arguments filled in."""
 
+import dataclasses
+import gzip
 import hashlib
+import importlib
 import pickle
 import struct
+from pathlib import Path
 
 import h5py
 import numpy as np
+import yaml
+from PIL import Image
+
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 INJECTED = {"batch_size": 8, "eval_batch_size": 16, "time_steps": 4, "seed": 0}
 
 
 def build(cls, root, shape, num_classes, **arguments):
     return cls(str(root), shape, num_classes, **(INJECTED | {"num_workers": 0} | arguments))
+
+
+def from_yaml(axis, name):
+    """(class, its arguments) as the YAML has them."""
+    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
+    values.pop("defaults", None)
+    module, _, name = values.pop("_target_").rpartition(".")
+    return getattr(importlib.import_module(module), name), values
+
+
+def yamls(axis, word=""):
+    """Names of the axis' YAMLs whose text has `word`."""
+    return sorted(path.stem for path in (CONFIGS / axis).glob("*.yaml") if word in path.read_text())
+
+
+IMAGE_SETS = [name for name in yamls("data") if "images" in from_yaml("data", name)[0].traits]
+
+
+def write_image_set(name, root, monkeypatch, count=20):
+    """Small files of an image data set as its YAML describes it, in the true format; returns (class, arguments)."""
+    cls, values = from_yaml("data", name)
+    values.pop("root")
+    rng, files = np.random.default_rng(0), []
+    if name.startswith("cifar"):
+        for seed, (file, _) in enumerate(cls.source.files):
+            write_cifar_batch(root / cls.source.folder / file, count, seed, cls.label_key, values["num_classes"])
+            files.append((file, md5(root / cls.source.folder / file)))
+    elif "mnist" in name:
+        for half in ("train", "t10k"):
+            write_mnist_half(root / cls.source.folder, half, count, rng)
+        files += [(path.name, md5(path)) for path in (root / cls.source.folder).iterdir()]
+    elif name == "imagenet":
+        for part in ("train", "val"):
+            write_pictures(root / "imagenet" / part / "n00000001", count, rng)
+        values["num_classes"] = 1
+    if files:
+        monkeypatch.setattr(cls, "source", dataclasses.replace(cls.source, files=tuple(files)))
+    return cls, values | {"num_workers": 0}
+
+
+def write_mnist_half(folder, half, count, rng):
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
+    labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
+    for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
+        (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+
+
+def write_pictures(folder, count, rng, size=(40, 50)):
+    folder.mkdir(parents=True)
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / f"p_{i}.JPEG")
 
 
 def md5(path):

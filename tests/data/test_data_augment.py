@@ -1,28 +1,18 @@
 """Each sample has its own draw; event frames share one over all time steps."""
 
-import importlib
 import inspect
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from data_files import CONFIGS, from_yaml, yamls
 
 from snnbench.config.errors import ConfigError
 from snnbench.data.augment import Cutout, Flip, ImageAugment, PaddedCrop
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment, Roll
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
-AUGMENTS = sorted(path.stem for path in (CONFIGS / "augment").glob("*.yaml"))
-
-
-def from_yaml(axis, name):
-    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
-    values.pop("defaults", None)
-    module, _, name = values.pop("_target_").rpartition(".")
-    return getattr(importlib.import_module(module), name), values
+AUGMENTS = yamls("augment")
 
 
 def run(stage, x, seed):
@@ -47,7 +37,7 @@ def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
     assert torch.equal(outs[3], run(stage, x, 3))
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml")))
+@pytest.mark.parametrize("name", yamls("data"))
 def test_every_data_yaml_lists_its_signature_and_overrides_augment(name):
     text = (CONFIGS / "data" / f"{name}.yaml").read_text()
     cls, values = from_yaml("data", name)

@@ -2,12 +2,11 @@
 
 import dataclasses
 import gzip
-import struct
 
 import numpy as np
 import pytest
 import torch
-from data_files import build, md5, write_cifar_batch
+from data_files import build, md5, write_cifar_batch, write_mnist_half
 from PIL import Image
 
 from snnbench.config.errors import ConfigError
@@ -109,13 +108,13 @@ def test_cifar_missing_partial_and_damaged(tmp_path, monkeypatch):
     def load():
         build(CIFAR10, tmp_path, [3, 32, 32], 10, mean=MEAN, std=STD).setup()
 
-    with pytest.raises(ConfigError, match=r"does not exist; run `snnbench data prepare cifar10`"):
+    with pytest.raises(ConfigError, match=r"does not exist; run `snnbench data prepare cifar10 root="):
         load()
     cifar(tmp_path, monkeypatch, CIFAR10, sources.CIFAR10, "labels", 10)
     damaged = tmp_path / "cifar-10-batches-py" / "data_batch_2"
     original = damaged.read_bytes()
     damaged.write_bytes(original[:-1])
-    with pytest.raises(ConfigError, match=r"data_batch_2' is damaged: its MD5 is .*, expected"):
+    with pytest.raises(ConfigError, match=r"data_batch_2' has MD5 .*, expected .* damaged or another copy"):
         load()
     damaged.unlink()
     with pytest.raises(ConfigError, match="has no file 'data_batch_2'"):
@@ -159,7 +158,7 @@ def test_imagenet_bad_folders(tmp_path):
     with pytest.raises(ConfigError, match=r"data\.num_classes=1000 but .* has 3 class folders"):
         load(classes=1000)
     (tmp_path / "imagenet" / "val" / "n9").mkdir()
-    with pytest.raises(ConfigError, match=r"different classes in train and val \(first: n9\)"):
+    with pytest.raises(ConfigError, match=r"train' has no class folder n9, which val has"):
         load()
     (tmp_path / "imagenet" / "train" / "n9").mkdir()
     with pytest.raises(ConfigError, match="holds no JPEG"):
@@ -176,17 +175,11 @@ def mnist(request):
 @pytest.fixture
 def mnist_root(mnist, tmp_path, monkeypatch):
     """12 training and 5 test pictures; MD5s are those of the files written here."""
-    folder, files, rng = tmp_path / mnist.source.folder, [], np.random.default_rng(0)
-    folder.mkdir(parents=True)
+    folder, rng = tmp_path / mnist.source.folder, np.random.default_rng(0)
     for half, count in (("train", 12), ("t10k", 5)):
-        pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
-        labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
-        for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
-            path = folder / f"{half}-{kind}-ubyte.gz"
-            path.write_bytes(gzip.compress(content))
-            files.append((path.name, md5(path)))
-    monkeypatch.setattr(mnist, "source", dataclasses.replace(mnist.source, files=tuple(files)))
+        write_mnist_half(folder, half, count, rng)
+    files = tuple((path.name, md5(path)) for path in sorted(folder.iterdir(), reverse=True))
+    monkeypatch.setattr(mnist, "source", dataclasses.replace(mnist.source, files=files))
     return tmp_path
 
 
@@ -205,7 +198,7 @@ def test_mnist_repacked_files_are_read_too(mnist, mnist_root, monkeypatch):
     """Debian compresses the same content anew, which changes the file's MD5."""
     path = mnist_root / mnist.source.folder / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1, mtime=7))
-    with pytest.raises(ConfigError, match="is damaged: its MD5 is"):
+    with pytest.raises(ConfigError, match=r"has MD5 .*, expected"):
         build(mnist, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
     known = ((path.name, md5(path)),)
     monkeypatch.setattr(mnist, "source", dataclasses.replace(mnist.source, repacked=known))
@@ -217,7 +210,7 @@ def test_mnist_repacked_files_are_read_too(mnist, mnist_root, monkeypatch):
 def test_mnist_faults(mnist, mnist_root):
     path = mnist_root / mnist.source.folder / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ConfigError, match="is damaged: its MD5 is"):
+    with pytest.raises(ConfigError, match=r"has MD5 .*, expected"):
         build(mnist, mnist_root, [1, 28, 28], 10, mean=[0.0], std=[1.0]).setup()
     path.unlink()
     with pytest.raises(ConfigError, match=f"snnbench data prepare {mnist.source.name}"):

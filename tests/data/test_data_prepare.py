@@ -1,23 +1,21 @@
 """`data prepare`: explains, verifies, unpacks once, never downloads."""
 
 import dataclasses
-import io
 import subprocess
 import sys
 import tarfile
 import zipfile
 
-import numpy as np
 import pytest
 from data_files import build, md5, random_events, write_aedat2, write_cifar_batch
-from PIL import Image
 
+from snnbench.cli.main import main
 from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.cifar import CIFAR10
 from snnbench.data.cifar10_dvs import CIFAR10DVS
-from snnbench.data.imagenet_archives import sort_train, sort_val
 from snnbench.data.prepare import prepare
+from snnbench.data.shd import SHD
 
 
 def patched(monkeypatch, name, **changes):
@@ -46,7 +44,8 @@ def test_sources_are_described_without_heavy_imports():
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "c58f30108f718f92721af3b95e74349a" in text
     assert "/d/DVSGesture" in text
-    assert text.count("MD5") == sum(len(s.archives) + len(s.alternative) for s in sources.SOURCES.values())
+    by_hand = [s.archives + s.alternative or s.files for s in sources.SOURCES.values()]
+    assert text.count("MD5") == sum(map(len, by_hand))
 
 
 def test_nothing_downloaded_yet_explains_and_makes_nothing(tmp_path, capsys):
@@ -124,32 +123,87 @@ def test_cifar10_dvs_from_its_ten_zips(tmp_path, monkeypatch):
     assert (data.train_size, data.test_size) == (90, 10)
 
 
-def test_imagenet_is_sorted_into_class_folders(tmp_path):
-    from scipy.io import savemat
+NEEDS_FILES = sorted(name for name, source in sources.SOURCES.items() if source.archives or source.files)
 
-    def picture():
-        file = io.BytesIO()
-        Image.new("RGB", (4, 4)).save(file, "JPEG")
-        return file.getvalue()
 
-    train, val, devkit = (tmp_path / name for name in ("train", "val", "devkit"))
-    train.mkdir()
-    with tarfile.open(train / "n01.tar", "w") as tar:
-        info = tarfile.TarInfo("n01_1.JPEG")
-        info.size = len(picture())
-        tar.addfile(info, io.BytesIO(picture()))
-    sort_train(train)
-    assert [str(p.relative_to(train)) for p in train.rglob("*.JPEG")] == ["n01/n01_1.JPEG"]
-    assert not list(train.glob("*.tar"))
+@pytest.mark.parametrize("name", NEEDS_FILES)
+def test_incomplete_is_exit_code_1_and_the_advice_repeats_the_folders(tmp_path, capsys, name):
+    root = tmp_path / "my data"
+    assert main(["data", "prepare", name, f"root={root}"]) == 1
+    out = capsys.readouterr().out
+    assert "Not complete yet" in out
+    assert "already there" not in out
+    if sources.SOURCES[name].archives:
+        assert f"Then run: snnbench data prepare {name} 'root={root}'" in out
+    for line in sources.SOURCES[name].archives or sources.SOURCES[name].files:
+        assert (line.file if hasattr(line, "file") else line[0]) in out
+    error = sources.SOURCES[name].missing(root)
+    assert f"run `snnbench data prepare {name} 'root={root}'`" in str(error)
+    assert not root.exists()
 
-    (devkit / "data").mkdir(parents=True)
-    kind = [("ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("children", "O")]
-    rows = np.array([(1, "n01", "a", "a", 0), (2, "n02", "b", "b", 0), (3, "n00", "c", "c", 2)], dtype=kind)
-    savemat(devkit / "data" / "meta.mat", {"synsets": rows})
-    (devkit / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("2\n1\n")
-    val.mkdir()
-    for i in (1, 2):
-        (val / f"ILSVRC2012_val_0000000{i}.JPEG").write_bytes(picture())
-    sort_val(val, devkit)
-    found = sorted(str(p.relative_to(val)) for p in val.rglob("*.JPEG"))
-    assert found == ["n01/ILSVRC2012_val_00000002.JPEG", "n02/ILSVRC2012_val_00000001.JPEG"]
+
+def test_the_default_root_stands_in_no_advice(monkeypatch):
+    monkeypatch.setenv("SNNBENCH_DATA", "/big")
+    assert sources.prepare_command("cifar10", "/big") == "snnbench data prepare cifar10"
+    assert sources.prepare_command("cifar10", "data") == "snnbench data prepare cifar10 root=data"
+    monkeypatch.delenv("SNNBENCH_DATA")
+    assert sources.prepare_command("cifar10", "data", "down") == "snnbench data prepare cifar10 archives=down"
+
+
+def test_what_is_there_is_not_to_be_downloaded(tmp_path, monkeypatch, capsys):
+    archive = make_cifar_archive(tmp_path, monkeypatch)
+    assert main(["data", "prepare", "cifar10", f"root={tmp_path}"]) == 0
+    archive.unlink()
+    capsys.readouterr()
+    assert main(["data", "prepare", "cifar10", f"root={tmp_path}"]) == 0
+    out = capsys.readouterr().out
+    assert "already there" in out
+    assert "ownload" not in out
+    (tmp_path / "cifar-10-batches-py" / "test_batch").unlink()
+    assert main(["data", "prepare", "cifar10", f"root={tmp_path}"]) == 2
+    assert "has no file 'test_batch'" in capsys.readouterr().err
+
+
+def test_only_what_is_missing_is_named(tmp_path, monkeypatch, capsys):
+    for archive in sources.CIFAR10_DVS.archives[:9]:
+        (tmp_path / archive.into).mkdir(parents=True)
+        (tmp_path / archive.into / "cifar10_0.aedat").touch()
+    assert main(["data", "prepare", "cifar10_dvs", f"root={tmp_path}"]) == 1
+    out = capsys.readouterr().out
+    assert "truck.zip" in out
+    assert "airplane.zip" not in out
+
+
+def test_a_killed_unpacking_is_cleared_away_and_hidden_files_are_no_data(tmp_path, monkeypatch, capsys):
+    make_cifar_archive(tmp_path, monkeypatch)
+    killed = tmp_path / ".cifar-10-batches-py.0000aaaa.tmp"
+    killed.mkdir()
+    (killed / "half").write_bytes(bytes(20_000_000))
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / ".DS_Store").touch()
+    assert main(["data", "prepare", "cifar10", f"root={tmp_path}"]) == 0
+    assert "removed 0.02 GB that a killed unpacking of cifar-10-python.tar.gz had left" in capsys.readouterr().out
+    assert not killed.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, capsys):
+    make_cifar_archive(tmp_path, monkeypatch)
+    (tmp_path / "root").touch()
+    command = ["data", "prepare", "cifar10", f"root={tmp_path / 'root'}", f"archives={tmp_path}"]
+    assert main(command) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_files_in_another_known_layout_are_ready(tmp_path, capsys, monkeypatch):
+    """tonic's SHD folder has no folders train and test."""
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.setattr(SHD, "parts", {"train": 2, "test": 1})
+    (tmp_path / "SHD").mkdir()
+    for part, count in SHD.parts.items():
+        with h5py.File(tmp_path / "SHD" / f"shd_{part}.h5", "w") as file:
+            file["labels"] = [0] * count
+            for key, kind in (("times", "f2"), ("units", "u2")):
+                column = file.create_dataset(f"spikes/{key}", count, h5py.vlen_dtype(kind))
+                column[:] = [[0.0, 1.0]] * count
+    assert main(["data", "prepare", "shd", f"root={tmp_path}"]) == 0
+    assert "3 recordings found" in capsys.readouterr().out

@@ -48,13 +48,10 @@ class Pipeline:
 
 
 class Normalised:
-    """`dataset.Normalise` with its constants on the device: the same operations in the same order, so the same bits."""
+    """The data set's `Normalise` as a stage, on the device."""
 
     def __init__(self, normalise: Normalise, device: torch.device):
-        self.on_device = Normalise(normalise.scale)
-        for name in ("mean", "std"):
-            values = getattr(normalise, name)
-            setattr(self.on_device, name, None if values is None else values.to(device))
+        self.on_device = normalise.to(device)
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws:
         return {}
