@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from snnbench.models.base import SpikingModel
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, check_stages, residual_stages
+from snnbench.models.resnet_parts import check_size, check_stages, halving, residual_stages
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import over_time
 
@@ -88,7 +88,7 @@ class DSResNet(SpikingModel):
         self.input_norm = InputNorm(in_shape[0], v_th) if input_norm else nn.Identity()
         self.stem = parts.unit(in_shape[0], widths[0], 3)
         make_block = partial(DSBlock, dormant_suppressed=dormant_suppressed)
-        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 1)
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, halving(len(blocks)))
         self.pool = GlobalAvgPool()
         self.readout = parts.readout(channels, num_classes)
         for module in self.modules():

@@ -4,6 +4,9 @@ The neuron stands behind the addition as in tdBN's ResNet-19, but identity short
 branches are scaled by 1/sqrt(2) everywhere. Stem conv3x3 - norm - SN as wide as the first stage. The classifier has no
 bias; up to 50 classes it is two linear layers in a row without a neuron between them (512 - 256 - K), else one.
 
+The strides of the stages are those of the official classes. ResNet-18 for CIFAR keeps 32x32 through its first two
+stages (strides 1, 1, 2, 2) and ends at 8x8, as ResNet-19 does (1, 2, 2).
+
 The ImageNet nets begin with conv7x7 stride 2 (padding 1, as released) - norm - SN, no pool, and every stage halves the
 map. ResNet-18MS ("membrane shortcut") has its neurons before the convolutions and none behind the addition, so the
 classifier reads real numbers; unlike MS-ResNet its stem fires and its identity shortcuts have norms.
@@ -14,11 +17,12 @@ With channel-wise GLIF: ResNet-18 11,347,456 parameters (CIFAR-10, T 4), 11,272,
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from snnbench.models.base import SpikingModel
+from snnbench.models.base import SpikingModel, require
 from snnbench.models.init import kaiming_fan_out_
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
@@ -66,14 +70,15 @@ class GLIFResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage; stages after the first halve the image, with the ImageNet stem the first one too.
+        blocks: blocks a stage.
         widths: channels a stage; the stem has the first one's.
+        strides: stride of each stage's first block.
         bottleneck: width between the two linear layers of the classifier, used for at most 50 classes; null: one layer.
         stem: "cifar" (conv3x3) or "imagenet" (conv7x7 stride 2, padding 1).
         membrane_shortcut: neurons before the convolutions, none behind the addition (ResNet-18MS).
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: lists of unequal lengths, a stride below 1, or an image smaller than the total stride.
     """
 
     traits = ("residual",)
@@ -85,18 +90,24 @@ class GLIFResNet(SpikingModel):
         num_classes: int,
         blocks: list[int] = (2, 2, 2, 2),
         widths: list[int] = (64, 128, 256, 512),
+        strides: list[int] = (1, 1, 2, 2),
         bottleneck: Annotated[int, ">= 1"] | None = 256,
         stem: Literal["cifar", "imagenet"] = "cifar",
         membrane_shortcut: bool = False,
     ):
         super().__init__()
         check_stages("glif_resnet", blocks, widths)
+        require(
+            len(strides) == len(blocks) and min(strides) >= 1,
+            f"glif_resnet needs one positive stride for each stage, got model.strides={list(strides)} for "
+            f"model.blocks={list(blocks)}; ResNet-18 for CIFAR has [1, 1, 2, 2].",
+        )
         large = stem == "imagenet"
-        check_size("glif_resnet", in_shape, 2 ** (len(blocks) - 1) * (4 if large else 1), "use fewer stages")
+        check_size("glif_resnet", in_shape, prod(strides) * (2 if large else 1), "lower model.strides")
         kernel = {"kernel": 7, "stride": 2, "padding": 1} if large else {"kernel": 3}
         self.stem = parts.unit(in_shape[0], widths[0], **kernel)
         make_block = GLIFMembraneBlock if membrane_shortcut else GLIFBlock
-        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 2 if large else 1)
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, strides)
         self.pool = GlobalAvgPool()
         narrow = bottleneck if bottleneck is not None and num_classes <= 50 else None
         self.head = nn.Identity() if narrow is None else parts.linear(channels, narrow, bias=False)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from snnbench.synapses.base import Synapse
 
 
-def kaiming_fan_out_(model: nn.Module) -> None:
+def kaiming_fan_out_(model: nn.Module, *, zero_biases: bool = True) -> None:
     """He-normal (fan out, ReLU gain) for every convolution of `model`, biases 0; linear layers stay as they are."""
     for module in model.modules():
         if isinstance(module, Synapse) and module.weight.ndim > 2:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            zero_bias_(module)
+            if zero_biases:
+                zero_bias_(module)
+
+
+def norm_gain_(model: nn.Module, gain: float) -> None:
+    """Start every norm of `model` at `gain`, but for those that start at 0 (`zero_init`) or have no gain."""
+    for module in model.modules():
+        if hasattr(module, "running_mean") and module.weight is not None:
+            with torch.no_grad():
+                now = module.gain() if hasattr(module, "gain") else module.weight
+                module.weight.copy_(torch.where(now == 0, now, module.weight * gain / now))
 
 
 def trunc_normal_(synapse: nn.Module, std: float = 0.02) -> None:

@@ -4,7 +4,9 @@ IEEE TNNLS 2024, arXiv 2112.08954).
 Block: x + norm(conv(SN(norm(conv(SN(x)))))): x is a real-valued current, the neurons stand in front of the
 convolutions, nothing fires after the addition. So branch convolutions see spikes only, while the stem and the
 down-sampling shortcuts (conv1x1 - norm on the real x) see real numbers. The last norm of a block starts with gain 0:
-every block is its shortcut at first. 11,693,736 / 21,801,896 parameters for 18 / 34 on ImageNet.
+every block is its shortcut at first. All other norms start at the neuron's threshold, 0.5 in the official code
+(Ariande1/MS-ResNet @7c5f006, whose neuron is `neuron=lif_ms`). 11,693,736 / 21,801,896 parameters for 18 / 34 on
+ImageNet.
 
 The ImageNet stem is conv7x7 s2 - norm, and every stage, the first too, starts with stride 2; the max-pool that the
 official code constructs is never called. The CIFAR stem is conv3x3 - norm with a first stage of stride 1. The official
@@ -18,9 +20,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from snnbench.models.base import SpikingModel
+from snnbench.models.init import norm_gain_
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, check_stages, residual_stages, resolve_stem
+from snnbench.models.resnet_parts import check_size, check_stages, halving, residual_stages, resolve_stem
 
 
 class MSBlock(nn.Module):
@@ -72,10 +75,12 @@ class MSResNet(SpikingModel):
         check_size("ms_resnet", in_shape, factor, "use model.stem=cifar or model=spiking_resnet_tiny")
         kernel, stride = (7, 2) if large else (3, 1)
         self.stem = parts.projection(in_shape[0], widths[0], kernel, stride=stride)
-        self.stages, channels = residual_stages(parts, MSBlock, widths[0], blocks, widths, stride, zero_init)
+        strides = halving(len(blocks), stride)
+        self.stages, channels = residual_stages(parts, MSBlock, widths[0], blocks, widths, strides, zero_init)
         self.neuron = parts.neuron(channels)
         self.pool = GlobalAvgPool()
         self.readout = parts.readout(channels, num_classes)
+        norm_gain_(self, getattr(self.neuron, "v_th", 1.0))
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.readout(self.pool(self.neuron(self.stages(self.stem(x_seq)))))

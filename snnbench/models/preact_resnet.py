@@ -22,7 +22,7 @@ from snnbench.models.dropout import TemporalDropout
 from snnbench.models.init import zero_bias_
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, check_stages, residual_stages
+from snnbench.models.resnet_parts import check_size, check_stages, halving, residual_stages
 from snnbench.synapses.base import Synapse
 
 
@@ -74,7 +74,7 @@ class PreActResNet(SpikingModel):
         check_size("preact_resnet", in_shape, 2 ** (len(blocks) - 1), "use fewer stages")
         self.stem = parts.conv(in_shape[0], widths[0], 3)
         make_block = partial(PreActBlock, dropout=dropout)
-        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 1)
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, halving(len(blocks)))
         self.norm, self.neuron = parts.norm(channels), parts.neuron(channels)
         self.pool = GlobalAvgPool()
         self.dropout = TemporalDropout(dropout)

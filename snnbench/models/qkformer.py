@@ -68,11 +68,11 @@ def first_embedding(parts: Parts, stem: str, c_in: int, dim: int) -> PatchEmbedd
 
 
 def next_embedding(parts: Parts, stem: str, c_in: int, dim: int) -> PatchEmbedding:
-    """Between stages, stride 2. The CIFAR code pools in the second convolution, the others in the first."""
-    if stem == "cifar":
-        main = nn.Sequential(parts.unit(c_in, dim, 3), _pooled(parts, dim, dim))
-    else:
+    """Between stages, stride 2. The ImageNet code pools in the first convolution, all other code in the second."""
+    if stem == "imagenet":
         main = nn.Sequential(_pooled(parts, c_in, dim), parts.unit(dim, dim, 3))
+    else:
+        main = nn.Sequential(parts.unit(c_in, dim, 3), _pooled(parts, dim, dim))
     return PatchEmbedding(nn.Identity(), main, parts.unit(c_in, dim, 1, stride=2))
 
 

@@ -46,21 +46,25 @@ def check_size(model: str, in_shape: tuple[int, int, int], factor: int, instead:
     require_size(model, in_shape, factor, instead)
 
 
+def halving(stages: int, first: int = 1) -> list[int]:
+    """The strides of most ResNets: `first` for the first stage, 2 for each stage after it."""
+    return [first] + [2] * (stages - 1)
+
+
 def residual_stages(
-    parts: Parts, make_block: MakeBlock, c_in: int, blocks: list[int], widths: list[int], first_stride: int,
+    parts: Parts, make_block: MakeBlock, c_in: int, blocks: list[int], widths: list[int], strides: list[int],
     zero_init: bool = False,
 ) -> tuple[nn.Sequential, int]:  # fmt: skip
-    """The stages in a row, each halving the image in its first block (the first stage by `first_stride`).
+    """The stages in a row. The first block of a stage has the stage's stride, its other blocks have stride 1.
 
     Returns:
         The stages and the number of channels that leave the last one.
     """
     stages: list[nn.Module] = []
-    for index, (count, width) in enumerate(zip(blocks, widths)):
+    for count, width, stride in zip(blocks, widths, strides):
         stage: list[nn.Module] = []
         for position in range(count):
-            stride = (first_stride if index == 0 else 2) if position == 0 else 1
-            block = make_block(parts, c_in, width, stride, zero_init)
+            block = make_block(parts, c_in, width, stride if position == 0 else 1, zero_init)
             stage.append(block)
             c_in = block.out_channels
         stages.append(nn.Sequential(*stage))

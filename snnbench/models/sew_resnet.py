@@ -18,7 +18,7 @@ from snnbench.models.base import SpikingModel, require
 from snnbench.models.init import kaiming_fan_out_
 from snnbench.models.layers import Flatten, GlobalAvgPool, MaxPool2d
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, check_stages, residual_stages, resolve_stem, spiking_stem
+from snnbench.models.resnet_parts import check_size, check_stages, halving, residual_stages, resolve_stem, spiking_stem
 
 CONNECT = {
     "ADD": lambda a, s: a + s,
@@ -101,7 +101,8 @@ class SEWResNet(SpikingModel):
         check_size("sew_resnet", in_shape, factor, "use model.stem=cifar or model=spiking_resnet_tiny")
         make_block = _block_maker(connect, block == "bottleneck")
         self.stem = spiking_stem(parts, stem, in_shape[0], widths[0])
-        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 1, zero_init)
+        strides = halving(len(blocks))
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, strides, zero_init)
         self.pool = GlobalAvgPool()
         self.readout = parts.readout(channels, num_classes)
         kaiming_fan_out_(self)

@@ -9,6 +9,8 @@ hence `branches=2` (tdBN scales both by 1/sqrt(2); other norms ignore it).
   al. (2018), who convert trained ANNs; that is another training rule.
 * `CifarSpikingResNet`: 3x3 stem and no pooling layer; as ResNet-19 of Zheng et al. (tdBN, AAAI 2021) 12,630,858
   parameters on CIFAR-10. That is "variant A": 64-wide stem, a projection in every stage, a spiking hidden layer of 256.
+* `ResNet19`: the same net with the initial weights of tdBN's code (thiswinex/STBP-simple @a15de7c). That code lets the
+  output neurons fire and counts their spikes; here, as everywhere in this package, the readout is linear.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from snnbench.models.base import SpikingModel
 from snnbench.models.init import kaiming_fan_out_
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, check_stages, residual_stages, resolve_stem, spiking_stem
+from snnbench.models.resnet_parts import check_size, check_stages, halving, residual_stages, resolve_stem, spiking_stem
 
 
 class BasicBlock(nn.Module):
@@ -99,7 +101,8 @@ class SpikingResNet(SpikingModel):
         check_size("spiking_resnet", in_shape, factor, "use model.stem=cifar or model=spiking_resnet_tiny")
         make_block = BasicBlock if block == "basic" else Bottleneck
         self.stem = spiking_stem(parts, stem, in_shape[0], widths[0])
-        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, 1, zero_init)
+        strides = halving(len(blocks))
+        self.stages, channels = residual_stages(parts, make_block, widths[0], blocks, widths, strides, zero_init)
         self.pool = GlobalAvgPool()
         self.readout = parts.readout(channels, num_classes)
         kaiming_fan_out_(self)
@@ -111,7 +114,7 @@ class SpikingResNet(SpikingModel):
 class CifarSpikingResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]` without any pooling layer before the global average: fits OTTT too.
 
-    Convolutions keep PyTorch's initialisation, as the official ResNet-19 does.
+    Convolutions keep PyTorch's initialisation, as in TET's code (Gus-Lab/temporal_efficient_training @f9bde41).
 
     Args:
         blocks: basic blocks a stage; stages after the first halve the image.
@@ -125,6 +128,7 @@ class CifarSpikingResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    he_start = False  # whether convolutions start He-normal (fan out)
 
     def __init__(
         self,
@@ -141,10 +145,19 @@ class CifarSpikingResNet(SpikingModel):
         check_stages("resnet19", blocks, widths)
         check_size("resnet19", in_shape, 2 ** (len(blocks) - 1), "use fewer stages")
         self.stem = spiking_stem(parts, "cifar", in_shape[0], stem_width)
-        self.stages, channels = residual_stages(parts, BasicBlock, stem_width, blocks, widths, 1, zero_init)
+        strides = halving(len(blocks))
+        self.stages, channels = residual_stages(parts, BasicBlock, stem_width, blocks, widths, strides, zero_init)
         self.pool = GlobalAvgPool()
         self.hidden = nn.Identity() if hidden is None else parts.linear_unit(channels, hidden)
         self.readout = parts.readout(hidden or channels, num_classes)
+        if self.he_start:
+            kaiming_fan_out_(self)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.readout(self.hidden(self.pool(self.stages(self.stem(x_seq)))))
+
+
+class ResNet19(CifarSpikingResNet):
+    """ResNet-19 as tdBN's code starts it: every convolution He-normal (fan out). Arguments of `CifarSpikingResNet`."""
+
+    he_start = True

@@ -11,7 +11,8 @@ All are chains of conv3x3 (with bias) - norm - neuron and average pools, and end
   dropout behind every neuron, adaptive average pool to 7x7, flatten. 9,476,298 parameters on event frames with 10
   classes, 9,501,387 with 11. Frames of 48x48 are one pixel at the adaptive pool, which makes 49 copies of it.
 
-Convolutions start He-normal (fan out), as in all official codes.
+Convolutions start He-normal (fan out), as in all official codes. Their biases start at 0 in both VGG-11s; VGGSNN's
+code leaves them as PyTorch draws them.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class VGGSNN(SpikingModel):
         self.features = conv_chain(parts, channels, VGGSNN_LAYERS)
         self.flatten, self.dropout = Flatten(), nn.Dropout(dropout)
         self.readout = parts.readout(512 * (height // 16) * (width // 16), num_classes)
-        kaiming_fan_out_(self)
+        kaiming_fan_out_(self, zero_biases=False)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.readout(self.dropout(self.flatten(self.features(x_seq))))

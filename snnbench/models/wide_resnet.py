@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snnbench.models.base import SpikingModel, require
 from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import check_size, residual_stages
+from snnbench.models.resnet_parts import check_size, halving, residual_stages
 
 STEM = 16  # channels of the stem, whatever the width
 STAGES = (16, 32, 64)
@@ -67,7 +67,7 @@ class WideResNet(SpikingModel):
         check_size("wide_resnet", in_shape, 2 ** (len(STAGES) - 1), "use a larger image")
         self.stem = parts.conv(in_shape[0], STEM, 3)
         blocks, widths = [(depth - 4) // 6] * len(STAGES), [widen * width for width in STAGES]
-        self.stages, channels = residual_stages(parts, WideBlock, STEM, blocks, widths, 1)
+        self.stages, channels = residual_stages(parts, WideBlock, STEM, blocks, widths, halving(len(STAGES)))
         self.norm, self.neuron = parts.norm(channels), parts.neuron(channels)
         self.pool = GlobalAvgPool()
         self.readout = parts.readout(channels, num_classes)

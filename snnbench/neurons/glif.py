@@ -8,7 +8,8 @@ With gates alpha, beta, gamma and values tau, leak, v_th, v_re, c_t, all sigmoid
 
 tau is the fraction that stays, not a time constant. The released layer-wise class starts its gates with the opposite
 sign of the channel-wise one (which is followed here), and its surrogate's backward crashes; the rectangle of width 1
-it means is `surrogate=rectangle`. leak starts at 0.0625 = v_th / (2 * 4) whatever T is, as there.
+it means is `surrogate=rectangle`. leak starts at 0.0625 = v_th / (2 * 4) whatever T is, as in the code for static
+images; the code for CIFAR10-DVS has other start values (experiment=glif/cifar10dvs_wide7b).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Batch normalisation over time and batch at once (Ioffe & Szegedy 2015, on the merged T*N axis as in tdBN and TET).
 
 Statistics of a channel are taken over (T, N, space). They use the whole sequence, so a walk in training mode (one step
-at a time) sees different statistics; in evaluation mode walking equals running. A static sequence (the direct
-encoder's) is normalised once: mean and biased variance are the same, while running_var's n/(n-1) counts n = N * space,
-as in nets whose static stem is evaluated once (PLIF).
+at a time) sees different statistics; `norm=bn_by_step` sees the same. In evaluation mode walking equals running. A
+static sequence (the direct encoder's) is normalised once: mean and biased variance are the same, while running_var's
+n/(n-1) counts n = N * space, as in nets whose static stem is evaluated once (PLIF).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     def kernel_form(self) -> NormForm | None:
         """This norm as the fused kernels know it, or None (statistics shared between ranks)."""
         shared = self.sync and dist.is_initialized() and dist.get_world_size() > 1
-        if shared or not states_its_own(self, "normalise"):
+        if shared or not all(states_its_own(self, method) for method in ("forward", "normalise")):
             return None
         return NormForm(
             self.gain(), self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps,
@@ -71,16 +71,17 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x_seq: Tensor) -> Tensor:
         return over_time(self.normalise, x_seq)
 
-    def normalise(self, x: Tensor) -> Tensor:
-        """One merged batch `[B, C, *]`; updates the running statistics in training mode."""
+    def normalise(self, x: Tensor, momentum: float | None = None) -> Tensor:
+        """One merged batch `[B, C, *]`; in training mode moves the running statistics, by `self.momentum` if None."""
+        momentum = self.momentum if momentum is None else momentum
         if self.training:
             self.num_batches_tracked.add_(1)
             if self.sync and dist.is_initialized() and dist.get_world_size() > 1:
-                return self._normalise_over_ranks(x)
+                return self._normalise_over_ranks(x, momentum)
         statistics = (self.running_mean, self.running_var, self.gain(), self.bias)
-        return batch_norm(x, *statistics, self.training, self.momentum, self.eps)
+        return batch_norm(x, *statistics, self.training, momentum, self.eps)
 
-    def _normalise_over_ranks(self, x: Tensor) -> Tensor:
+    def _normalise_over_ranks(self, x: Tensor, momentum: float) -> Tensor:
         """Two-pass mean and variance, summed over ranks with gradients; ranks may hold batches of different size."""
         axes = [axis for axis in range(x.dim()) if axis != 1]
         per_channel = [1, -1] + [1] * (x.dim() - 2)
@@ -92,8 +93,8 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         centred = values - mean.view(per_channel)
         variance = all_reduce(centred.square().sum(axes)) / count
         with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
             unbiased = variance * (count / (count - 1))
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
         scale = self.gain() * torch.rsqrt(variance + self.eps)
         return (centred * scale.view(per_channel) + self.bias.view(per_channel)).to(x.dtype)

@@ -222,7 +222,7 @@ def test_input_norm_scales_by_the_threshold_without_parameters():
         ("plif_net_mnist", (1, 8, 8), {"dropout": [0.5]}, "two shares"),
         ("ds_resnet20", (1, 2, 2), {}, "at least 4x4"),
         ("ds_resnet20", CIFAR, {"widths": [8]}, "one positive width"),
-        ("glif_resnet18_cifar", (1, 4, 4), {}, "at least 8x8"),
+        ("glif_resnet18_cifar", (1, 2, 2), {}, "at least 4x4"),
         ("glif_resnet34", (3, 16, 16), {}, "at least 32x32"),
         ("glif_wide7b_dvs", (2, 8, 8), {}, "at least 16x16"),
         ("preact_resnet18_cifar", (1, 4, 4), {}, "at least 8x8"),

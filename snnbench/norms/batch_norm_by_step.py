@@ -1,0 +1,57 @@
+"""Batch normalisation of each time step by itself, as nets do that are called once a step (PLIF's and CLIF's code).
+
+In training the statistics of step t are taken over (N, space) of that step alone, and the running statistics move T
+times a batch, once after each step. So a walk in training mode (one step at a time) equals running the whole sequence.
+In evaluation it is a plain batch norm.
+
+A static sequence shows the same image T times, so it is normalised once. How often the running statistics move is
+`static`: CLIF's code runs the whole net at each step ("every_step"), PLIF's evaluates its static stem once ("once").
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from snnbench.kernels.form import NormForm
+from snnbench.models.parts import Site
+from snnbench.norms.batch_norm import BatchNorm
+from snnbench.temporal import is_static, shown, step_of
+
+
+class BatchNormByStep(BatchNorm):
+    """`[T, N, C, *] -> [T, N, C, *]`; parameters and state-dict keys of `BatchNorm`.
+
+    Args:
+        site, eps, momentum, sync: see `BatchNorm`; the momentum is that of one step.
+        static: how often a static sequence moves the running statistics, "every_step" or "once".
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        eps: Annotated[float, "> 0"] = 1e-5,
+        momentum: Annotated[float, "in [0, 1]"] = 0.1,
+        sync: bool = False,
+        static: Literal["every_step", "once"] = "every_step",
+    ):
+        super().__init__(site, eps, momentum, sync)
+        self.static = static
+
+    def kernel_form(self) -> NormForm | None:
+        """None in training: the kernels take the statistics of all steps together. In evaluation as `BatchNorm`."""
+        return None if self.training else super().kernel_form()
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x_seq)
+        if is_static(x_seq):
+            time_steps = x_seq.shape[0]
+            return shown(self.normalise(step_of(x_seq), self._momentum_of(time_steps)), time_steps)
+        return torch.stack([self.normalise(x_t) for x_t in x_seq])
+
+    def _momentum_of(self, time_steps: int) -> float:
+        """The weight of one image's statistics after it has been shown `time_steps` times."""
+        return self.momentum if self.static == "once" else 1 - (1 - self.momentum) ** time_steps
