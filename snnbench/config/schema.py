@@ -15,7 +15,7 @@ class Run:
     reproduces: id of a published row in results/reported, or null."""
 
     name: str | None
-    T: Annotated[int, ">= 1"]
+    T: Annotated[int, "in [1, 1000000]"]
     seed: Annotated[int, ">= 0"]
     kernels: Literal["auto", "reference"]
     reproduces: str | None
