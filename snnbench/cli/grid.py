@@ -7,6 +7,7 @@ skipped by `snnbench train` itself, so starting a grid again runs what is missin
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from queue import SimpleQueue
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
-from snnbench.config.overrides import parse, values_of
+from snnbench.config.overrides import MOST_JOBS, parse, values_of
 from snnbench.config.teacher import require_named
 
 
@@ -56,6 +57,8 @@ def expand(overrides: list[str]) -> list[list[str]]:
         else [text]
         for text, override in zip(overrides, parse(overrides))
     ]
+    if math.prod(map(len, choices)) > MOST_JOBS:
+        raise ConfigError(f"this grid has more than {MOST_JOBS} jobs: list fewer values, or start several grids")
     return [list(job) for job in dict.fromkeys(itertools.product(*choices))]
 
 

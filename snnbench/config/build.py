@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,8 +12,6 @@ from snnbench.config.errors import ConfigError
 from snnbench.config.plain import check_plain
 from snnbench.config.signature import component
 from snnbench.config.targets import require_named
-
-_TOO_LARGE = re.compile("allocate|out of memory|overflow", re.IGNORECASE)
 
 
 def factory(node: dict, **injected) -> Callable[..., Any]:
@@ -50,7 +47,7 @@ def build_model(config: dict):
     """The network of a configuration, its rule prepared: (SpikingModel, Rule).
 
     Raises:
-        ConfigError: a value is refused, or the network is too large for the memory.
+        ConfigError: a value is refused, or no network can be built from these sizes.
     """
     from snnbench.models.parts import Parts
 
@@ -64,13 +61,13 @@ def build_model(config: dict):
     data = config["data"]
     try:
         model = instantiate(config["model"], parts, in_shape=tuple(data["shape"]), num_classes=data["num_classes"])
-    except (MemoryError, OverflowError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _TOO_LARGE.search(str(error)):
-            raise
+    except ConfigError:
+        raise
+    except (RuntimeError, ValueError, ArithmeticError, IndexError, MemoryError) as error:  # sizes that do not fit
         raise ConfigError(
-            f"model._target_={config['model']['_target_']}: the network does not fit into the memory "
-            f"({' '.join(str(error).split())[:120]}); make the sizes in model or data.shape smaller"
-        ) from None
+            f"no network can be built from these values of model, data.shape={data['shape']} and "
+            f"data.num_classes={data['num_classes']} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        ) from error
     rule = instantiate(config["rule"])
     rule.prepare(model)
     return model, rule

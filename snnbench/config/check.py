@@ -12,6 +12,8 @@ from snnbench.config.signature import Component, Parameter, component
 from snnbench.config.targets import present, require_component
 from snnbench.config.types import misfit
 
+MOST_WORKERS = 1024
+
 
 def check(config: dict, choices: dict[str, str | None]) -> None:
     """Check every section against its schema, every component against its signature, and how they combine.
@@ -29,7 +31,7 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     if config["name"] is not None and not is_name(config["name"]):
         raise ConfigError(f"name={config['name']} becomes a folder: it must be {A_NAME}")
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in present(config)}
-    _check_shape(config["data"])
+    _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
     _check_tests(config, components["data"], choices)
 
@@ -65,11 +67,18 @@ def _check_values(section: str, values: dict, allowed: dict[str, Parameter], nee
         raise ConfigError(f"{prefix}{missing[0]} is missing: give it a value, e.g. {prefix}{missing[0]}=...")
 
 
-def _check_shape(data: dict) -> None:
-    """Every axis gets the shape of a sample, so it is checked before the first of them is built."""
-    shape = data.get("shape")
-    if len(shape) != 3 or not all(isinstance(size, int) and 1 <= size <= 100_000 for size in shape):
+def _check_sizes(data: dict, paths: dict) -> None:
+    """What every component is built from or every data set has, checked before the first of them is built."""
+    shape, classes, workers = data["shape"], data["num_classes"], data.get("num_workers", 0)
+    if len(shape) != 3 or not all(1 <= size <= 100_000 for size in shape):
         raise ConfigError(f"data.shape={shape} must be [channels, height, width], three whole numbers in [1, 100000]")
+    if classes < 1:
+        raise ConfigError(f"data.num_classes={classes} must be a whole number >= 1")
+    if workers > MOST_WORKERS:
+        raise ConfigError(f"data.num_workers={workers} must be a whole number in [0, {MOST_WORKERS}], one process each")
+    for key, path in paths.items():
+        if not path.strip():
+            raise ConfigError(f"paths.{key} is empty: give a folder, e.g. paths.{key}={key}")
 
 
 def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) -> None:

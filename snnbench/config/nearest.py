@@ -46,7 +46,7 @@ def _near(wrong: str, candidates: list[str]) -> list[str]:
         return [leaves[close[0]]]
     if len(word) > 2 and (holding := [c for c in candidates if word in c.lower()]):
         return holding
-    return difflib.get_close_matches(wrong, candidates, n=1, cutoff=0.6)
+    return [leaves[close] for close in difflib.get_close_matches(leaf, leaves, n=1, cutoff=0.6)]
 
 
 def _leaf(name: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
 from snnbench.config.axes import AXES, BUNDLES
@@ -16,6 +17,8 @@ from snnbench.config.nearest import nearest
 from snnbench.config.plain import CONTROL
 
 GROUPS = (*AXES, *BUNDLES)
+MOST_JOBS = 10_000
+LONGEST = 2000
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -23,6 +26,8 @@ def parse(overrides: list[str]) -> list[Override]:
     parser = OverridesParser.create()
     parsed = []
     for text in overrides:
+        if len(text) > LONGEST:
+            raise ConfigError(f"'{_cut(text)}' has {len(text)} characters: an override has {LONGEST} at most")
         if CONTROL.search(text):
             raise ConfigError(f"{text!r} has control characters: leave them out")
         if "=" not in text and not text.startswith("~"):
@@ -60,17 +65,28 @@ def values_of(override: Override) -> list[str]:
         if not found:
             raise ConfigError(f"'{override.input_line}' fits nothing; glob(...) is for names, e.g. neuron=glob(lif_*)")
         return found
-    try:
-        found = list(override.sweep_string_iterator())
-    except (HydraException, ValueError, TypeError, ArithmeticError) as error:
-        raise ConfigError(f"'{override.input_line}' lists no values ({first_line(error)})") from None
+    if isinstance(override.value(), RangeSweep):
+        _check_range(override)
+    found = list(override.sweep_string_iterator())
     if not found:
         raise ConfigError(f"'{override.input_line}' lists no values: write them with commas, e.g. neuron.tau=2,4")
     return found
 
 
+def _check_range(override: Override) -> None:
+    found, text = override.value(), override.input_line
+    ends = (found.start, found.stop, found.step)
+    if not all(math.isfinite(end) for end in ends) or found.step == 0:
+        raise ConfigError(f"'{text}' lists no values: write range(start,stop,step) with finite numbers and a step")
+    if abs(found.stop - found.start) > MOST_JOBS * abs(found.step):
+        raise ConfigError(f"'{text}' lists more than {MOST_JOBS} values: make it shorter")
+
+
 def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+    """The first line that says more than "Error parsing override"."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Error parsing override")] or lines
+    return lines[0] if lines else type(error).__name__
 
 
 def _read(parser: OverridesParser, text: str) -> list[Override]:

@@ -5,13 +5,13 @@ Nothing in it can name code to run but `_target_` at the top of a component, and
 
 from __future__ import annotations
 
-import math
 import re
 
 from snnbench.config.axes import AXES
 from snnbench.config.errors import ConfigError
 
 LARGEST = 2**32 - 1  # the largest seed; a larger size, count or number of steps fits no machine
+LARGEST_FLOAT = 3e38  # what single precision holds
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 TARGETS = frozenset(f"{axis}._target_" for axis in AXES)
 
@@ -41,8 +41,8 @@ def check_plain(node: object, path: str = "", targets: frozenset[str] = TARGETS)
         if CONTROL.search(node):
             raise ConfigError(f"{path}={node!r} has control characters: leave them out")
     elif isinstance(node, float):
-        if not math.isfinite(node):
-            raise ConfigError(f"{path}={node} must be a finite number")
+        if not abs(node) <= LARGEST_FLOAT:
+            raise ConfigError(f"{path}={node} must be a finite number, between -{LARGEST_FLOAT} and {LARGEST_FLOAT}")
     elif isinstance(node, int):
         if abs(node) > LARGEST:
             raise ConfigError(f"{path}={_short(node)} is too large: whole numbers end at {LARGEST}")

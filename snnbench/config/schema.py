@@ -34,8 +34,8 @@ class Train:
     eval_every divides epochs, so that the last epoch is tested."""
 
     epochs: Annotated[int, ">= 1"]
-    batch_size: Annotated[int, ">= 1"]
-    eval_batch_size: Annotated[int, ">= 1"]
+    batch_size: Annotated[int, "in [1, 1000000]"]
+    eval_batch_size: Annotated[int, "in [1, 1000000]"]
     eval_every: Annotated[int, ">= 1"]
     precision: Literal["auto", "fp32", "bf16"]
     grad_clip: Annotated[float, "> 0"] | None

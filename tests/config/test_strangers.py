@@ -242,11 +242,13 @@ def test_a_method_cannot_swap_a_class_either(tmp_path, monkeypatch):
             compose(overrides)
 
 
-def test_a_network_too_large_for_any_machine_is_one_sentence():
+def test_a_network_that_cannot_be_built_is_one_sentence():
     from snnbench.config.build import build_model
 
-    with pytest.raises(ConfigError, match="does not fit into the memory"):
-        build_model(compose(["model=csnn", "data=cifar10", "model.hidden=4000000000"]).config)
+    config = compose(["model=csnn", "data=cifar10"]).config
+    for key, value in (("hidden", 4_000_000_000), ("hidden", -1)):
+        with pytest.raises(ConfigError, match="no network can be built"):
+            build_model(config | {"model": config["model"] | {key: value}})
 
 
 def test_a_written_record_passes_the_same_check(tmp_path):
