@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -150,16 +151,25 @@ def test_the_form_shown_is_what_a_shell_passes_on():
     ],
 )  # fmt: skip
 def test_the_key_or_name_that_was_meant_is_named(override, meant):
-    with pytest.raises(ConfigError, match=r"the nearest (is|are) ") as caught:
+    key, _, value = override.partition("=")
+    clause = nearest(value, options(key)) if key in AXES or key in BUNDLES else nearest(key, every_key())
+    assert clause.startswith(("the nearest is ", "the nearest are "))
+    assert meant in clause.split(" ", 3)[3]
+
+
+@pytest.mark.parametrize("override", ["lr=0.1", "gpus=2", "model=spikformer"])
+def test_and_the_shell_says_so(override):
+    with pytest.raises(ConfigError, match=r"the nearest (is optimizer\.lr|is train\.devices|are spikformer_8_384)"):
         compose([override])
-    assert meant in str(caught.value).partition("the nearest ")[2]
+
+
+@cache
+def every_key():
+    config = compose([]).config
+    sections = {section: node for section, node in config.items() if isinstance(node, dict)}
+    return [*config, *(f"{section}.{key}" for section, node in sections.items() for key in node)]
 
 
 def test_every_keys_last_part_finds_the_key():
-    config = compose([]).config
-    keys = [
-        *config,
-        *(f"{section}.{key}" for section, node in config.items() if isinstance(node, dict) for key in node),
-    ]
-    for key in keys:
-        assert key in nearest(key.split(".")[-1], keys).split(" ", 3)[3].split(", ")
+    for key in every_key():
+        assert key in nearest(key.split(".")[-1], every_key()).split(" ", 3)[3].split(", ")
