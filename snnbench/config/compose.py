@@ -26,6 +26,9 @@ from snnbench.config.paths import configs_dir
 from snnbench.config.targets import check_choices
 from snnbench.config.teacher import identified
 
+# What Hydra, OmegaConf and PyYAML raise besides their own errors where a file is not what they expect.
+UNREADABLE = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -71,12 +74,15 @@ def _method_on_top(parsed: list[Override]) -> list[str]:
     method = given.get("method")
     if not (isinstance(method, str) and isinstance(given.get("experiment"), str)):
         return []
-    bundle = OmegaConf.to_container(OmegaConf.load(path_of("method", method)))
-    axes = [next(iter(entry.items())) for entry in bundle.pop("defaults")]
-    chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
-    return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
-        f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if key.split(".")[0] not in given
-    ]
+    try:
+        bundle = OmegaConf.to_container(OmegaConf.load(path_of("method", method)))
+        axes = [next(iter(entry.items())) for entry in bundle.pop("defaults", None) or () if isinstance(entry, dict)]
+        chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
+        return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
+            f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if str(key).split(".")[0] not in given
+        ]
+    except (*UNREADABLE, OmegaConfBaseException) as error:
+        raise ConfigError(f"configs/method/{method}.yaml cannot be read ({first_line(error)}); mend it") from None
 
 
 def _nulls(parsed: list[Override]) -> list[str]:
@@ -117,9 +123,14 @@ def _compose(overrides: list[str]) -> DictConfig:
             key = bad.lstrip("+~").split("=")[0]
             groups = [o for o in overrides if o.split("=")[0] in GROUPS and o != bad]
             reason = first_line(error)
+        except UNREADABLE as error:
+            chosen = [o for o in overrides if o.split("=")[0] in GROUPS]
+            raise ConfigError(
+                f"a YAML file of {' '.join(chosen)} cannot be read ({first_line(error)}); mend it"
+            ) from None
         try:
             known = hydra_compose("train", overrides=groups)
-        except (HydraException, OmegaConfBaseException):
+        except (HydraException, OmegaConfBaseException, *UNREADABLE):
             raise ConfigError(f"the configuration cannot be composed: {reason}") from None
     raise ConfigError(_override_error(bad, key, known, reason))
 
@@ -162,6 +173,6 @@ def _resolve(raw: DictConfig, dropped: list[str]) -> dict:
     check_interpolations(OmegaConf.to_container(raw, resolve=False))
     try:
         return OmegaConf.to_container(raw, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, RecursionError) as error:
         key = getattr(error, "full_key", None) or "?"
         raise ConfigError(f"{key} cannot be resolved: {first_line(error)}") from None
