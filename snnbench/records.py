@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from snnbench.config.errors import ConfigError
+from snnbench.config.forms import A_NAME, is_hash, is_name, is_seed, is_word
+from snnbench.config.plain import CONTROL, LARGEST, check_plain
 
 STATUSES = ("done", "failed", "interrupted", "running")
-KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s-?\d+\.json")
+KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s\d+\.json")
 
 
 @dataclass(kw_only=True)
@@ -114,7 +116,33 @@ def check_record(values: Mapping[str, Any], where: str = "record") -> RunRecord:
             raise ConfigError(f"{where}: key '{name}' is {value!r} but must be {annotation}")
     if values["status"] not in STATUSES:
         raise ConfigError(f"{where}: status is {values['status']!r} but must be one of {', '.join(STATUSES)}")
+    _check_forms(values, where)
     return RunRecord(**values)
+
+
+def _check_forms(values: Mapping[str, Any], where: str) -> None:
+    """What becomes a folder, a file or a component later on: a record may be a stranger's."""
+    forms = {
+        "run_id": (is_name, A_NAME),
+        "name": (is_name, A_NAME),
+        "experiment": (is_name, A_NAME),
+        "config_hash": (is_hash, "letters and digits"),
+        "recipe_hash": (is_hash, "letters and digits"),
+        "seed": (is_seed, f"a whole number in [0, {LARGEST}]"),
+    }
+    for name, (fits, form) in forms.items():
+        if values.get(name) is not None and not fits(values[name]):
+            raise ConfigError(f"{where}: key '{name}' is {values[name]!r} but must be {form}")
+    for axis, choice in values["choices"].items():
+        if not is_word(axis) or (choice is not None and not is_name(choice)):
+            raise ConfigError(f"{where}: key 'choices' holds {axis!r}: {choice!r} but must hold names")
+    for name in ("reproduces", "command"):
+        if CONTROL.search(values.get(name) or ""):
+            raise ConfigError(f"{where}: key '{name}' is {values[name]!r} but must have no control characters")
+    try:
+        check_plain(values["config"])
+    except ConfigError as error:
+        raise ConfigError(f"{where}: key 'config' holds no configuration: {error}") from None
 
 
 def _json_safe(value: Any) -> Any:
@@ -154,6 +182,9 @@ def load_record(path: str | Path) -> RunRecord:
     """Read one record; a missing, damaged or incomplete file is a ConfigError."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
+        _check_depth(values)
+    except RecursionError:
+        raise ConfigError(f"record {path} is damaged (nested too deeply); delete it or repeat the run") from None
     except OSError as error:
         raise ConfigError(f"record {path} cannot be read ({error.strerror}); give a run folder's run.json") from None
     except ValueError as error:
@@ -161,6 +192,16 @@ def load_record(path: str | Path) -> RunRecord:
     if not isinstance(values, dict):
         raise ConfigError(f"record {path} is damaged (not a JSON object); delete it or repeat the run")
     return check_record(values, f"record {path}")
+
+
+def _check_depth(values: object) -> None:
+    """Raises RecursionError where JSON is nested deeper than any record, before something walks down there."""
+    level = [values]
+    for _ in range(32):
+        level = [item for node in level if isinstance(node, dict | list)
+                 for item in (node.values() if isinstance(node, dict) else node)]  # fmt: skip
+    if level:
+        raise RecursionError
 
 
 def load_records(folder: str | Path) -> list[RunRecord]:
@@ -180,9 +221,6 @@ def keep(run_dir: str | Path, dest: str | Path = "results/records") -> Path:
     record = load_record(Path(run_dir) / "run.json")
     if record.status == "running":
         raise ConfigError(f"run {run_dir} is still running (or was killed); let it end or resume it before keeping it")
-    folder = (record.experiment or record.name).strip("/")
-    if not folder or any(part in ("", ".", "..") for part in folder.split("/")):
-        raise ConfigError(f"run {run_dir}: name {folder!r} is no folder name; set name=<word>")
-    target = Path(dest) / folder / f"{record.config_hash}-s{record.seed}.json"
+    target = Path(dest) / (record.experiment or record.name) / f"{record.config_hash}-s{record.seed}.json"
     write_record(target, record)
     return target

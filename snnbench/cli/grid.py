@@ -7,6 +7,7 @@ skipped by `snnbench train` itself, so starting a grid again runs what is missin
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -16,8 +17,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from snnbench.config import identity
-from snnbench.config.compose import compose, parse
+from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
+from snnbench.config.overrides import MOST_JOBS, parse, values_of
 from snnbench.config.teacher import require_named
 
 
@@ -48,14 +50,16 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
-    """`["neuron=if,lif", "seed=range(2)"]` -> the four jobs' override lists, in the order given."""
+    """`["neuron=if,lif", "seed=range(2)"]` -> the four jobs' override lists, in the order given, each once."""
     choices = [
-        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        [f"{override.get_key_element()}={value}" for value in values_of(override)]
         if override.is_sweep_override()
         else [text]
         for text, override in zip(overrides, parse(overrides))
     ]
-    return [list(job) for job in itertools.product(*choices)]
+    if math.prod(map(len, choices)) > MOST_JOBS:
+        raise ConfigError(f"this grid has more than {MOST_JOBS} jobs: list fewer values, or start several grids")
+    return [list(job) for job in dict.fromkeys(itertools.product(*choices))]
 
 
 def visible_gpus() -> list[str]:

@@ -1,6 +1,7 @@
 """The axes of a configuration: config group, the package its components live in, and what the code injects.
 
-An injected argument is passed by the program when it builds the component; it never stands in YAML.
+An injected argument is passed by the program when it builds the component; it never stands in YAML. A component is a
+class, and where `functions` says so also a function.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ class Axis:
     injected: frozenset[str]
     help: str
     optional: bool = False  # `axis=null`, or no word of it, means none
+    functions: bool = False
 
 
-def _axis(package: str, help: str, *injected: str, optional: bool = False) -> Axis:
-    return Axis(package, frozenset(injected), help, optional)
+def _axis(package: str, help: str, *injected: str, optional: bool = False, functions: bool = False) -> Axis:
+    return Axis(package, frozenset(injected), help, optional, functions)
 
 
 AXES: dict[str, Axis] = {
@@ -32,7 +34,7 @@ AXES: dict[str, Axis] = {
     "objective": _axis("snnbench.objectives", "loss on the logits of all steps"),
     "teacher": _axis("snnbench.teachers", "trained network that an objective distils from", optional=True),
     "rule": _axis("snnbench.rules", "learning rule: how gradients are made"),
-    "optimizer": _axis("snnbench.train.optim", "optimiser", "model"),
+    "optimizer": _axis("snnbench.train.optim", "optimiser", "model", functions=True),
     "schedule": _axis("snnbench.train.schedules", "learning-rate schedule", "epochs"),
 }
 

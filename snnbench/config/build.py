@@ -1,38 +1,37 @@
-"""From a checked configuration to objects: the one place that instantiates what a config names."""
+"""From a checked configuration to objects: the one place that imports and calls what a config names."""
 
 from __future__ import annotations
 
+import copy
+import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import hydra.utils
-from hydra.errors import InstantiationException
-
 from snnbench.config.errors import ConfigError
+from snnbench.config.plain import check_plain
 from snnbench.config.signature import component
+from snnbench.config.targets import require_named
 
 
 def factory(node: dict, **injected) -> Callable[..., Any]:
     """A callable that builds a new component at each call, from the values of `node` and what the caller injects.
 
-    Injected objects go past Hydra (it would copy them into its config).
-
     Raises:
-        ConfigError: the target, or one nested in it, is not an allowed class or cannot be imported.
+        ConfigError: the target is no component, its module cannot be imported, or a value is not plain.
     """
-    _refuse_strangers(node)
+    target = node["_target_"]
+    check_plain(node, "component", frozenset({"component._target_"}))
+    require_named(target)
+    module, _, name = target.rpartition(".")
     try:
-        made = hydra.utils.instantiate({**node, "_partial_": True}, _convert_="all")
-    except InstantiationException as error:
-        reason: BaseException = error
-        while reason.__cause__ is not None:
-            reason = reason.__cause__
+        made = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a module of the user's own raises what it likes
         raise ConfigError(
-            f"_target_={node['_target_']} cannot be imported ({type(reason).__name__}: "
-            f"{' '.join(str(reason).split())}): mend its module"
+            f"_target_={target} cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}): "
+            "mend its module"
         ) from None
-    return partial(made, **injected)
+    return partial(made, **copy.deepcopy({key: value for key, value in node.items() if key != "_target_"}), **injected)
 
 
 def instantiate(node: dict, *args, **injected) -> Any:
@@ -44,19 +43,12 @@ def instantiate(node: dict, *args, **injected) -> Any:
     return factory(node)(*args, **injected)
 
 
-def _refuse_strangers(node: object) -> None:
-    if isinstance(node, dict):
-        if "_target_" in node:
-            component(node["_target_"])
-        for value in node.values():
-            _refuse_strangers(value)
-    elif isinstance(node, list):
-        for value in node:
-            _refuse_strangers(value)
-
-
 def build_model(config: dict):
-    """The network of a configuration, its rule prepared: (SpikingModel, Rule)."""
+    """The network of a configuration, its rule prepared: (SpikingModel, Rule).
+
+    Raises:
+        ConfigError: a value is refused, or no network can be built from these sizes.
+    """
     from snnbench.models.parts import Parts
 
     surrogate = instantiate(config["surrogate"])
@@ -67,7 +59,15 @@ def build_model(config: dict):
         time_steps=config["T"],
     )
     data = config["data"]
-    model = instantiate(config["model"], parts, in_shape=tuple(data["shape"]), num_classes=data["num_classes"])
+    try:
+        model = instantiate(config["model"], parts, in_shape=tuple(data["shape"]), num_classes=data["num_classes"])
+    except ConfigError:
+        raise
+    except (RuntimeError, ValueError, ArithmeticError, IndexError, MemoryError) as error:  # sizes that do not fit
+        raise ConfigError(
+            f"no network can be built from these values of model, data.shape={data['shape']} and "
+            f"data.num_classes={data['num_classes']} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+        ) from error
     rule = instantiate(config["rule"])
     rule.prepare(model)
     return model, rule

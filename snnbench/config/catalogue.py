@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 from snnbench.config.errors import ConfigError
 from snnbench.config.plugins import config_dirs
@@ -37,3 +40,28 @@ def description(group: str, option: str) -> str:
         if line.strip() and not line.startswith("#"):
             break
     return ""
+
+
+def target_of(group: str, option: str) -> str | None:
+    """The class that an option's YAML names, or the option of its group that it builds on; None: neither names one."""
+    path = path_of(group, option)
+    node = _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
+    if "_target_" in node:
+        return str(node["_target_"])
+    parents = [entry for entry in node.get("defaults") or () if isinstance(entry, str) and entry != "_self_"]
+    found = [target_of(group, entry) for entry in parents if entry != option]
+    return found[-1] if found else None
+
+
+def names(group: str, target: str) -> bool:
+    """Whether some YAML of the group names the class `target`: only then may a configuration build it."""
+    return any(target_of(group, option) == target for option in options(group))
+
+
+@cache
+def _read(path: Path, modified: int) -> dict:
+    try:
+        node = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"a YAML file cannot be read ({path}: {' '.join(str(error).split())}); mend it") from None
+    return node if isinstance(node, dict) else {}

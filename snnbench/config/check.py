@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-
 from snnbench.config.axes import AXES
 from snnbench.config.errors import ConfigError
+from snnbench.config.forms import A_NAME, is_name
+from snnbench.config.nearest import nearest
 from snnbench.config.pixel_range import check_pixel_range
+from snnbench.config.plain import check_plain
 from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Component, Parameter, component
+from snnbench.config.targets import present, require_component
 from snnbench.config.types import misfit
+
+MOST_WORKERS = 1024
 
 
 def check(config: dict, choices: dict[str, str | None]) -> None:
@@ -18,25 +22,20 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     Raises:
         ConfigError: naming the key, the value and what to write instead.
     """
+    check_plain(config)
     for section, name in SECTIONS.items():
         node = config.get(section) if section else {k: v for k, v in config.items() if k not in (*AXES, *SECTIONS)}
         if not isinstance(node, dict):
             raise ConfigError(f"{section}={node} must be a section with keys, see configs/train.yaml")
         schema = component(f"snnbench.config.schema.{name}").parameters
         _check_values(section, node, schema, schema)
-    components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in _present(config)}
+    if config["name"] is not None and not is_name(config["name"]):
+        raise ConfigError(f"name={config['name']} becomes a folder: it must be {A_NAME}")
+    components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in present(config)}
+    _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
     check_pixel_range(config, components, choices)
     _check_tests(config, components["data"], choices)
-
-
-def components_of(config: dict) -> dict[str, Component]:
-    return {axis: component(config[axis]["_target_"]) for axis in _present(config)}
-
-
-def _present(config: dict) -> list[str]:
-    """Every axis but the optional ones that this configuration leaves out."""
-    return [axis for axis, about in AXES.items() if not about.optional or config.get(axis) is not None]
 
 
 def _check_component(axis: str, node: object, choice: str | None) -> Component:
@@ -44,36 +43,44 @@ def _check_component(axis: str, node: object, choice: str | None) -> Component:
         raise ConfigError(
             f"{axis}={choice} is no component: its YAML has no _target_; `snnbench list {axis}` shows what fits"
         )
-    _check_nested_targets(axis, node)
-    found = component(node["_target_"])
-    package = AXES[axis].package
-    if found.target.startswith("snnbench.") and not found.target.startswith(f"{package}."):
-        raise ConfigError(f"{axis}._target_={found.target} is no {axis}: it must come from {package}")
+    found = require_component(axis, node["_target_"])
     allowed = {name: p for name, p in found.parameters.items() if name not in AXES[axis].injected}
-    values = {key: value for key, value in node.items() if not key.startswith("_")}
+    values = {key: value for key, value in node.items() if key != "_target_"}
     _check_values(axis, values, allowed, {k: p for k, p in allowed.items() if p.required})
     return found
 
 
-def _check_nested_targets(axis: str, node: object) -> None:
-    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        if isinstance(value, dict) and "_target_" in value:
-            component(value["_target_"])
-        _check_nested_targets(axis, value)
-
-
 def _check_values(section: str, values: dict, allowed: dict[str, Parameter], needed: dict[str, Parameter]) -> None:
     prefix = f"{section}." if section else ""
+    unknown = [key for key in values if key not in allowed]
+    for key in unknown:
+        hint = nearest(f"{prefix}{key}", [f"{prefix}{name}" for name in allowed]) if allowed else "it has no keys"
+        drop = " ".join(f"~{prefix}{key}" for key in unknown)
+        drop = f" ({drop} leaves out what a recipe sets for another {section})" if section in AXES else ""
+        raise ConfigError(f"{prefix}{key}={values[key]}: there is no key {key} here; {hint}{drop}")
     for key, value in values.items():
-        if key not in allowed:
-            close = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.3)
-            hint = f"the nearest is {prefix}{close[0]}" if close else f"valid are {', '.join(allowed) or 'none'}"
-            drop = f" (~{prefix}{key} leaves out what a recipe sets for another {section})" if section in AXES else ""
-            raise ConfigError(f"{prefix}{key}={value}: there is no key {key} here; {hint}{drop}")
         if expected := misfit(value, allowed[key].annotation):
-            raise ConfigError(f"{prefix}{key}={'null' if value is None else value} must be {expected}")
+            shown = "null" if value is None else value
+            quoted = (
+                f", e.g. '{prefix}{key}=\"{value}\"'" if "a text" in expected and isinstance(value, int | float) else ""
+            )
+            raise ConfigError(f"{prefix}{key}={shown} must be {expected}{quoted}")
     if missing := [key for key in needed if key not in values]:
         raise ConfigError(f"{prefix}{missing[0]} is missing: give it a value, e.g. {prefix}{missing[0]}=...")
+
+
+def _check_sizes(data: dict, paths: dict) -> None:
+    """What every component is built from or every data set has, checked before the first of them is built."""
+    shape, classes, workers = data["shape"], data["num_classes"], data.get("num_workers", 0)
+    if len(shape) != 3 or not all(1 <= size <= 100_000 for size in shape):
+        raise ConfigError(f"data.shape={shape} must be [channels, height, width], three whole numbers in [1, 100000]")
+    if classes < 1:
+        raise ConfigError(f"data.num_classes={classes} must be a whole number >= 1")
+    if workers > MOST_WORKERS:
+        raise ConfigError(f"data.num_workers={workers} must be a whole number in [0, {MOST_WORKERS}], one process each")
+    for key, path in paths.items():
+        if not path.strip():
+            raise ConfigError(f"paths.{key} is empty: give a folder, e.g. paths.{key}={key}")
 
 
 def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -10,22 +9,26 @@ from dataclasses import dataclass
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from snnbench.config.axes import AXES, BUNDLES
+from snnbench.config.axes import AXES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
+from snnbench.config.environment import check_interpolations, check_no_secret
 from snnbench.config.errors import ConfigError
+from snnbench.config.nearest import nearest
+from snnbench.config.overrides import GROUPS, check_choice, first_line, parse
 from snnbench.config.paths import configs_dir
 from snnbench.config.plugins import config_dirs
+from snnbench.config.targets import check_choices
 from snnbench.config.teacher import identified
 
-GROUPS = (*AXES, *BUNDLES)
+# What Hydra, OmegaConf and PyYAML raise besides their own errors where a file is not what they expect.
+UNREADABLE = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,6 @@ class Composed:
     config: dict
     choices: dict[str, str | None]
     overrides: tuple[str, ...]
-
-
-def parse(overrides: list[str]) -> list[Override]:
-    """Hydra's grammar. Raises ConfigError where a text is not an override (`key=value`)."""
-    for text in overrides:
-        if "=" not in text and not text.startswith("~"):
-            raise ConfigError(f"'{text}' is not an override: write key=value, e.g. neuron=plif or train.epochs=20")
-    parser = OverridesParser.create()
-    parsed = []
-    for text in overrides:
-        try:
-            parsed += parser.parse_overrides([text])
-        except HydraException as error:
-            raise ConfigError(
-                f"'{text}' cannot be read ({_first_line(error)}); put quotes round special characters"
-            ) from None
-    return parsed
 
 
 def compose(overrides: list[str]) -> Composed:
@@ -64,11 +50,14 @@ def compose(overrides: list[str]) -> Composed:
     for override in parsed:
         if override.is_sweep_override():
             raise ConfigError(f"'{override.input_line}' names several values: add -m to run one job for each")
-        _check_group(override)
-    raw = _compose([*_method_on_top(parsed), *overrides])
+        check_choice(override)
+    check_no_secret(dict(enumerate(overrides, 1)), "override")
+    raw = _compose([*_method_on_top(parsed), *_without_nulls(parsed)])
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
-    config = _resolve(raw)
+    config = _resolve(raw, dropped=[axis for axis in _nulls(parsed) if choices[axis] is None])
+    check_choices(config, choices)
     check(config, choices)
+    check_no_secret(config)
     return Composed(identified(config), choices, tuple(overrides))
 
 
@@ -86,12 +75,29 @@ def _method_on_top(parsed: list[Override]) -> list[str]:
     method = given.get("method")
     if not (isinstance(method, str) and isinstance(given.get("experiment"), str)):
         return []
-    bundle = OmegaConf.to_container(OmegaConf.load(path_of("method", method)))
-    axes = [next(iter(entry.items())) for entry in bundle.pop("defaults")]
-    chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
-    return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
-        f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if key.split(".")[0] not in given
-    ]
+    try:
+        bundle = OmegaConf.to_container(OmegaConf.load(path_of("method", method)))
+        axes = [next(iter(entry.items())) for entry in bundle.pop("defaults", None) or () if isinstance(entry, dict)]
+        chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
+        return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
+            f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if str(key).split(".")[0] not in given
+        ]
+    except (*UNREADABLE, OmegaConfBaseException) as error:
+        raise ConfigError(f"configs/method/{method}.yaml cannot be read ({first_line(error)}); mend it") from None
+
+
+def _nulls(parsed: list[Override]) -> list[str]:
+    """The axes and bundles that the shell wants to be empty: `teacher=null`, `~teacher`; the last word counts."""
+    last = {override.key_or_group: override for override in parsed if override.key_or_group in GROUPS}
+    return [key for key, override in last.items() if override.is_delete() or override.value() is None]
+
+
+def _without_nulls(parsed: list[Override]) -> list[str]:
+    """The overrides, with `~teacher` for `teacher=null`, which Hydra does not take for a group."""
+    nulls = _nulls(parsed)
+    empty = [o for o in parsed if o.key_or_group in GROUPS and (o.is_delete() or o.value() is None)]
+    kept = [o.input_line for o in parsed if o not in empty and o.key_or_group not in nulls]
+    return [*kept, *(f"~{key}" for key in nulls)]
 
 
 def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -103,35 +109,29 @@ def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield f"{prefix}{key}", value
 
 
-def _check_group(override: Override) -> None:
-    key = override.key_or_group
-    if key in AXES and not AXES[key].optional and (override.value() is None or override.is_delete()):
-        raise ConfigError(f"'{override.input_line}': every axis needs a component; `snnbench list {key}` shows them")
-    if key in GROUPS and isinstance(override.value(), str) and override.value() not in options(key):
-        raise ConfigError(
-            f"{key}={override.value()} does not exist; {nearest(override.value(), options(key))} "
-            f"(`snnbench list {key}` shows all)"
-        )
-
-
 def _compose(overrides: list[str]) -> DictConfig:
     with initialize_config_dir(str(configs_dir()), version_base="1.3"):
         try:
             return hydra_compose("train", overrides=[*_plugins(), *overrides], return_hydra_config=True)
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            reason = f"{mark.name}, line {mark.line + 1}: {error.problem}" if mark else _first_line(error)
+            reason = f"{mark.name}, line {mark.line + 1}: {error.problem}" if mark else first_line(error)
             raise ConfigError(f"a YAML file cannot be read ({reason}); mend it") from None
         except (HydraException, OmegaConfBaseException) as error:
             bad = _culprit(error, overrides)
             if bad is None:
-                raise ConfigError(f"the configuration cannot be composed: {_first_line(error)}") from None
+                raise ConfigError(f"the configuration cannot be composed: {first_line(error)}") from None
             key = bad.lstrip("+~").split("=")[0]
             groups = [o for o in overrides if o.split("=")[0] in GROUPS and o != bad]
-            reason = _first_line(error)
+            reason = first_line(error)
+        except UNREADABLE as error:
+            chosen = [o for o in overrides if o.split("=")[0] in GROUPS]
+            raise ConfigError(
+                f"a YAML file of {' '.join(chosen)} cannot be read ({first_line(error)}); mend it"
+            ) from None
         try:
             known = hydra_compose("train", overrides=[*_plugins(), *groups])
-        except (HydraException, OmegaConfBaseException):
+        except (HydraException, OmegaConfBaseException, *UNREADABLE):
             raise ConfigError(f"the configuration cannot be composed: {reason}") from None
     raise ConfigError(_override_error(bad, key, known, reason))
 
@@ -160,14 +160,6 @@ def _override_error(bad: str, key: str, known: DictConfig, reason: str) -> str:
     return f"'{bad}': there is no key {key}; {nearest(key, _keys(known))}"
 
 
-def nearest(wrong: str, candidates: list[str]) -> str:
-    """A clause for messages: "the nearest is X" (the same last word elsewhere, else the closest spelling)."""
-    leaf = wrong.split(".")[-1]
-    close = [c for c in candidates if "." in wrong and c.split(".")[-1] == leaf]
-    close = close or difflib.get_close_matches(wrong, candidates, n=1, cutoff=0.3)
-    return f"the nearest is {close[0]}" if close else f"valid are {', '.join(candidates[:12])}"
-
-
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:
     found = []
     for key in node:
@@ -179,16 +171,15 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
     return found
 
 
-def _resolve(raw: DictConfig) -> dict:
+def _resolve(raw: DictConfig, dropped: list[str]) -> dict:
+    """A plain dict without interpolations; of the `dropped` axes nothing is left, whatever a recipe sets for them."""
     OmegaConf.set_struct(raw, False)
     raw = raw.copy()
-    raw.pop("hydra")
+    for key in ("hydra", *dropped):
+        raw.pop(key, None)
+    check_interpolations(OmegaConf.to_container(raw, resolve=False))
     try:
         return OmegaConf.to_container(raw, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, RecursionError) as error:
         key = getattr(error, "full_key", None) or "?"
-        raise ConfigError(f"{key} cannot be resolved: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].strip().rstrip(".")
+        raise ConfigError(f"{key} cannot be resolved: {first_line(error)}") from None

@@ -15,7 +15,7 @@ class Run:
     reproduces: id of a published row in results/reported, or null."""
 
     name: str | None
-    T: Annotated[int, ">= 1"]
+    T: Annotated[int, "in [1, 1000000]"]
     seed: Annotated[int, ">= 0"]
     kernels: Literal["auto", "reference"]
     reproduces: str | None
@@ -34,8 +34,8 @@ class Train:
     eval_every divides epochs, so that the last epoch is tested."""
 
     epochs: Annotated[int, ">= 1"]
-    batch_size: Annotated[int, ">= 1"]
-    eval_batch_size: Annotated[int, ">= 1"]
+    batch_size: Annotated[int, "in [1, 1000000]"]
+    eval_batch_size: Annotated[int, "in [1, 1000000]"]
     eval_every: Annotated[int, ">= 1"]
     precision: Literal["auto", "fp32", "bf16"]
     grad_clip: Annotated[float, "> 0"] | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from snnbench.config.errors import ConfigError
 from snnbench.config.paths import PACKAGE
 from snnbench.config.plugins import VARIABLE, plugin_packages
+
+_PUBLIC = re.compile(r"[^\W\d_]\w*(\.[^\W\d_]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Component:
     traits: frozenset[str] = frozenset()
     rejects: dict[str, str] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
+    is_function: bool = False
 
 
 def allowed_packages() -> tuple[str, ...]:
@@ -46,7 +50,9 @@ def component(target: object) -> Component:
     Raises:
         ConfigError: the target is outside the allowed packages, or no class or function of that name is defined there.
     """
-    if not isinstance(target, str) or target.split(".")[0] not in allowed_packages():
+    if not isinstance(target, str) or not _PUBLIC.fullmatch(target):
+        raise ConfigError(f"_target_={target!r} must be package.module.Class, and none of the names begins with _")
+    if target.split(".")[0] not in allowed_packages():
         raise ConfigError(
             f"_target_={target} is outside {', '.join(allowed_packages())}: a config may only name their classes; "
             f"add your package's name to the environment variable {VARIABLE} to allow it"
@@ -63,7 +69,7 @@ def _component(module: str, name: str) -> Component:
     if node is None:
         raise ConfigError(f"_target_={target} names nothing: no class or function {name} is defined in {module}")
     if isinstance(node, ast.FunctionDef):
-        return Component(target, _arguments(node, skip=0))
+        return Component(target, _arguments(node, skip=0), is_function=True)
     parents = [_component(*base) for base in _bases(node, module)]
     own = _init_parameters(node)
     inherited = next((p.parameters for p in parents if p.parameters), {})

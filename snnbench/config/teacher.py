@@ -10,6 +10,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
 from snnbench.records import RunRecord, load_record
@@ -50,11 +51,15 @@ def require_named(config: dict) -> None:
 
 
 def record_of(run: str) -> RunRecord:
-    """The record of the teacher's run. Raises ConfigError unless the run is there and done."""
+    """The record of the teacher's run. Raises ConfigError unless the run is there, done and can be built."""
     path = Path(run) / "run.json"
     if not path.is_file():
         raise ConfigError(f"teacher.run={run} is no run folder (it holds no run.json): give <paths.runs>/<name>/<run>")
     record = load_record(path)
+    try:
+        check(record.config, record.choices)
+    except ConfigError as error:
+        raise ConfigError(f"{path} holds no configuration that can be run: {error}") from None
     if record.status != "done":
         raise ConfigError(f"teacher.run={run} is not finished (its status is {record.status}): finish that run first")
     return record

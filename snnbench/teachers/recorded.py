@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from snnbench.config.build import build_model, instantiate
-from snnbench.config.check import check
 from snnbench.config.errors import ConfigError
 from snnbench.config.teacher import checkpoint_of, record_of, require_named, weights_digest
 from snnbench.records import RunRecord
@@ -44,10 +43,6 @@ class RunTeacher(Teacher):
     ):
         require_named({"teacher": {"run": run, "experiment": experiment}})
         record, path = record_of(run), checkpoint_of(run, weights)
-        try:
-            check(record.config, record.choices)
-        except ConfigError as error:
-            raise ConfigError(f"{run}/run.json holds no configuration that can be run: {error}") from None
         model, _ = build_model(record.config)
         load_model(model, path)
         super().__init__(model, instantiate(record.config["encoder"], time_steps=record.config["T"]))

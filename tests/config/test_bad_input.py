@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from snnbench.cli.main import main
+from snnbench.config.check import check
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
 
@@ -20,7 +21,7 @@ BAD_OVERRIDES = [
     ("neuron.tau=null", "a number"),
     ("neuron.v_th=-1", "> 0"),
     ("neuron.reset=medium", "hard, soft"),
-    ("T=0", ">= 1"),
+    ("T=0", "in [1, 1000000]"),
     ("T=2.5", "whole number"),
     ("seed=-1", ">= 0"),
     ("optimizer.lr=-0.1", ">= 0"),
@@ -42,8 +43,8 @@ BAD_OVERRIDES = [
     ("neuron.tau=[1", "cannot be read"),
     ("neuron=null", "neuron"),
     ("neuron._target_=os.system", "_target_=os.system"),
-    ("neuron._target_=snnbench.data.base.os.system", "names nothing"),
-    ("neuron._target_=snnbench.norms.batch_norm.BatchNorm", "no neuron"),
+    ("neuron._target_=snnbench.data.base.os.system", "not the class of neuron=lif"),
+    ("neuron._target_=snnbench.norms.batch_norm.BatchNorm", "not the class of neuron=lif"),
     ("rule=ottt", "rule=ottt"),
     ("encoder=frames", "encoder=frames"),
 ]
@@ -70,9 +71,11 @@ def test_refusals_say_why_and_what_fits():
         compose(["data=digits_dvs", "measure.mirrored=true"])
 
 
-def test_a_strangers_package_needs_permission(monkeypatch):
+def test_a_strangers_package_needs_permission():
+    config = compose([]).config
+    config["neuron"]["_target_"] = "strangers_package.Neuron"
     with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS"):
-        compose(["neuron._target_=strangers_package.Neuron"])
+        check(config, {})
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["--help"], ["train", "--help"], ["tables", "out={tmp}"],

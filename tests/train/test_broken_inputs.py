@@ -179,7 +179,7 @@ def plugin(place, monkeypatch, name, source):
     write(place / f"{name}.py", source)
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("SNNBENCH_PLUGINS", name)
-    return train(place, "neuron=if", f"neuron._target_={name}.Mine")
+    return component(place, monkeypatch, f"# Toy\n_target_: {name}.Mine\n")
 
 
 def plugin_that_does_not_import(place, monkeypatch):
@@ -197,7 +197,8 @@ def plugin_without_the_class(place, monkeypatch):
 
 def plugin_package_that_is_not_there(place, monkeypatch):
     monkeypatch.setenv("SNNBENCH_PLUGINS", "a_package_that_nobody_has")
-    return train(place, "neuron._target_=a_package_that_nobody_has.neurons.Mine"), "no package of this name"
+    text = "# Toy\n_target_: a_package_that_nobody_has.neurons.Mine\n"
+    return component(place, monkeypatch, text), "no package of this name"
 
 
 def component(place, monkeypatch, text):

@@ -1,0 +1,42 @@
+"""The form of names, hashes and seeds. They become folders and files, so none of them may lead anywhere else."""
+
+from __future__ import annotations
+
+import re
+
+from snnbench.config.plain import LARGEST
+
+_HASH = re.compile(r"[0-9a-zA-Z]{1,64}")
+_PART = re.compile(r"\w[\w .,+=@()\[\]-]*")
+_LONGEST = 200  # bytes of one folder's name; file systems end at 255, and files have endings
+
+A_NAME = (
+    "words divided by /, of letters, digits, spaces and .,+=@()[]_-, that begin with a letter, a digit or _, "
+    f"do not end with a space or a point, and have {_LONGEST} bytes at most"
+)
+
+
+def is_name(text: object) -> bool:
+    """A path below some folder: "demo", "tet/cifar10_resnet19"; never "../x", "/x", "a//b" or "" """
+    return isinstance(text, str) and all(_is_part(part) for part in text.split("/"))
+
+
+def is_word(text: object) -> bool:
+    """A name of one part."""
+    return isinstance(text, str) and _is_part(text)
+
+
+def is_hash(text: object) -> bool:
+    return isinstance(text, str) and _HASH.fullmatch(text) is not None
+
+
+def is_seed(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= LARGEST
+
+
+def _is_part(text: str) -> bool:
+    return (
+        _PART.fullmatch(text) is not None
+        and not text.endswith((" ", "."))
+        and len(text.encode("utf-8", "surrogatepass")) <= _LONGEST
+    )

@@ -1,0 +1,61 @@
+"""Which class may be built: a public class of its axis' package or of a plugin, which a YAML file of the axis names."""
+
+from __future__ import annotations
+
+from snnbench.config.axes import AXES
+from snnbench.config.catalogue import names, options, target_of
+from snnbench.config.errors import ConfigError
+from snnbench.config.signature import Component, component
+
+
+def present(config: dict) -> list[str]:
+    """Every axis but the optional ones that this configuration leaves out."""
+    return [axis for axis, about in AXES.items() if not about.optional or config.get(axis) is not None]
+
+
+def check_choices(config: dict, choices: dict[str, str | None]) -> None:
+    """Raises ConfigError where another class stands in a configuration than the choice names, which a record shows."""
+    for axis in present(config):
+        node, chosen = config.get(axis), target_of(axis, str(choices.get(axis)))
+        target = node.get("_target_") if isinstance(node, dict) else None
+        if target in (None, chosen):
+            continue
+        others = [option for option in options(axis) if target_of(axis, option) == target]
+        raise ConfigError(
+            f"{axis}._target_={target} is not the class of {axis}={choices.get(axis)} ({chosen}): "
+            + (
+                f"choose it by its name, {axis}={others[0]}"
+                if others
+                else f"write configs/{axis}/<name>.yaml with this _target_ and its arguments, and choose {axis}=<name>"
+            )
+        )
+
+
+def require_component(axis: str, target: object) -> Component:
+    """Read a component of `axis`.
+
+    Raises:
+        ConfigError: the target is no public class, is one of another axis, takes not what the program passes to a
+            component of this axis, or is named by no YAML of the axis.
+    """
+    found, about = component(target), AXES[axis]
+    if found.target.startswith("snnbench.") and not found.target.startswith(f"{about.package}."):
+        raise ConfigError(f"{axis}._target_={target} is no {axis}: it must come from {about.package}")
+    if found.is_function and not about.functions:
+        raise ConfigError(f"{axis}._target_={target} is a function: a {axis} must be a class")
+    if missing := sorted(about.injected - set(found.parameters)):
+        raise ConfigError(f"{axis}._target_={target} is no {axis}: its constructor must take {', '.join(missing)}")
+    if not names(axis, found.target):
+        raise ConfigError(
+            f"{axis}._target_={target} is no {axis} that configs/{axis} names: write a YAML file for it there"
+        )
+    return found
+
+
+def require_named(target: object) -> None:
+    """Raises ConfigError unless a YAML file of some axis names `target`, before it is imported."""
+    found = component(target).target
+    ours = found.startswith("snnbench.")
+    axes = [axis for axis, about in AXES.items() if not ours or found.startswith(f"{about.package}.")]
+    if not any(names(axis, found) for axis in axes):
+        raise ConfigError(f"_target_={target} is no component: no YAML file of an axis names it")
