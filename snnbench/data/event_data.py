@@ -16,6 +16,7 @@ from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
 from snnbench.data.dataset import ArraySource, Normalise, Transform
 from snnbench.data.frames import Framing
+from snnbench.writing import writing
 
 VERSION = 1  # of the readers and of framing: raise it when their output changes
 
@@ -112,8 +113,9 @@ class FramedEvents(BenchData):
         if done != count:
             raise ConfigError(f"{type(self).__name__}: {count} recordings listed but {done} read; unpack them again.")
         frames.flush()
-        np.save(draft / "labels.npy", found.labels)
-        np.save(draft / "tags.npy", found.tags)
+        with writing(draft.parent):
+            np.save(draft / "labels.npy", found.labels)
+            np.save(draft / "tags.npy", found.tags)
         return {"saturated_counts": cut}
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
