@@ -17,6 +17,7 @@ from pathlib import Path
 
 from snnbench.config import identity
 from snnbench.config.compose import Composed
+from snnbench.train import signals
 
 IN_GRID = "SNNBENCH_IN_GRID"  # set in a grid's jobs: the end of their standard input is the end of the grid
 LAST_WORDS_S = 60.0  # a job that has not ended so long after SIGTERM is killed
@@ -32,9 +33,9 @@ def run_jobs(jobs: list[Job], slots: list[str | None]) -> list[int]:
     try:
         while waiting or running:
             while waiting and free:
-                gpu = free.pop(0)
-                number = waiting.pop(0)
-                running[number] = _start(jobs[number], gpu), gpu
+                gpu, number = free.pop(0), waiting.pop(0)
+                with signals.held():  # what was started is known, so that it can be ended
+                    running[number] = _start(jobs[number], gpu), gpu
             for number, (process, gpu) in list(running.items()):
                 if process.poll() is not None:
                     codes[number] = process.returncode

@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     open_missing()
     try:
-        # a training does not end because nobody watches it any more
-        with signals.obeyed(), guarded_output(lasting=arguments[:1] == ["train"]):
+        with signals.obeyed(), guarded_output(lasting=_trains(arguments)):
             return _command(arguments)
     except BaseException as error:
         return _end(error)
@@ -58,6 +57,11 @@ def _end(error: BaseException) -> int:
     else:
         raise error
     return 2
+
+
+def _trains(arguments: list[str]) -> bool:
+    """A training does not end because nobody watches it any more; any other command's output is what it is for."""
+    return arguments[:1] == ["train"] and not {"--show", "--help", "-h"} & set(arguments)
 
 
 def _command(arguments: list[str]) -> int:

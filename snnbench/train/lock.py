@@ -27,7 +27,7 @@ from snnbench.writing import writing
 
 NAME = ".lock"
 PATIENCE_S = 10.0  # a run that was told to end, e.g. by its killed grid, needs a moment
-FIRST_S = 60.0  # how long other processes wait for the first one of their launch
+FIRST_S = 30.0  # how long other processes wait for the first one of their launch
 
 
 @contextmanager
