@@ -20,6 +20,7 @@ from typing import Any
 from snnbench.config.errors import ConfigError
 from snnbench.config.forms import A_NAME, is_hash, is_name, is_seed, is_word
 from snnbench.config.plain import CONTROL, LARGEST, check_plain
+from snnbench.writing import writing
 
 STATUSES = ("done", "failed", "interrupted", "running")
 KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s\d+\.json")
@@ -160,7 +161,7 @@ def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with writing(path), os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

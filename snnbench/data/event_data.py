@@ -21,6 +21,7 @@ from snnbench.data.event_times import in_order
 from snnbench.data.events import check_events
 from snnbench.data.frames import Framing
 from snnbench.data.source_files import Fingerprint
+from snnbench.writing import writing
 
 VERSION = 2  # of the readers and of framing: raise it when their output changes
 NAMED = 3  # short recordings that are named on the console; all are counted
@@ -124,8 +125,9 @@ class FramedEvents(BenchData):
         if done != count:
             raise ConfigError(f"{type(self).__name__}: {count} recordings listed but {done} read; unpack them again.")
         frames.flush()
-        np.save(draft / "labels.npy", found.labels)
-        np.save(draft / "tags.npy", found.tags)
+        with writing(draft.parent):
+            np.save(draft / "labels.npy", found.labels)
+            np.save(draft / "tags.npy", found.tags)
         return {"saturated_counts": cut, "odd_events": {kind: n for kind, n in sorted(self.counted.items()) if n}}
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:

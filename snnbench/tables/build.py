@@ -20,6 +20,7 @@ from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
+from snnbench.writing import writing
 
 __all__ = ["build_all", "runs_table"]
 
@@ -63,7 +64,8 @@ def build_all(
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode():
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(text.encode())
+        with writing(path):
+            temporary.write_bytes(text.encode())
         temporary.replace(path)
 
 

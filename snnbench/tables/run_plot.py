@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snnbench.config.errors import ConfigError
 from snnbench.records import load_record
+from snnbench.writing import writing
 
 FORMATS = (".png", ".svg")
 ACROSS = 2  # panels in a row
@@ -48,7 +49,8 @@ def draw(folder: Path, out: Path) -> Path:
     with matplotlib.rc_context(SETTINGS):
         figure = _figure(_title(folder), metrics, learnt)
         stamp = {"Date": None} if out.suffix == ".svg" else {}  # the same run gives the same bytes
-        figure.savefig(temporary, format=out.suffix[1:], dpi=150, metadata=stamp)
+        with writing(out):
+            figure.savefig(temporary, format=out.suffix[1:], dpi=150, metadata=stamp)
     temporary.replace(out)
     return out
 

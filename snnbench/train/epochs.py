@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench.metrics.firing import dead
 from snnbench.train.checkpoints import is_tested
+from snnbench.writing import writing
 
 COLUMNS = (
     "epoch",
@@ -105,7 +106,7 @@ class EpochLog(L.Callback):
     @rank_zero_only
     def _write(self) -> None:
         temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
+        with writing(self.path), temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self.rows[-1]) if self.rows else COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)

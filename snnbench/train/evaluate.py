@@ -13,8 +13,10 @@ from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.records import RunRecord
 from snnbench.teachers.recorded import load_model
+from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.measures import measures
 from snnbench.train.run import build_task, precision
+from snnbench.writing import writing
 
 
 def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
@@ -36,6 +38,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
     trainer = L.Trainer(
         accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
         devices=1,
+        plugins=[LaunchEnvironment()],
         logger=False,
         precision=precision(config),
         enable_progress_bar=False,
@@ -57,5 +60,6 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         "operations": {},
         **measured,
     }
-    (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
+    with writing(folder / "eval.json"):
+        (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
     return f"test accuracy {meter.accuracy:.2f} %  {folder / 'eval.json'}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
-from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from snnbench.config import identity
 from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
@@ -18,16 +16,19 @@ from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
+from snnbench.train import signals
 from snnbench.train.background import BackgroundCheckpointIO
 from snnbench.train.bar import RunBar, wants_bar
 from snnbench.train.checkpoints import checkpoints
+from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.epochs import EpochLog
+from snnbench.train.launch import launch
 from snnbench.train.loggers import close, loggers
 from snnbench.train.measures import measures
+from snnbench.train.obey import Obey
 from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
-from snnbench.train.signals import sigterm_raises
 from snnbench.train.task import Task
 
 
@@ -61,7 +62,7 @@ def train(composed: Composed) -> Path:
     trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
     started = time.perf_counter()
     try:
-        with use(config["kernels"]), sigterm_raises():
+        with use(config["kernels"]), signals.obeyed():
             _reset_peak_memory()
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
@@ -71,19 +72,17 @@ def train(composed: Composed) -> Path:
                 task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
                 record |= measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
         record["status"] = "done"
-    except (KeyboardInterrupt, SystemExit):
-        record |= {"status": "interrupted", "error": "stopped by the user or the system"}
-        raise
     except BaseException as error:
-        record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        record |= signals.ending(error)
         raise
     finally:
-        record |= results(epochs) | {
-            "wall_time_s": time.perf_counter() - started,
-            "finished": now(),
-            "device": describe_device(trainer),
-        }
-        write(run_dir, record)
+        with signals.held():
+            record |= results(epochs) | {
+                "wall_time_s": time.perf_counter() - started,
+                "finished": now(),
+                "device": describe_device(trainer),
+            }
+            write(run_dir, record)
         close(config["log"], record["status"])
     return run_dir
 
@@ -135,6 +134,7 @@ def results(epochs: EpochLog) -> dict:
 def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:
     train, log = config["train"], config["log"]
     callbacks = [
+        Obey(),
         epochs,
         ParameterLog(run_dir),
         ResumeState(identity.config_hash(config)),
@@ -151,7 +151,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         **devices,
         precision=precision(config),
         callbacks=callbacks,
-        plugins=[BackgroundCheckpointIO()],
+        plugins=[BackgroundCheckpointIO(), LaunchEnvironment()],
         logger=loggers(log, run_dir, run_id, config),
         default_root_dir=run_dir,
         num_sanity_val_steps=0,
@@ -167,25 +167,26 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
 
 def _devices(config: dict) -> dict:
     """Processes are started by torchrun or srun, never by Lightning (it would start a whole grid again)."""
-    wanted = config["train"]["devices"]
-    launched = TorchElasticEnvironment.detect() or (
-        SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    )
-    if not launched:
+    wanted, start = config["train"]["devices"], launch()
+    if start.processes == 1:
         if wanted > 1:
             raise ConfigError(
                 f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
                 f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
             )
         return {"devices": 1}
-    world = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
-    nodes = int(os.environ.get("SLURM_NNODES") or world // int(os.environ.get("LOCAL_WORLD_SIZE", world)))
-    if config["train"]["batch_size"] % world:
+    if config["train"]["batch_size"] % start.processes:
         raise ConfigError(
             f"train.batch_size={config['train']['batch_size']} is the global batch and does not divide by "
-            f"{world} processes: choose a multiple of {world}"
+            f"{start.processes} processes: choose a multiple of {start.processes}"
         )
-    return {"devices": world // nodes, "num_nodes": nodes, "strategy": "ddp"}
+    devices = start.processes // start.nodes
+    if config["train"]["accelerator"] != "cpu" and 0 < torch.cuda.device_count() < devices:
+        raise ConfigError(
+            f"{devices} processes on this machine need {devices} GPUs, but each sees {torch.cuda.device_count()}: "
+            "start fewer, or let every process see all of them (srun --gpus-per-node, not --gpus-per-task)"
+        )
+    return {"devices": devices, "num_nodes": start.nodes, "strategy": "ddp"}
 
 
 def precision(config: dict) -> str:
