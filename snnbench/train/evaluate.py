@@ -29,7 +29,7 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
     except ConfigError as error:
         raise ConfigError(f"{folder}/run.json holds no configuration that can be run: {error}") from None
     model, rule = build_model(config)
-    load_model(model, checkpoint)
+    load_model(model, checkpoint, config["train"]["epochs"])
     data = build_data(config)
     data.setup("validate")
     task = build_task(config, model, rule, data, build_objective(config))
