@@ -58,7 +58,10 @@ def _train(composed) -> int:
         return 130
     if int(os.environ.get("RANK", 0)) == 0:
         record = load_record(folder / "run.json")
-        print(f"test accuracy {record.acc_last:.2f} % (best epoch {record.acc_best_test:.2f} %)  {folder}/run.json")
+        chosen = record.acc_test_at_best_val
+        chosen = "" if chosen is None else f", at the best validation epoch {chosen:.2f} %"
+        best = f"best epoch {record.acc_best_test:.2f} %{chosen}"
+        print(f"test accuracy {record.acc_last:.2f} % ({best})  {folder}/run.json")
     return 0
 
 

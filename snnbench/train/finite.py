@@ -18,14 +18,13 @@ class NonFiniteLoss(RuntimeError):
 
 @torch.no_grad()
 def first_non_finite(model: nn.Module, x_seq: Tensor) -> str:
-    """A clause naming the first parameter, input or layer output of `model` on `x_seq` that is not finite."""
+    """A clause naming the first that is not finite: the input, a parameter, a statistic, or a layer's output on it."""
     if not torch.isfinite(x_seq).all():
         return "the input itself holds non-finite values"
+    learnt = dict(model.named_parameters())
     for name, values in model.state_dict().items():
         if not torch.isfinite(values).all():
-            return (
-                f"{'the parameter' if name in dict(model.named_parameters()) else 'the statistic'} {name} is not finite"
-            )
+            return f"the {'parameter' if name in learnt else 'statistic'} {name} is not finite"
     found: list[str] = []
     hooks = [
         module.register_forward_hook(lambda _m, _i, y, name=name: found.append(name) if not found and _bad(y) else None)
