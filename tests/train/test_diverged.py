@@ -80,6 +80,15 @@ def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, seldom_
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.gpu
+def test_it_ends_a_run_on_a_gpu(tmp_path, capsys):
+    """Its epochs have fewer than 50 batches, and bf16 and CUDA graphs are on."""
+    assert main(["train", "train.accelerator=cuda", "train.epochs=2", "optimizer.lr=1e38", f"paths.runs={tmp_path}"]) == 1
+    assert "is not finite" in capsys.readouterr().err
+    assert record(only_run(tmp_path))["status"] == "failed"
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 def test_an_older_record_without_a_finite_loss_is_not_kept(tmp_path, capsys):
     """Runs that diverged unseen have been written as done; null stands for their NaN."""
     (tmp_path / "run.json").write_text(json.dumps(record_of(status="done", epochs=2, loss_last=None)))
