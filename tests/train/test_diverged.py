@@ -83,7 +83,8 @@ def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, seldom_
 @pytest.mark.gpu
 def test_it_ends_a_run_on_a_gpu(tmp_path, capsys):
     """Its epochs have fewer than 50 batches, and bf16 and CUDA graphs are on."""
-    assert main(["train", "train.accelerator=cuda", "train.epochs=2", "optimizer.lr=1e38", f"paths.runs={tmp_path}"]) == 1
+    large = ["train.epochs=2", "optimizer.lr=1e38"]
+    assert main(["train", "train.accelerator=cuda", *large, f"paths.runs={tmp_path}"]) == 1
     assert "is not finite" in capsys.readouterr().err
     assert record(only_run(tmp_path))["status"] == "failed"
     assert not list(tmp_path.rglob("*.ckpt"))
