@@ -80,7 +80,7 @@ class ParameterLog(L.Callback):
         self._write()
         means = {f"learnt/{layer}/{name}": row[0] for (layer, name, _), row in zip(quantities, found.tolist())}
         for logger in trainer.loggers:
-            logger.log_metrics(means, step=epoch)
+            logger.log_metrics(means, step=trainer.global_step)
 
     def _lines(self, epoch: int) -> str:
         text = io.StringIO()

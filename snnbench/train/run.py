@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from snnbench.config import identity
 from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
@@ -17,6 +15,7 @@ from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
 from snnbench.train import signals
+from snnbench.train.averaging import MovingAverage
 from snnbench.train.background import BackgroundCheckpointIO
 from snnbench.train.bar import RunBar, wants_bar
 from snnbench.train.checkpoints import checkpoints
@@ -29,6 +28,7 @@ from snnbench.train.obey import Obey
 from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
+from snnbench.train.spent import Spent
 from snnbench.train.task import Task
 
 
@@ -56,16 +56,15 @@ def train(composed: Composed) -> Path:
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 
     run_dir.mkdir(parents=True, exist_ok=True)
-    record = new_record(composed, data, model, teacher)
+    record = new_record(composed, data, model, teacher) | {"best_on": best_on(config)}
     write(run_dir, record)
     epochs = EpochLog(run_dir, print_lines=config["log"]["progress"] != "off")
-    trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
-    started = time.perf_counter()
+    spent = Spent()
+    trainer = _trainer(config, run_dir, epochs, spent, devices, record["run_id"])
     try:
         with use(config["kernels"]), signals.obeyed():
-            _reset_peak_memory()
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
+            record |= results(epochs) | {"peak_memory_mb": spent.peak_memory_mb()}
             record["data"]["resident"] = data.placement
             write(run_dir, record | {"device": describe_device(trainer)})
             if trainer.is_global_zero:
@@ -78,7 +77,8 @@ def train(composed: Composed) -> Path:
     finally:
         with signals.held():
             record |= results(epochs) | {
-                "wall_time_s": time.perf_counter() - started,
+                "started": spent.started,
+                "wall_time_s": spent.seconds(),
                 "finished": now(),
                 "device": describe_device(trainer),
             }
@@ -101,7 +101,7 @@ def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task
         seed=config["seed"],
         mix=getattr(data.augment, "mix", None),
         grad_clip=train["grad_clip"],
-        check_every=config["log"]["every_n_steps"],
+        log_every=config["log"]["every_n_steps"],
         capture=config["kernels"] == "auto",
         teacher=teacher,
     )
@@ -127,21 +127,31 @@ def results(epochs: EpochLog) -> dict:
         found["test_samples_per_s"] = _steady([row["test_samples_per_s"] for row in tested])
     if tested and tested[0]["acc_val"] is not None:
         chosen = max(tested, key=lambda row: row["acc_val"])
-        found |= {"acc_val_best": chosen["acc_val"], "acc_test_at_best_val": chosen["acc_test"]}
+        found |= {
+            "acc_val_best": chosen["acc_val"],
+            "best_val_epoch": chosen["epoch"],
+            "acc_test_at_best_val": chosen["acc_test"],
+        }
     return found
 
 
-def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:
+def best_on(config: dict) -> str:
+    """What best.ckpt is the best on: the validation split where there is one, else the test set, as in most papers."""
+    return "val" if config["data"].get("val_fraction", 0.0) > 0 else "test"
+
+
+def _trainer(config: dict, run_dir: Path, epochs: EpochLog, spent: Spent, devices: dict, run_id: str) -> L.Trainer:
     train, log = config["train"], config["log"]
     callbacks = [
         Obey(),
         epochs,
         ParameterLog(run_dir),
         ResumeState(identity.config_hash(config)),
-        *checkpoints(run_dir / "checkpoints"),
+        spent,
+        *checkpoints(run_dir / "checkpoints", best_on(config)),
     ]
     if train["ema"] is not None:
-        callbacks.append(EMAWeightAveraging(decay=train["ema"]))
+        callbacks.append(MovingAverage(decay=train["ema"]))
     if wants_bar(log["progress"]):
         callbacks.append(RunBar(log["every_n_steps"]))
     return L.Trainer(
@@ -203,12 +213,3 @@ def _steady(rates: list[float]) -> float:
     """The median without the first epoch, which pays for warming up, unless there is no other."""
     rates = sorted(rates[1:] or rates)
     return rates[len(rates) // 2]
-
-
-def _peak_memory_mb() -> float | None:
-    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
-
-
-def _reset_peak_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
