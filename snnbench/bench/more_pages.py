@@ -6,7 +6,8 @@ from pathlib import Path
 
 from snnbench.bench.pages import PLACE, cell, place_title
 from snnbench.bench.results import BASELINE, OK, WAY, latest, load, number
-from snnbench.tables.render import EMPTY, escape_markdown, markdown_rows
+from snnbench.tables.cells import EMPTY
+from snnbench.tables.render import escape_markdown, markdown_rows
 from snnbench.tables.reported import Reported
 
 Rows = list[dict[str, str]]

@@ -79,7 +79,7 @@ def test_an_engine_that_fails_is_a_row(session, monkeypatch, error, status):
     assert failed["sentence"] == f"{type(error).__name__}: {str(error).splitlines()[0]}"
     assert measured["status"] == "ok"
     write_page(session.out)
-    assert f"lif\\_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
+    assert f"lif_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_recipe_that_does_not_run_is_a_row(session, monkeypatch):
     assert (train["status"], test["phase"]) == ("refused", "test")
     assert train["sentence"] == "ConfigError: needs a teacher"
     write_page(session.out)
-    assert "ours survey/cifar10\\_lif: refused." in (session.out / "bench.md").read_text()
+    assert "ours survey/cifar10_lif: refused." in (session.out / "bench.md").read_text()
 
 
 def test_a_step_that_cannot_be_captured_is_tried_eagerly(session, monkeypatch):

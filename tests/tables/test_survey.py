@@ -83,7 +83,7 @@ def test_a_repeated_defect_is_a_column_of_its_own_with_a_mark(build):
     assert own["Top-1 (%)", "survey"] == "93.21"
     headings = list(rows(out / CIFAR)[0])
     assert headings.index("CLIF as the survey's code has it‡") == headings.index("CLIF") + 1
-    assert any("CLIF: neuron=clif\\_survey" in note for note in notes(out / "survey_cifar10.md"))
+    assert any("CLIF: neuron=clif_survey" in note for note in notes(out / "survey_cifar10.md"))
 
 
 def test_a_defect_alone_never_takes_the_methods_column(build):
