@@ -160,6 +160,10 @@ def split_name(record: RunRecord) -> str:
     return f"{name} {digest}".strip()
 
 
+def percent_val(record: RunRecord) -> float | None:
+    return record.acc_val_best
+
+
 def percent_chosen(record: RunRecord) -> float | None:
     """Test accuracy of the epoch that was best on the validation split, where there is one."""
     return record.acc_test_at_best_val
@@ -205,11 +209,11 @@ def group_records(records: Iterable[RunRecord]) -> list[Group]:
 def best_first(groups: Iterable[Group]) -> list[Group]:
     """Groups by accuracy: on the validation split if all have one, else the test accuracy; without one last."""
     groups = list(groups)
-    has_val = all(group.mean(lambda record: record.acc_val_best) is not None for group in groups)
+    has_val = all(group.mean(percent_val) is not None for group in groups)
 
     def accuracy(record: RunRecord) -> float | None:
-        shown = record.acc_test_at_best_val if record.acc_test_at_best_val is not None else record.acc_best_test
-        return record.acc_val_best if has_val else shown
+        chosen = percent_chosen(record)
+        return percent_val(record) if has_val else record.acc_best_test if chosen is None else chosen
 
     def place(group: Group) -> tuple:
         mean = group.mean(accuracy)

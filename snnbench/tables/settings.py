@@ -16,19 +16,19 @@ ABSENT = ("null", "[]", "")  # a key that a record lacks, for it is older, count
 def differences(records: Sequence[RunRecord]) -> list[dict[str, str]]:
     """For each record its {key: value} of what differs between the records; seeds, folds and places left out.
 
-    A key below an axis is compared between the records with the same component there: `neuron.tau` of two LIFs, but
-    not of a LIF and a PLIF, which `neuron` tells apart. Records that nothing else tells apart name their recipe's hash.
+    Only records of one experiment are compared, and in a key below an axis those with the same component there:
+    `neuron.tau` of two LIFs, but not of a LIF and a PLIF, which `neuron` tells apart. Recipes that nothing else tells
+    apart name their hash.
     """
     flats = [dict(_settings(record)) for record in records]
     found: list[dict[str, str]] = [{} for _ in records]
     for key in sorted({key for flat in flats for key in flat}, key=_order):
-        axis = key.split(".")[0] if "." in key else ""
-        values: dict[str, set[str]] = {}
+        values: dict[tuple, set[str]] = {}
         for record, flat in zip(records, flats):
             value = flat.get(key, ABSENT[0])
-            values.setdefault(_component(record, axis), set()).add(ABSENT[0] if value in ABSENT else value)
+            values.setdefault(_peers(record, key), set()).add(ABSENT[0] if value in ABSENT else value)
         for record, flat, differing in zip(records, flats, found):
-            if key in flat and len(values[_component(record, axis)]) > 1:
+            if key in flat and len(values[_peers(record, key)]) > 1:
                 differing[key] = flat[key]
     _name_twins(records, found)
     return found
@@ -44,13 +44,17 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _component(record: RunRecord, axis: str) -> str:
-    return str(record.choices.get(axis)) if axis in AXES else ""
+def _peers(record: RunRecord, key: str) -> tuple:
+    """Records for which this is equal are compared in `key`."""
+    if key == "experiment":
+        return ()
+    axis = key.split(".")[0] if "." in key else ""
+    return record.choices.get("experiment"), record.choices.get(axis) if axis in AXES else None
 
 
 def _settings(record: RunRecord) -> Iterator[tuple[str, str]]:
     for axis, choice in record.choices.items():
-        if axis != "experiment" and choice:
+        if choice:
             yield axis, str(choice)
     yield from ((key, as_text(value)) for key, value in _leaves(record.config, "") if not _is_aside(key))
     yield "kernels", str(record.config.get("kernels") or "auto")
@@ -77,7 +81,9 @@ def _order(key: str) -> tuple[int, str]:
 
 
 def _name_twins(records: Sequence[RunRecord], found: list[dict[str, str]]) -> None:
-    told = [words(settings) for settings in found]
+    told, recipes = [words(settings) for settings in found], {}
+    for record, text in zip(records, told):
+        recipes.setdefault(text, set()).add(record.recipe_hash)
     for record, settings, text in zip(records, found, told):
-        if told.count(text) > 1:
+        if len(recipes[text]) > 1:
             settings["recipe"] = record.recipe_hash

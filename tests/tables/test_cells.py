@@ -25,8 +25,8 @@ NUMBERS = ["-0.14", "+0.24", "-", "+0.00", "-31.78 (20 of 256 ep)", "+9.83‡ (2
 HOSTILE = [
     *FORMULAS, "a|b", "`x`", "a ` b", "<script>alert(1)</script>", "\\input{/etc/passwd}", "\\write18{touch x}",
     "one\ntwo\r\nthree", "![x](http://x.y)", "[x]: http://x.y", "&lt;b&gt;", "$\\alpha$", "*a* _b_ ~~c~~ # d", "^^41",
-    "100 % & {more}", "\x1b[31mred", "abc\u202edcba", "Zoë Ωμέγα 😀 報", "x" * 300, "*", "[1]", "--a---b", "?` !`", "a_b",
-    '"quoted", with commas', "'", "\\", "__init__",
+    "100 % & {more}", "\x1b[31mred", "abc\u202edcba", "Zoë Ωμέγα 😀 報", "x" * 300, "*", "[1]", "--a---b", "?` !`",
+    "a_b", '"quoted", with commas', "'", "\\", "__init__",
 ]  # fmt: skip
 
 
