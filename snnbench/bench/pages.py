@@ -18,6 +18,12 @@ PEERS = ("spikingjelly", "compile", "eager", "floor")
 HEADS = {"spikingjelly": "SpikingJelly", "compile": "compile", "eager": "eager", "floor": "floor"}
 LOWER_IS_BETTER = ("ms_median", "peak_gib")
 UNITS = {"samples_per_s": "samples/s", "ms_median": "ms", "peak_gib": "peak GiB"}
+CURVES = {
+    "T": "time steps",
+    "batch": "batch size",
+    "depth": "blocks a stage (ResNet)",
+    "ottt_T": "time steps (VGG under OTTT)",
+}
 GOAL_KEYS = {"samples_per_s": "samples_per_s", "ms_median": "ms", "peak_gib": "peak_gib"}
 
 
@@ -38,6 +44,11 @@ def write_page(folder: Path) -> list[Path]:
 
 def place_title(device: str, size: str) -> str:
     return device if size == "full" else f"{device}, tiny works"
+
+
+def curve_title(curve: str) -> str:
+    """What varies along a scaling curve, in words."""
+    return CURVES.get(curve, curve)
 
 
 def best(rows: list[dict[str, str]], work: str, engine: str) -> dict[str, str] | None:
