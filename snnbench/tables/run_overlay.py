@@ -77,7 +77,9 @@ def _figure(series: list[Series]):
     bands = {column: [one.band(column) for one in series] for column in PANELS}
     shown = {column: lines for column, lines in bands.items() if any(lines)}
     has_band = any(len(one.runs) > 1 for one in series)
-    figure, axes = panels(len(shown), "lines: mean of the seeds; bands: from the least to the greatest" if has_band else "")
+    figure, axes = panels(
+        len(shown), "lines: mean of the seeds; bands: from the least to the greatest" if has_band else ""
+    )
     for axis, (column, lines) in zip(axes, shown.items()):
         for place, (one, line) in enumerate(zip(series, lines)):
             if line:
