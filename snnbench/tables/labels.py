@@ -9,7 +9,7 @@ HIGH = 12  # of a label, pixels
 RADIUS = 6  # of the room that a point takes
 NEAR = 12  # how far a label may stand from its point without a line to it
 DISTANCES = (8, 14, 22, 32, 44, 58, 74, 92)
-DIRECTIONS = 24
+DIRECTIONS = 16
 ROUNDS = 3  # how often labels that still touch something look for another place
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -19,15 +19,16 @@ def place_labels(points: Sequence[tuple[float, float]], widths: Sequence[float],
     """A box for each point's label. The same points give the same boxes."""
     marks = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in points]
     boxes: list[Box | None] = [None] * len(points)
+    lines: list[list[Box]] = [[] for _ in points]
     order = sorted(range(len(points)), key=lambda i: (_alone(points, i), i))  # the most crowded choose last
     for _ in range(ROUNDS):
         for i in order:
-            others = [box for j, box in enumerate(boxes) if box is not None and j != i]
-            lines = [dot for j, box in enumerate(boxes) if box and j != i for dot in _dots(points[j], box)]
-            taken = [*marks[:i], *marks[i + 1 :], *others]
+            taken = [*marks[:i], *marks[i + 1 :], *(box for j, box in enumerate(boxes) if box and j != i)]
+            crossed = [dot for j, dots in enumerate(lines) if j != i for dot in dots]
             box = boxes[i]
-            if box is None or _cost(points[i], box, taken, lines, inside):
-                boxes[i] = _best(points[i], widths[i], taken, lines, inside)
+            if box is None or _cost(points[i], box, taken, crossed, inside):
+                boxes[i] = _best(points[i], widths[i], taken, crossed, inside)
+                lines[i] = _dots(points[i], boxes[i])
     return boxes
 
 
@@ -38,7 +39,9 @@ def leader(point: tuple[float, float], box: Box) -> tuple[float, float] | None:
 
 
 def overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
+        return 0.0
+    return (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _alone(points: Sequence[tuple[float, float]], i: int) -> float:
@@ -51,7 +54,7 @@ def _best(point: tuple[float, float], width: float, taken: list[Box], lines: lis
     """The nearest free place around the point, else the one that covers least."""
     best, least = None, math.inf
     for box in _places(point, width):
-        cost = _cost(point, box, taken, lines, inside)
+        cost = _cost(point, box, taken, lines, inside, least)
         if not cost:
             return box
         if cost < least:
@@ -73,13 +76,18 @@ def _places(point: tuple[float, float], width: float) -> list[Box]:
     return found
 
 
-def _cost(point: tuple[float, float], box: Box, taken: list[Box], lines: list[Box], inside: Box) -> float:
-    """What a label there would cover, and what its line would cross; 0 where it is free."""
-    area = (box[2] - box[0]) * HIGH
-    cost = 10 * max(0.0, area - overlap(box, inside))
-    cost += sum(5 + covered for other in taken if (covered := overlap(box, other)))
-    cost += sum(3 for dot in lines if overlap(box, dot))
-    return cost + sum(4 for dot in _dots(point, box) for other in taken if overlap(dot, other))
+def _cost(
+    point: tuple[float, float], box: Box, taken: list[Box], lines: list[Box], inside: Box, enough: float = math.inf
+) -> float:
+    """What a label there would cover, and what its line would cross; 0 where it is free. It counts to `enough`."""
+    cost = 10 * max(0.0, (box[2] - box[0]) * HIGH - overlap(box, inside))
+    if cost < enough:
+        cost += sum(5 + covered for other in taken if (covered := overlap(box, other)))
+    if cost < enough:
+        cost += sum(3 for dot in lines if overlap(box, dot))
+    if cost < enough:
+        cost += sum(4 for dot in _dots(point, box) for other in taken if overlap(dot, other))
+    return cost
 
 
 def _dots(point: tuple[float, float], box: Box) -> list[Box]:

@@ -159,6 +159,11 @@ def test_kernels_scaling_and_survey(session, monkeypatch):
     once = plot.read_bytes()
     write_plots(session.out)
     assert plot.read_bytes() == once
+    text = plot.read_text()
+    assert text.count(">ms a step<") == 2  # a panel for what was measured,
+    assert ">peak GiB<" not in text  # none for what was not: the CPU has no peak
+    assert ">time steps<" in text
+    assert ">ottt_T<" not in text
 
 
 def test_every_recipe_of_the_survey_is_measured(session):
