@@ -18,6 +18,7 @@ from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
 from snnbench.config.teacher import require_named
+from snnbench.tables.ranking import ranking, records_in
 from snnbench.train.launch import ALONE, launch
 
 
@@ -43,6 +44,8 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
     for job in failed:
         print(f"failed: {job}", file=sys.stderr)
     print(f"{len(grid) - len(failed)} of {len(grid)} jobs done")
+    for line in ranking(records_in(identity.run_dir(job.config, job.choices) for job in composed)):
+        print(line)
     return 1 if failed else 0
 
 
