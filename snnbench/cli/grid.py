@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from snnbench.cli.jobs import run_jobs
+from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
