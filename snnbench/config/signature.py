@@ -38,8 +38,8 @@ class Component:
     traits: frozenset[str] = frozenset()
     rejects: dict[str, str] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
-    is_function: bool = False
     docstrings: tuple[str, ...] = ()
+    is_function: bool = False
 
 
 def allowed_packages() -> tuple[str, ...]:

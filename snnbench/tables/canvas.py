@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
+from snnbench.writing import writing
 
 FORMATS = ("png", "svg", "pdf")
 ACROSS = 2  # panels in a row
@@ -39,7 +40,7 @@ def save(figure: Callable, out: Path) -> Path:
     matplotlib.use("Agg")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(SETTINGS), writing(out):
         figure().savefig(temporary, format=kind, dpi=150, metadata=STAMPS[kind])
     temporary.replace(out)
     return out
