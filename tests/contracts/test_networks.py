@@ -18,7 +18,7 @@ from snnbench.teachers.base import Teacher
 
 HOT = ("clif/cifar10dvs_vgg11",)  # 25,088 inputs of the readout at a rate for 128 samples: two overshoot, so a tenth
 SMALL = [64, 64]  # what every ImageNet net takes; tests/models/test_shapes.py runs the true size
-DATA_OF_MODEL = {"tiny": "digits", "dvs": "cifar10_dvs", "7b": "dvs_gesture", "vggsnn": "cifar10_dvs"}
+DATA_OF_MODEL = {"tiny": "digits", "s4nn": "digits", "dvs": "cifar10_dvs", "7b": "dvs_gesture", "vggsnn": "cifar10_dvs"}
 
 
 def natural_data(model: str) -> str:
