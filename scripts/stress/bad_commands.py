@@ -25,7 +25,7 @@ FILES = {
     "published": FOLDER, "bench": FOLDER, "link": "nowhere", "loop": "loop", **CURVES,
 }  # fmt: skip
 PLACES = [
-    "nowhere", "file", "file/x", "folder", "link", "loop", "x" * 300, "a\nb", "\x00", "\ud800", "", " ", ".", "..", "/",
+    "nowhere", "file", "file/x", "folder", "link", "loop", "x" * 300, "a\nb", "\x00", "\udcff", "", " ", ".", "..", "/",
     "/dev/null", "/dev/full", "/proc/1/mem", "{outside}/nowhere", "~", "$HOME", "=x", "ümläut",
 ]  # fmt: skip
 WORDS = [

@@ -77,6 +77,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
+    sys.stdout.reconfigure(errors="backslashreplace")
     seed, first, count, per_key = (int(given[key]) for key in ("seed", "first", "count", "per_key"))
     outcomes = Counter()
     with tempfile.TemporaryDirectory(prefix="bad_inputs.") as temporary:
