@@ -7,7 +7,7 @@ some of its methods alone: survey_full=lif,psn.
 those that have no record yet and can end within so many minutes on the GPUs of this host (evidence alone: all).
 
 RUNS names the folder of the runs (default runs); what a job prints lies in RUNS/logs. The record of each run that ends
-well is kept in results/records at once. `snnbench.cli.jobs` says how GPUs share the list.
+well is kept in results/records at once. `snnbench.cli.queue` says how GPUs share the list.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from snnbench.cli.grid import expand, visible_gpus
-from snnbench.cli.jobs import Job, Queue, run_queue, runs_folder
+from snnbench.cli.queue import Job, Queue, run_queue, runs_folder
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError

@@ -20,6 +20,7 @@ from typing import Any
 from snnbench.config.errors import ConfigError
 from snnbench.config.forms import A_NAME, is_hash, is_name, is_seed, is_word
 from snnbench.config.plain import CONTROL, LARGEST, check_plain
+from snnbench.writing import writing
 
 STATUSES = ("done", "failed", "interrupted", "running")
 KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s\d+\.json")
@@ -37,7 +38,11 @@ class RunRecord:
     epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
     acc_mirrored is acc_last once more, with logits averaged over each image and its mirror image (`measure.mirrored`).
     epochs_s: seconds of all epochs, training and test, with the data on the device and compilation in the first epoch;
-    without the writing of checkpoints. wall_time_s also has these, starting up and counting operations.
+    without the writing of checkpoints. wall_time_s also has these, starting up and counting operations. A run that was
+    resumed counts the time of all its parts up to their last checkpoints, the largest memory of them, and the first
+    part's start.
+    best_on: what best.ckpt is the best epoch on, "val" (the validation split: best_val_epoch) or "test".
+    loss_last is null in a record of a run that diverged, for JSON has no NaN; its status is failed.
     """
 
     run_id: str
@@ -65,7 +70,9 @@ class RunRecord:
     acc_best_test: float | None = None
     best_test_epoch: int | None = None
     acc_val_best: float | None = None
+    best_val_epoch: int | None = None
     acc_test_at_best_val: float | None = None
+    best_on: str | None = None
     acc_mirrored: float | None = None
     loss_last: float | None = None
     train_samples_per_s: float | None = None
@@ -160,7 +167,7 @@ def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with writing(path), os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -213,14 +220,26 @@ def load_records(folder: str | Path) -> list[RunRecord]:
     return [load_record(path) for path in sorted(found)]
 
 
+def has_diverged(record: RunRecord) -> bool:
+    """Whether a loss or weight became NaN or infinite; in records of older versions a loss of null says so."""
+    lost = record.epochs > 0 and record.loss_last is None and record.status == "done"
+    return lost or (record.error or "").startswith("NonFiniteLoss")
+
+
 def keep(run_dir: str | Path, dest: str | Path = "results/records") -> Path:
     """Copy a run's record to `dest/<experiment or name>/<config_hash>-s<seed>.json` and return that path.
 
-    A run still marked running is refused; failed and interrupted ones are kept as they are.
+    A run still marked running is refused, and one that diverged; others that failed or were interrupted are kept as
+    they are.
     """
     record = load_record(Path(run_dir) / "run.json")
     if record.status == "running":
         raise ConfigError(f"run {run_dir} is still running (or was killed); let it end or resume it before keeping it")
+    if has_diverged(record):
+        raise ConfigError(
+            f"run {run_dir} has diverged ({record.error or 'its loss is not finite'}): there is nothing to keep; lower "
+            "optimizer.lr or set train.grad_clip, and train again"
+        )
     target = Path(dest) / (record.experiment or record.name) / f"{record.config_hash}-s{record.seed}.json"
     write_record(target, record)
     return target

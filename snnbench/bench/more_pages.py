@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.bench.pages import PLACE, cell, place_title
+from snnbench.bench.pages import PLACE, cell, curve_title, place_title
 from snnbench.bench.results import BASELINE, OK, WAY, latest, load, number
-from snnbench.tables.render import EMPTY, escape_markdown, markdown_rows
+from snnbench.tables.cells import EMPTY
+from snnbench.tables.render import escape_markdown, markdown_rows
 from snnbench.tables.reported import Reported
 
 Rows = list[dict[str, str]]
@@ -52,16 +53,17 @@ def scaling_lines(folder: Path) -> list[str]:
             of_curve = [row for row in rows if row["curve"] == curve]
             engines = list(dict.fromkeys(row["engine"] for row in of_curve))
             found = {(row["value"], row["engine"]): row for row in of_curve}
+            shown = [
+                (column, unit, engine)
+                for column, unit in (("ms_median", "ms"), ("peak_gib", "peak GiB"))
+                for engine in engines
+                if any(row[column] for row in of_curve if row["engine"] == engine)
+            ]
             cells = [
-                [value]
-                + [
-                    cell(number(found.get((value, engine)), column), 3)
-                    for column in ("ms_median", "peak_gib")
-                    for engine in engines
-                ]
+                [value, *(cell(number(found.get((value, engine)), column), 3) for column, _, engine in shown)]
                 for value in sorted({row["value"] for row in of_curve}, key=int)
             ]
-            columns = [curve, *(f"{engine} {unit}" for unit in ("ms", "peak GiB") for engine in engines)]
+            columns = [curve_title(curve), *(f"{engine} {unit}" for _, unit, engine in shown)]
             lines += [*markdown_rows(columns, cells), ""]
     return lines
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.bench.pages import HEADS, PEERS, PLACE, best, gain, goal_of, place_title, quantities, works_of
+from snnbench.bench.pages import (
+    HEADS,
+    PEERS,
+    PLACE,
+    best,
+    curve_title,
+    gain,
+    goal_of,
+    place_title,
+    quantities,
+    works_of,
+)
 from snnbench.bench.results import OK, WAY, latest, load, number
 
 COLOURS = {"goal": "#222222", "spikingjelly": "#c44e52", "compile": "#4c72b0", "eager": "#8c8c8c", "floor": "#55a868"}
 ENGINE_COLOURS = {"ours": "#c44e52", "reference": "#4c72b0"}
+CURVE_LABELS = {"ms_median": "ms a step", "peak_gib": "peak GiB"}
+ACROSS = 3  # panels in a row
 SHORT = {"samples_per_s": "speed", "ms_median": "speed", "peak_gib": "memory"}
 
 
@@ -75,7 +88,7 @@ def _bars(rows: list[dict[str, str]]) -> list[tuple[str, dict[str, float]]]:
 
 
 def _curves(folder: Path) -> list[Path]:
-    """Two rows of panels: milliseconds and peak GiB of each curve, of the place measured last."""
+    """Panels of the milliseconds, then of the peak GiB, of each curve, of the place measured last."""
     import matplotlib.pyplot as plt
 
     rows = [row for row in latest(load(folder, "scaling"), (*PLACE, "curve", "value", *WAY)) if row["status"] == OK]
@@ -83,29 +96,37 @@ def _curves(folder: Path) -> list[Path]:
     curves = list(dict.fromkeys(row["curve"] for row in rows))
     if not curves:
         return []
-    figure, axes = plt.subplots(2, len(curves), figsize=(3 * len(curves), 5), squeeze=False, layout="constrained")
-    for place, curve in enumerate(curves):
-        for axis, column, label in zip(axes[:, place], ("ms_median", "peak_gib"), ("ms a step", "peak GiB")):
-            for engine in dict.fromkeys(row["engine"] for row in rows if row["curve"] == curve):
-                points = sorted(
-                    (int(row["value"]), float(row[column]))
-                    for row in rows
-                    if row["curve"] == curve and row["engine"] == engine and row[column]
-                )
-                if points:
-                    axis.plot(*zip(*points), marker="o", markersize=3, label=engine, color=ENGINE_COLOURS.get(engine))
-                    axis.legend(fontsize=7)
-            axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter("{x:g}")
-            if column == "ms_median":
-                axis.set_yscale("log")
-                axis.yaxis.set_major_formatter("{x:g}")
-            else:
-                axis.set_ylim(bottom=0)  # flat must look flat
-            axis.set_xlabel(curve)
-            axis.set_ylabel(label)
+    panels = [
+        (curve, column)
+        for column in CURVE_LABELS
+        for curve in curves
+        if any(row[column] for row in rows if row["curve"] == curve)  # not every curve's memory was measured
+    ]
+    down = -(-len(panels) // ACROSS)
+    figure, axes = plt.subplots(down, ACROSS, figsize=(3 * ACROSS, 2.5 * down), squeeze=False, layout="constrained")
+    for axis, (curve, column) in zip(axes.flat, panels):
+        _curve(axis, [row for row in rows if row["curve"] == curve and row[column]], curve, column)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
     figure.suptitle(place_title(rows[-1]["device"], rows[-1]["size"]), x=0, ha="left")
     return _save(figure, folder / "scaling.svg")
+
+
+def _curve(axis, rows: list[dict[str, str]], curve: str, column: str) -> None:
+    """One quantity along one curve, a line an engine."""
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        points = sorted((int(row["value"]), float(row[column])) for row in rows if row["engine"] == engine)
+        axis.plot(*zip(*points), marker="o", markersize=3, label=engine, color=ENGINE_COLOURS.get(engine))
+    axis.legend(fontsize=7)
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter("{x:g}")
+    if column == "ms_median":
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+    else:
+        axis.set_ylim(0, 1.15 * max(float(row[column]) for row in rows))  # flat must look flat
+    axis.set_xlabel(curve_title(curve))
+    axis.set_ylabel(CURVE_LABELS[column])
 
 
 def _save(figure, path: Path) -> list[Path]:

@@ -1,35 +1,43 @@
 """evaluate a trained network: `snnbench eval run=runs/<name>/<hash>-s<seed>`
 
-  snnbench eval run=<run folder> [checkpoint=last|best|<file>]
+  snnbench eval run=<run folder> [checkpoint=last|best|<file>] [override ...]
 
 Measures test accuracy, firing rates and operations again and writes eval.json beside run.json.
+An override is `key=value` as for `snnbench train`. What only says where it runs may change freely: paths.data,
+data.num_workers, train.accelerator, train.eval_batch_size, kernels, measure.*. What alters the result gets a file of
+its own that says what differs, e.g. eval-T8.json: another checkpoint, T=8, data=<name>, data.*, train.precision,
+train.limit_test_batches. The network stays the one that was trained.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.cli.arguments import key_values
 from snnbench.config.errors import ConfigError
+from snnbench.config.evaluation import evaluation
 from snnbench.records import load_record
+
+OWN = ("run", "checkpoint")  # plain texts; the rest is Hydra's grammar
 
 
 def main(arguments: list[str]) -> int:
-    given = key_values(arguments, {"run": "run folder", "checkpoint": "last|best|file"})
-    if "run" not in given:
+    given = dict(text.split("=", 1) for text in arguments if text.partition("=")[0] in OWN and "=" in text)
+    overrides = [text for text in arguments if text.partition("=")[0] not in OWN]
+    if not given.get("run"):
         raise ConfigError("eval needs run=<run folder>, the folder that holds run.json")
     folder = Path(given["run"])
     record = load_record(folder / "run.json")
-    name = given.get("checkpoint", "last")
+    name = given.get("checkpoint") or "last"
     checkpoint = folder / "checkpoints" / f"{name}.ckpt" if name in ("last", "best") else Path(name)
     if not checkpoint.is_file():
         raise ConfigError(
             f"checkpoint={name}: {checkpoint} does not exist; the run may have ended before its first epoch did"
         )
+    planned = evaluation(record, overrides, str(folder / "run.json"))
     from snnbench.cli.train import _quiet
 
     _quiet()
     from snnbench.train.evaluate import evaluate
 
-    print(evaluate(record, folder, checkpoint))
+    print(evaluate(record, planned, folder, checkpoint, name))
     return 0

@@ -12,40 +12,41 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from queue import SimpleQueue
 
+from snnbench.cli.jobs import run_jobs
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
 from snnbench.config.teacher import require_named
+from snnbench.tables.ranking import ranking, records_in
+from snnbench.train.launch import ALONE, launch
 
 
 def run_grid(overrides: list[str], jobs: int | None) -> int:
     """Check every job's configuration, then run them. Returns 0 if all ended well, else 1.
 
     Raises:
-        ConfigError: one of the jobs is misconfigured (then none is started), or torchrun started the grid.
+        ConfigError: one of the jobs is misconfigured (then none is started), or torchrun or srun started the grid.
     """
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise ConfigError("-m under torchrun would start the grid in every process: start a grid without torchrun")
+    if launch() != ALONE:
+        raise ConfigError(
+            f"-m under {launch().name.split()[0]} would start the grid in every process: start a grid without it"
+        )
     grid = expand(overrides)
     composed = [compose(job) for job in grid]
     for job in composed:
         require_named(job.config)
     gpus = visible_gpus()
-    slots: SimpleQueue[str | None] = SimpleQueue()
-    for slot in range(jobs or max(len(gpus), 1)):
-        slots.put(gpus[slot % len(gpus)] if gpus else None)
-    print(f"{len(grid)} jobs, {slots.qsize()} at once", flush=True)
-    with ThreadPoolExecutor(slots.qsize()) as pool:
-        codes = list(pool.map(lambda job: _run(job, slots), zip(grid, composed)))
+    slots = [gpus[slot % len(gpus)] if gpus else None for slot in range(jobs or max(len(gpus), 1))]
+    print(f"{len(grid)} jobs, {len(slots)} at once", flush=True)
+    codes = run_jobs(list(zip(grid, composed)), slots)
     failed = [" ".join(job) for job, code in zip(grid, codes) if code]
     for job in failed:
         print(f"failed: {job}", file=sys.stderr)
     print(f"{len(grid) - len(failed)} of {len(grid)} jobs done")
+    for line in ranking(records_in(identity.run_dir(job.config, job.choices) for job in composed)):
+        print(line)
     return 1 if failed else 0
 
 
@@ -70,32 +71,3 @@ def visible_gpus() -> list[str]:
         return []
     found = subprocess.run(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True)
     return found.stdout.split() if found.returncode == 0 else []
-
-
-def _run(job, slots: SimpleQueue) -> int:
-    overrides, composed = job
-    gpu = slots.get()
-    try:
-        log = (
-            Path(composed.config["paths"]["runs"])
-            / "logs"
-            / (
-                f"{identity.run_name(composed.config, composed.choices).replace('/', '_')}-"
-                f"{identity.config_hash(composed.config)}-s{composed.config['seed']}.txt"
-            )
-        )
-        log.parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ if gpu is None else os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
-        with log.open("a") as file:
-            code = subprocess.run(
-                [sys.executable, "-m", "snnbench", "train", *overrides],
-                env=environment,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            ).returncode
-        last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "")
-        print(f"{'ok    ' if code == 0 else f'exit {code}'} {' '.join(overrides)}  {last}", flush=True)
-        return code
-    finally:
-        slots.put(gpu)

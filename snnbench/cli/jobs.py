@@ -1,9 +1,8 @@
-"""A queue of snnbench commands that the GPUs of one host work through together.
+"""The processes of a grid. They end with the grid, however it ends.
 
-Each GPU runs one job at a time. The next training starts its Python while the last epochs of the one before run, so
-that no GPU waits for imports, and speeds in the records (medians over epochs) stay those of a run alone. Measurements
-of the bench share their GPU with nothing. A student waits for its teacher's run. Started again, a queue runs what is
-missing and resumes what was cut off.
+Where the grid is told to end (Ctrl-C, SIGTERM, SIGHUP), it sends SIGTERM to its jobs and waits until each has written
+its record. Where it is killed, it can send nothing: so each job's standard input is a pipe from the grid on which
+nothing is ever sent. The kernel closes it when the grid dies, and the job that reads its end obeys as on SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,189 +13,89 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from snnbench.config import identity
-from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
-from snnbench.records import load_record
+from snnbench.config.compose import Composed
+from snnbench.train import signals
 
-LEAD_S = 13.0  # what a training needs on such a machine until its first step
+IN_GRID = "SNNBENCH_IN_GRID"  # set in a grid's jobs: the end of their standard input is the end of the grid
+LAST_WORDS_S = 60.0  # a job that has not ended so long after SIGTERM is killed
 
-
-def runs_folder() -> str:
-    """The folder of the runs: $RUNS, or runs."""
-    return os.environ.get("RUNS", "runs")
+Job = tuple[list[str], Composed]
 
 
-@dataclass
-class Job:
-    """A command of snnbench.
-
-    teacher: run folder of the teacher that it needs. seconds: what it is expected to take on one GPU (0: not known).
-    seconds_after: what the shortest student that waits for it takes; without time for a student a teacher is no use.
-    """
-
-    arguments: list[str]
-    teacher: Path | None = None
-    seconds: float = 0.0
-    seconds_after: float = 0.0
-    runs: str = field(default_factory=runs_folder)
-
-    def __str__(self) -> str:
-        return " ".join(self.arguments)
-
-    @property
-    def is_training(self) -> bool:
-        return self.arguments[0] == "train"
-
-    def overrides(self) -> list[str]:
-        given = [*self.arguments[1:], f"paths.runs={self.runs}"]
-        return [*given, f"teacher.run={self.teacher}"] if self.teacher else given
-
-    def command(self) -> list[str]:
-        return ["train", *self.overrides()] if self.is_training else self.arguments
-
-    def folder(self) -> Path:
-        """The run folder of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
-        composed = compose(self.overrides())
-        return identity.run_dir(composed.config, composed.choices)
-
-    def seconds_left(self, folder: Path | None) -> float:
-        """Of the expected seconds those that the epochs still to come take, and a student after them."""
-        done, planned, _ = _progress(folder) if folder else (0, 1, 0.0)
-        return self.seconds * (1 - done / planned) + self.seconds_after
-
-
-class Queue:
-    """Jobs that wait, shared by the threads of the GPUs.
-
-    deadline: seconds since the epoch (`time.time`) by which a job of known length must be able to end, else it is not
-    started; None starts everything. ended: called with the run folder of each training that has ended well.
-    """
-
-    def __init__(self, jobs: list[Job], deadline: float | None = None, ended: Callable[[Path], None] | None = None):
-        self.jobs, self.deadline, self.on_end = list(jobs), deadline, ended
-        self.failed: list[str] = []
-        self.left_out: list[str] = []
-        self.running: list[subprocess.Popen] = []
-        self.closed = False
-        self.lock = threading.Lock()
-        self.teachers = {job.folder() for job in jobs if job.is_training and job.teacher is None}  # still to come
-        self.too_long: set[Path | None] = set()  # teachers that were left out; their students are left out with them
-
-    def take(self) -> tuple[Job, Path | None] | None:
-        """The first job that can start and its run folder; waits while only students are left whose teacher trains."""
-        while True:
-            with self.lock:  # Hydra composes one configuration at a time
-                if not self.jobs or self.closed:
-                    return None
-                job = next((job for job in self.jobs if job.teacher not in self.teachers), None)
-                if job is not None:
-                    self.jobs.remove(job)
-                    if job.teacher is not None and job.teacher in self.too_long:
-                        self.left_out.append(str(job))
-                        continue
-                    try:
-                        folder = job.folder() if job.is_training else None
-                    except ConfigError as error:  # the teacher failed
-                        print(f"{job}: {error}", file=sys.stderr)
-                        self.failed.append(str(job))
-                        continue
-                    if self.deadline is not None and time.time() + job.seconds_left(folder) > self.deadline:
-                        self.left_out.append(str(job))
-                        self.teachers.discard(folder)
-                        self.too_long.add(folder)
-                        continue
-                    return job, folder
-            time.sleep(0.5)
-
-    def ended(self, job: Job, folder: Path | None, code: int) -> None:
-        with self.lock:
-            self.teachers.discard(folder)
-            if code:
-                self.failed.append(str(job))
-            elif folder is not None and self.on_end is not None:
-                self.on_end(folder)
-        print(f"{'ok    ' if code == 0 else f'exit {code}'} {job}", flush=True)
-
-    def close(self) -> None:
-        """Start nothing more and stop what runs; a stopped training writes its record and can be resumed."""
-        self.closed = True
-        for process in self.running:
-            if process.poll() is None:
-                process.terminate()
-
-
-def run_queue(queue: Queue, gpus: list[str | None]) -> None:
-    """Work until the queue is empty; SIGTERM and Ctrl-C stop the jobs that run and return when they have ended."""
-    threads = [threading.Thread(target=_work, args=(queue, gpu)) for gpu in gpus]
-    before = {number: signal.signal(number, lambda *_: queue.close()) for number in (signal.SIGTERM, signal.SIGINT)}
+def run_jobs(jobs: list[Job], slots: list[str | None]) -> list[int]:
+    """Run one job a slot at a time (a slot is a GPU's name, or None); returns the exit codes in the order of `jobs`."""
+    codes: list[int] = [0] * len(jobs)
+    free, waiting = list(slots), list(range(len(jobs)))
+    running: dict[int, tuple[subprocess.Popen, str | None]] = {}
     try:
-        for thread in threads:
-            thread.start()
-        _wait(threads)
+        while waiting or running:
+            while waiting and free:
+                gpu, number = free.pop(0), waiting.pop(0)
+                with signals.held():  # what was started is known, so that it can be ended
+                    running[number] = _start(jobs[number], gpu), gpu
+            for number, (process, gpu) in list(running.items()):
+                if process.poll() is not None:
+                    codes[number] = process.returncode
+                    free.append(gpu)
+                    del running[number]
+                    _report(jobs[number], process.returncode)
+            time.sleep(0.05)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _end([process for process, _ in running.values()])
+    return codes
 
 
-def _work(queue: Queue, gpu: str | None) -> None:
-    """One GPU's thread."""
-    ending: list[threading.Thread] = []
-    while (taken := queue.take()) is not None:
-        job, folder = taken
-        if not job.is_training:
-            _wait(ending)
-        process = _start(job, gpu)
-        queue.running.append(process)
-        thread = threading.Thread(target=lambda p=process, j=job, f=folder: queue.ended(j, f, p.wait()))
-        thread.start()
-        ending.append(thread)
-        while process.poll() is None and not (folder and _ends_within(LEAD_S, folder)):
-            time.sleep(0.3)
-        if not job.is_training:
-            _wait(ending)
-    _wait(ending)
+def end_with_grid() -> None:
+    """In a grid's job: obey the end of the grid as if it were SIGTERM. Anywhere else nothing happens."""
+    if os.environ.pop(IN_GRID, None) is None:
+        return
 
+    def watch() -> None:
+        os.read(0, 1)  # returns when the grid has gone
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def _wait(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.5)  # in pieces, so that the main thread hears signals
+    threading.Thread(target=watch, name="grid", daemon=True).start()
 
 
 def _start(job: Job, gpu: str | None) -> subprocess.Popen:
-    name = "_".join(job.arguments).replace("experiment=", "").replace("/", "_")
-    log = Path(job.runs) / "logs" / f"{name}.txt"
+    overrides, composed = job
+    log = _log(composed)
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ if gpu is None else os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
+    environment = os.environ | {IN_GRID: "1"} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
     with log.open("a") as file:
-        command = [sys.executable, "-m", "snnbench", *job.command()]
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            [sys.executable, "-m", "snnbench", "train", *overrides],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE,
+        )
 
 
-def _ends_within(seconds: float, folder: Path) -> bool:
-    """Whether the training in this folder will be over by then, at the pace of its last epoch."""
-    done, planned, pace = _progress(folder)
-    if not done:
-        return False  # it has not begun
-    try:
-        written = (folder / "metrics.csv").stat().st_mtime
-    except OSError:
-        return False
-    return (planned - done) * pace - (time.time() - written) < seconds
+def _report(job: Job, code: int) -> None:
+    overrides, composed = job
+    lines = [line for line in _log(composed).read_text().splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("test accuracy")] if code == 0 else []
+    last = (told or lines or [""])[-1]
+    print(f"{'ok    ' if code == 0 else f'exit {code}'} {' '.join(overrides)}  {last}", flush=True)
 
 
-def _progress(folder: Path) -> tuple[int, int, float]:
-    """(epochs done, epochs planned, seconds of the last epoch) of the training in this folder; (0, 1, 0.0): none."""
-    try:
-        record, lines = load_record(folder / "run.json"), (folder / "metrics.csv").read_text().splitlines()
-    except (OSError, ConfigError):
-        return 0, 1, 0.0
-    if len(lines) < 2:
-        return 0, 1, 0.0
-    last = dict(zip(lines[0].split(","), lines[-1].split(",")))
-    return int(last["epoch"]), record.config["train"]["epochs"], float(last["seconds"])
+def _log(composed: Composed) -> Path:
+    config = composed.config
+    name = identity.run_name(config, composed.choices).replace("/", "_")
+    return Path(config["paths"]["runs"]) / "logs" / f"{name}-{identity.config_hash(config)}-s{config['seed']}.txt"
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + LAST_WORDS_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,16 +1,21 @@
 """The command line. Only `train`, `eval` and `bench` import torch, and only after the configuration was found good.
 
-Exit codes: 0 done, 1 a run failed, 2 the user's input is wrong (one sentence, nothing written), 130 interrupted.
+Exit codes: 0 done, 1 a run failed, 2 the user's input is wrong or the system refuses (no room, no right), said in one
+sentence; 128 + the number of the signal that ended it: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a closed pipe.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
 from snnbench import __version__
 from snnbench.cli import bench, data, evaluate, listing, plot, tables, train
+from snnbench.cli.output import Unprinted, guarded_output, open_missing, tell
+from snnbench.cli.system_errors import sentence
 from snnbench.config.errors import ConfigError
+from snnbench.train import signals
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "train": (train.main, train.__doc__),
@@ -27,6 +32,39 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    open_missing()
+    try:
+        with signals.obeyed(), guarded_output(lasting=_trains(arguments)):
+            return _command(arguments)
+    except BaseException as error:
+        return _end(error)
+
+
+def _end(error: BaseException) -> int:
+    """Say in one sentence what ended the command. What only a programmer can mend keeps its traceback."""
+    stopped = signals.stopped_by() or ("SIGINT" if isinstance(error, KeyboardInterrupt) else None)
+    if stopped is not None:
+        tell("snnbench: interrupted")
+        return 128 + signal.Signals[stopped]
+    if isinstance(error, Unprinted) and isinstance(error.__cause__, BrokenPipeError):
+        return 128 + signal.SIGPIPE  # `snnbench list | head -1` has what it wants
+    if isinstance(error, Unprinted):
+        tell(f"snnbench: the output cannot be written: {sentence(error.__cause__)}")
+    elif isinstance(error, OSError):
+        tell(f"snnbench: {sentence(error)}")
+    elif isinstance(error, ConfigError):
+        tell(f"snnbench: {error}")
+    else:
+        raise error
+    return 2
+
+
+def _trains(arguments: list[str]) -> bool:
+    """A training does not end because nobody watches it any more; any other command's output is what it is for."""
+    return arguments[:1] == ["train"] and not {"--show", "--help", "-h"} & set(arguments)
+
+
+def _command(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -34,20 +72,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(__version__)
         return 0
     name, rest = arguments[0], arguments[1:]
-    try:
-        if name not in COMMANDS:
-            raise ConfigError(f"'{name}' is no command: choose one of {', '.join(COMMANDS)}")
-        run, text = COMMANDS[name]
-        if any(flag in rest for flag in ("-h", "--help")):
-            print(text.strip())
-            return 0
-        return run(rest)
-    except ConfigError as error:
-        print(f"snnbench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("snnbench: interrupted", file=sys.stderr)
-        return 130
+    if name not in COMMANDS:
+        raise ConfigError(f"'{name}' is no command: choose one of {', '.join(COMMANDS)}")
+    run, text = COMMANDS[name]
+    if any(flag in rest for flag in ("-h", "--help")):
+        print(text.strip())
+        return 0
+    return run(rest)
 
 
 def _help() -> str:

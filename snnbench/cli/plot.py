@@ -1,14 +1,19 @@
-"""draw a run, epoch by epoch: `snnbench plot run=runs/<name>/<hash>-s<seed>`
+"""draw runs, epoch by epoch: `snnbench plot run=runs/<name>/<hash>-s<seed>`, `snnbench plot run=<folder>,<folder>`
 
-  snnbench plot run=<run folder> [out=<file>.png|.svg]
+  snnbench plot run=<run folder>[,<run folder>...] [format=png|svg|pdf] [out=<file>]
 
-Accuracy, loss and, where the network learns more than weights, each such quantity (a time constant, a delay, a gate)
-with a line a layer, from metrics.csv and parameters.csv; also of a run that still trains.
-out: the picture's file (default: <run folder>/plot.png).
+One run: accuracy, loss and, where the network learns more than weights, each such quantity (a time constant, a delay,
+a gate) with a line a layer, from metrics.csv and parameters.csv; also of a run that still trains.
+Several runs: accuracy and loss of all of them, a line a configuration; of its seeds the mean in a band from the least
+to the greatest. A folder may hold `*` (in quotes): run='runs/lr/*'.
+out: the picture's file (default: plot.png in the run's folder, of several runs in the folder that holds them all).
+format: of the default file; a file that `out` names has the format of its ending.
 """
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 
 from snnbench.cli.arguments import key_values
@@ -16,11 +21,39 @@ from snnbench.config.errors import ConfigError
 
 
 def main(arguments: list[str]) -> int:
-    given = key_values(arguments, {"run": "run folder", "out": "file.png|file.svg"})
+    given = key_values(arguments, {"run": "run folder[,run folder]", "out": "file", "format": "png|svg|pdf"})
     if "run" not in given:
         raise ConfigError("plot needs run=<run folder>, the folder that holds metrics.csv")
+    if "format" in given and "out" in given:
+        raise ConfigError("plot takes format= or out=, not both: a file that out= names has the format of its ending")
+    from snnbench.tables.run_overlay import draw_overlay
     from snnbench.tables.run_plot import draw
 
-    folder = Path(given["run"])
-    print(draw(folder, Path(given.get("out", folder / "plot.png"))))
+    folders = _folders(given["run"])
+    place = folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.absolute() for folder in folders]))
+    out = Path(given.get("out", place / f"plot.{_format(given)}"))
+    print(draw(folders[0], out) if len(folders) == 1 else draw_overlay(folders, out))
     return 0
+
+
+def _folders(text: str) -> list[Path]:
+    """The run folders of a list with commas; one with `*` stands for the run folders that it fits."""
+    found: list[Path] = []
+    for part in filter(None, text.split(",")):
+        fitting = sorted(map(Path, glob.glob(part))) if "*" in part else [Path(part)]
+        runs = [path for path in fitting if (path / "metrics.csv").is_file()] if "*" in part else fitting
+        if not runs:
+            raise ConfigError(f"run={part} fits no run folder, runs/<name>/<hash>-s<seed>, that holds a metrics.csv")
+        found += runs
+    if not found:
+        raise ConfigError("run= is empty: give the folder of a run, runs/<name>/<hash>-s<seed>")
+    return list(dict.fromkeys(found))
+
+
+def _format(given: dict[str, str]) -> str:
+    from snnbench.tables.canvas import FORMATS
+
+    kind = given.get("format", FORMATS[0])
+    if kind not in FORMATS:
+        raise ConfigError(f"format={kind} must be one of {', '.join(FORMATS)}")
+    return kind

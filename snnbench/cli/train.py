@@ -5,46 +5,66 @@
 An override is `axis=name` (see `snnbench list`) or `key=value` (e.g. train.epochs=20 neuron.tau=3 seed=1).
 -m        values separated by commas make a grid: one process a job, one GPU a slot; finished jobs are skipped
 --jobs N  with -m: run N jobs at once (default: the number of GPUs, 1 without)
---show    print the resolved configuration and stop
+--show    print the resolved configuration and stop; with -m what the jobs share and where each differs
 The run lies in <paths.runs>/<name>/<hash>-s<seed>/ with run.json, metrics.csv and checkpoints; starting it again
-resumes it, or says that it is done. Several GPUs: torchrun --nproc-per-node 4 -m snnbench train ...
+resumes it, or says that it is done. Several GPUs: torchrun --nproc-per-node 4 -m snnbench train ..., or under SLURM
+srun --kill-on-bad-exit --ntasks-per-node 4 snnbench train ...
+Ctrl-C, SIGTERM and SIGHUP end a run or a grid in order; nohup keeps it running without its terminal.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
+from pathlib import Path
 
 from snnbench.cli.grid import run_grid
+from snnbench.cli.jobs import end_with_grid
+from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.errors import ConfigError
 from snnbench.config.teacher import require_named
 from snnbench.records import load_record
+from snnbench.train.launch import launch
+from snnbench.train.lock import locked
 
 
 def main(arguments: list[str]) -> int:
     flags, overrides, jobs = _split(arguments)
-    if "-m" in flags:
-        return run_grid(overrides, jobs)
-    composed = compose(overrides)
     if "--show" in flags:
-        from omegaconf import OmegaConf
-
-        print(OmegaConf.to_yaml(OmegaConf.create(composed.config)))
+        show(overrides, is_grid="-m" in flags)
         return 0
+    try:
+        return run_grid(overrides, jobs) if "-m" in flags else _run(overrides)
+    except SystemExit as stop:
+        print("snnbench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return stop.code
+
+
+def _run(overrides: list[str]) -> int:
+    end_with_grid()
+    composed = compose(overrides)
     require_named(composed.config)
     folder = identity.run_dir(composed.config, composed.choices)
-    if (folder / "run.json").exists() and load_record(folder / "run.json").status == "done":
-        print(f"done already: {folder} (delete the folder to run it again)")
+    if _is_done(folder):
         return 0
-    say = composed.config["log"]["progress"] != "off" and int(os.environ.get("RANK", 0)) == 0
-    if say:
-        print(opening(composed.config, composed.choices, folder), flush=True)
-    return _train(composed)
+    with locked(folder, launch()):
+        if _is_done(folder):
+            return 0
+        if composed.config["log"]["progress"] != "off" and launch().rank == 0:
+            print(opening(composed.config, composed.choices, folder), flush=True)
+        return _train(composed)
+
+
+def _is_done(folder: Path) -> bool:
+    path = folder / "run.json"
+    done = path.exists() and load_record(path).status == "done"
+    if done and launch().rank == 0:
+        print(f"done already: {folder} (delete the folder to run it again)")
+    return done
 
 
 def _train(composed) -> int:
@@ -57,10 +77,7 @@ def _train(composed) -> int:
     except NonFiniteLoss as error:
         print(f"snnbench: {error}", file=sys.stderr)
         return 1
-    except SystemExit:  # Lightning turns Ctrl-C into an exit of its own
-        print("snnbench: interrupted; the same command resumes from the last finished epoch", file=sys.stderr)
-        return 130
-    if int(os.environ.get("RANK", 0)) == 0:
+    if launch().rank == 0:
         record = load_record(folder / "run.json")
         print(closing(record, folder))
     return 0

@@ -31,12 +31,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Component:
+    """docstrings: the class's own, then those of its base classes that are ours, nearest first."""
+
     target: str
     parameters: dict[str, Parameter]
     traits: frozenset[str] = frozenset()
     rejects: dict[str, str] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
     is_function: bool = False
+    docstrings: tuple[str, ...] = ()
 
 
 def allowed_packages() -> tuple[str, ...]:
@@ -69,7 +72,9 @@ def _component(module: str, name: str) -> Component:
     if node is None:
         raise ConfigError(f"_target_={target} names nothing: no class or function {name} is defined in {module}")
     if isinstance(node, ast.FunctionDef):
-        return Component(target, _arguments(node, skip=0), is_function=True)
+        return Component(
+            target, _arguments(node, skip=0), is_function=True, docstrings=(ast.get_docstring(node) or "",)
+        )
     parents = [_component(*base) for base in _bases(node, module)]
     own = _init_parameters(node)
     inherited = next((p.parameters for p in parents if p.parameters), {})
@@ -79,6 +84,7 @@ def _component(module: str, name: str) -> Component:
         frozenset(_literal(node, "traits", ())).union(*(p.traits for p in parents)),
         _merged("rejects", node, parents),
         _merged("requires", node, parents),
+        (ast.get_docstring(node) or "", *(text for parent in parents for text in parent.docstrings)),
     )
 
 

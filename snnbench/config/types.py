@@ -20,6 +20,11 @@ def misfit(value: object, annotation: ast.expr | None) -> str | None:
     return None if _fits(value, annotation) else _expected(annotation)
 
 
+def expected(annotation: ast.expr | None) -> str:
+    """What a value must be ("a number > 1", "one of hard, soft"); "" where nothing is said of it."""
+    return "" if annotation is None else _expected(annotation)
+
+
 def in_range(value: float, text: str) -> bool:
     """Whether a number satisfies a range such as "> 1" or "in [0, 1)"."""
     if match := _COMPARE.match(text):

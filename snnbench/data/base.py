@@ -160,6 +160,7 @@ class BenchData(lightning.LightningDataModule):
         order = SeededSampler(
             self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
         )
+        order.set_epoch(self._next_epoch())
         source, indices, local = self.loaded.train, self._train_indices, self.batch_size // world
         if (device := self._resident_on()) is not None:
             held, pipeline = self._hold("train", source, indices, device), self.batched_transforms(device)[0]
@@ -176,6 +177,10 @@ class BenchData(lightning.LightningDataModule):
 
     def test_dataloader(self) -> Loader:
         return self._eval_loader("test", self.loaded.test, self.loaded.test_indices)
+
+    def whole_test_dataloader(self) -> Loader:
+        """The whole test set in order, whatever share of it `test_dataloader` gives to this process."""
+        return self._eval_loader("test", self.loaded.test, self.loaded.test_indices, is_whole=True)
 
     @property
     def train_size(self) -> int:
@@ -217,6 +222,15 @@ class BenchData(lightning.LightningDataModule):
             "split_hash": self.split_hash,
         }
 
+    def _next_epoch(self) -> int:
+        """The epoch that the trainer is about to train, 0 without one.
+
+        A resumed trainer makes the loader's iterator before it tells the sampler the epoch, and worker processes take
+        their first batches as soon as the iterator exists.
+        """
+        trainer = getattr(self, "trainer", None)
+        return 0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed
+
     def _training_device(self) -> torch.device | None:
         trainer = getattr(self, "trainer", None)
         return self._device if trainer is None else trainer.strategy.root_device
@@ -236,9 +250,12 @@ class BenchData(lightning.LightningDataModule):
             self._held[split, device] = hold(source, indices, device)
         return self._held[split, device]
 
-    def _eval_loader(self, split: str, source: Source, indices: np.ndarray) -> Loader:
+    def _eval_loader(self, split: str, source: Source, indices: np.ndarray, is_whole: bool = False) -> Loader:
         rank, world = process_group()
-        order = EvalBatches(len(indices), self.eval_batch_size, rank=rank, world=world)
+        if is_whole:  # in batches of one process's size, which are known to fit into its memory
+            order = EvalBatches(len(indices), max(self.eval_batch_size // world, 1))
+        else:
+            order = EvalBatches(len(indices), self.eval_batch_size, rank=rank, world=world)
         if (device := self._resident_on()) is not None:
             return ResidentLoader(self._hold(split, source, indices, device), self.batched_transforms(device)[1], order)
         return self._loader(SampledDataset(source, indices, *self.test_transforms()), batch_sampler=order)

@@ -22,6 +22,7 @@ from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import make_events
 from snnbench.data.source_files import constant
 from snnbench.data.splits import content_hash
+from snnbench.writing import writing
 
 SIMULATOR = 1  # version: raise it when the events change
 FIELD = 16  # pixels of the camera along each side
@@ -131,8 +132,9 @@ class DigitsDVS(EventData):
         def build(draft: Path) -> dict:
             images, _ = load_digit_arrays()
             events, offsets = simulate_dvs(images[:, 0] / WHITE, self.threshold)
-            np.save(draft / "events.npy", events)
-            np.save(draft / "offsets.npy", offsets)
+            with writing(draft.parent):
+                np.save(draft / "events.npy", events)
+                np.save(draft / "offsets.npy", offsets)
             return {}
 
         cache = ArrayCache(Path(self.root) / self.folder, "events", self.key(), self.find().sources)

@@ -160,7 +160,7 @@ class DVSGesture(EventData):
                         "half over: the file is cut off; unpack or download it again."
                     )
                 if end < last - (last - first) // 10:
-                    self.counted["short_recordings"] += 1
+                    self.short.append(f"'{path}', gesture to {last} us")
                 gesture = events[(events["t"] >= first) & (events["t"] < last)]
                 yield self.checked(gesture, f"{path}, class {label + 1} from {first} to {last} us")
 

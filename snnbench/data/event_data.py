@@ -21,9 +21,10 @@ from snnbench.data.event_times import in_order
 from snnbench.data.events import check_events
 from snnbench.data.frames import Framing
 from snnbench.data.source_files import Fingerprint
+from snnbench.writing import writing
 
 VERSION = 2  # of the readers and of framing: raise it when their output changes
-NAMED = 3  # short recordings that are named on the console; all are counted
+NAMED = 3  # recordings that are named on the console; all are counted
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class FramedEvents(BenchData):
         """Events that `read` met and that are not as they should be, by kind: for the record."""
         return Counter()
 
+    @cached_property
+    def short(self) -> list[str]:
+        """Recordings that `read` met and that end early, though nothing else shows that they are cut off."""
+        return []
+
     def load(self) -> Loaded:
         found = self.find()
         key = {"version": VERSION, "data": type(self).__name__, **self.framing.describe(), **self.key()}
@@ -114,6 +120,7 @@ class FramedEvents(BenchData):
         frames = np.lib.format.open_memmap(draft / "frames.npy", mode="w+", dtype=self.framing.dtype, shape=shape)
         done = 0
         self.counted.clear()
+        self.short.clear()
         for index, events in enumerate(self.read()):
             if len(events) == 0:
                 raise ConfigError(f"Recording {index} of {type(self).__name__} has no events: unpack the data again.")
@@ -123,9 +130,14 @@ class FramedEvents(BenchData):
                 print(f"{type(self).__name__}: {done} of {count} recordings to frames (once)", file=sys.stderr)
         if done != count:
             raise ConfigError(f"{type(self).__name__}: {count} recordings listed but {done} read; unpack them again.")
+        if self.short:
+            self.counted["short_recordings"] = len(self.short)
+            names = ", ".join(self.short[:NAMED])
+            print(f"data: {len(self.short)} recordings end early, perhaps cut off: {names} ...", file=sys.stderr)
         frames.flush()
-        np.save(draft / "labels.npy", found.labels)
-        np.save(draft / "tags.npy", found.tags)
+        with writing(draft.parent):
+            np.save(draft / "labels.npy", found.labels)
+            np.save(draft / "tags.npy", found.tags)
         return {"saturated_counts": cut, "odd_events": {kind: n for kind, n in sorted(self.counted.items()) if n}}
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
@@ -195,7 +207,5 @@ class EventData(FramedEvents):
         events, found = in_order(check_events(events, self.sensor, path), path)
         self.counted.update(found)
         if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us * 4 // 5:  # cut between two events?
-            self.counted["short_recordings"] += 1
-            if self.counted["short_recordings"] <= NAMED:
-                print(f"'{path}' lasts {span} us, others {self.lasts_us}: is it cut off?", file=sys.stderr)
+            self.short.append(f"'{path}' ({span} us)")
         return events

@@ -90,10 +90,15 @@ class FiringMeter:
         self._fired = fired.clone() if self._fired is None else self._fired + fired
         self._seen += samples
 
-    def rates(self, outputs_a_sample: dict[str, int]) -> dict[str, float]:
-        """Rate in [0, 1] by layer; waits for the device."""
-        fired = [] if self._fired is None else self._fired.tolist()
-        return {name: count / (outputs_a_sample[name] * self._seen) for name, count in zip(outputs_a_sample, fired)}
+    def rates(self, outputs_a_sample: dict[str, int], strategy=None) -> dict[str, float]:
+        """Rate in [0, 1] by layer; waits for the device. strategy: Lightning's, whose processes each saw a share."""
+        if self._fired is None:
+            return {}
+        counts = torch.cat([self._fired, self._fired.new_tensor([self._seen])])
+        if strategy is not None and strategy.world_size > 1:
+            counts = strategy.reduce(counts, reduce_op="sum")
+        *fired, seen = counts.tolist()
+        return {name: count / (outputs_a_sample[name] * seen) for name, count in zip(outputs_a_sample, fired)}
 
 
 DEAD = 0.001  # spikes per neuron and time step below which a layer says next to nothing

@@ -10,18 +10,20 @@ from pathlib import Path
 from snnbench.records import load_records
 from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
+from snnbench.tables.latex import to_latex
 from snnbench.tables.neurons import is_compared, neurons_table
 from snnbench.tables.paths import paths_table
 from snnbench.tables.published import published_tables
-from snnbench.tables.render import GENERATED, RENDERERS
+from snnbench.tables.render import GENERATED, to_csv, to_markdown
 from snnbench.tables.reported import load_remarks, load_reported
-from snnbench.tables.runs import runs_csv, runs_page, runs_table
+from snnbench.tables.runs import runs_csv, runs_page
 from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
+from snnbench.writing import writing
 
-__all__ = ["build_all", "runs_table"]
+RENDERERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
 def build_all(
@@ -42,15 +44,15 @@ def build_all(
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     both = group_records(records)
     groups = [group for group in both if group.path == "auto"]  # the other path has a table of its own
-    files = {"runs.csv": runs_csv(records), "runs.md": runs_page(records)}
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
-    files |= survey_plots(reported, groups, speeds)
+    files = survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
     tables += published_tables(reported, [group for group in groups if not (is_compared(group) or is_speedrun(group))])
-    tables += [neurons_table(groups), paths_table(both), speedrun_table(groups)]
+    tables += [neurons_table(groups), paths_table(both), speedrun_table(groups), runs_page(records)]
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)
+    files["runs.csv"] = runs_csv(records)  # a line a record, where runs.md has one a group
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         _write_if_changed(out / name, text)
@@ -63,7 +65,8 @@ def build_all(
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode():
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(text.encode())
+        with writing(path):
+            temporary.write_bytes(text.encode())
         temporary.replace(path)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnbench.config.errors import ConfigError
-from snnbench.tables.render import EMPTY, Table, markdown_rows
+from snnbench.tables.cells import EMPTY
+from snnbench.tables.render import Table, markdown_rows
 from snnbench.tables.survey import TASKS, ours_heading
+from snnbench.writing import writing
 
 BEGIN, END = "<!-- begin: filled by `snnbench tables`; do not edit -->", "<!-- end -->"
 SOURCE, ROWS = "survey_cifar10", 8
@@ -52,4 +54,5 @@ def fill(path: Path, tables: list[Table]) -> None:
     old = path.read_text(encoding="utf-8")
     new = filled(old, tables)
     if new != old:
-        path.write_text(new, encoding="utf-8")
+        with writing(path):
+            path.write_text(new, encoding="utf-8")

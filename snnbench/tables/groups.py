@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from snnbench.records import RunRecord
-from snnbench.tables.render import EMPTY
+from snnbench.tables.cells import EMPTY
+from snnbench.tables.settings import as_text, differences, words
 
 Measure = Callable[[RunRecord], float | None]
 
 
 @dataclass
 class Group:
-    """Finished runs of one recipe, one record a seed (the latest), in seed order."""
+    """Finished runs of one recipe, one record a seed (the latest), in seed order.
+
+    differing: what sets it apart from the other groups of its name, {"optimizer.lr": "0.1"}.
+    """
 
     records: list[RunRecord]
+    differing: dict[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> RunRecord:
@@ -42,25 +47,42 @@ class Group:
         return self.first.config.get("kernels") or "auto"
 
     @property
+    def changed(self) -> dict[str, str]:
+        """What it changed in its recipe, {"optimizer.lr": "0.01"}; without a recipe what sets it apart."""
+        if not self.first.experiment:
+            return dict(self.differing)
+        pairs = sorted(self.first.deviations.items())
+        return {key: as_text(pair[1]) for key, pair in pairs if not key.startswith("train.limit_")}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """All that a reader must know to tell it from its recipe and from the other groups of its name."""
+        return self.changed | self.differing
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it saw a part of the data only."""
+        train = self.first.config.get("train") or {}
+        return any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches"))
+
+    @property
     def mark(self) -> str:
         """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
         return self.marked()
 
     def marked(self, shown: Collection[str] = ()) -> str:
-        """The mark without the deviations in `shown`, which a table has columns for."""
+        """The mark without the changes in `shown`, which a table has columns for; `protocol` names the changes."""
         marks = []
         if self.is_short:
             marks.append(f"{_span(record.epochs for record in self.records)} of {self.first.epochs_planned} ep")
-        train = self.first.config.get("train") or {}
-        if any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches")):
+        if self.is_partial:
             marks.append("part of the data")
         if self.path != "auto":
             marks.append(f"kernels={self.path}")
         if copies := self.first.data.get("other_md5"):
             marks.append("copy with MD5 " + ", ".join(f"{md5[:8]} of {file}" for file, md5 in copies.items()))
-        changed = [key for key in self.first.deviations if not key.startswith("train.limit_") and key not in shown]
-        if changed:
-            marks.append("changed " + ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else ""))
+        if self.first.experiment and self.changed.keys() - set(shown):
+            marks.append("changed")
         return f" ({', '.join(marks)})" if marks else ""
 
     @property
@@ -86,8 +108,11 @@ class Group:
         """Like `text` for speed and memory, which have no mean over different machines."""
         return self.text(measure, digits) if len(self.devices) == 1 else "several devices"
 
-    def protocol(self) -> str:
-        """Epochs run / planned, split, selection, device: what a reader must know before comparing."""
+    def protocol(self, shown: Collection[str] = ()) -> str:
+        """Epochs run / planned, split, device, settings: what a reader must know before comparing.
+
+        shown: settings that the table has columns for.
+        """
         record = self.first
         epochs = _span(r.epochs for r in self.records)
         parts = [f"{epochs}/{record.epochs_planned} ep" if record.epochs_planned else f"{epochs} ep"]
@@ -97,7 +122,9 @@ class Group:
         parts += [record.device["precision"]] if record.device.get("precision") else []
         if any(r.git_dirty for r in self.records):
             parts.append("uncommitted code")
-        return ", ".join(parts)
+        aside = {*shown, "train.epochs", "kernels"}  # the epochs stand above, the kernels in the mark
+        parts.append(words({key: value for key, value in self.settings.items() if key not in aside}))
+        return ", ".join(filter(None, parts))
 
     def sort_key(self) -> tuple:
         return (
@@ -135,6 +162,15 @@ def split_name(record: RunRecord) -> str:
     return f"{name} {digest}".strip()
 
 
+def percent_val(record: RunRecord) -> float | None:
+    return record.acc_val_best
+
+
+def percent_chosen(record: RunRecord) -> float | None:
+    """Test accuracy of the epoch that was best on the validation split, where there is one."""
+    return record.acc_test_at_best_val
+
+
 def percent_best(record: RunRecord) -> float | None:
     return record.acc_best_test
 
@@ -164,8 +200,28 @@ def group_records(records: Iterable[RunRecord]) -> list[Group]:
         run = (record.seed, record.config_hash)
         if run not in runs or _age(runs[run]) < _age(record):
             runs[run] = record
-    groups = [Group([runs[run] for run in sorted(runs)]) for runs in by_key.values()]
-    return sorted(groups, key=Group.sort_key)
+    groups = sorted((Group([runs[run] for run in sorted(runs)]) for runs in by_key.values()), key=Group.sort_key)
+    for name in {group.first.name for group in groups}:
+        alike = [group for group in groups if group.first.name == name]
+        for group, differing in zip(alike, differences([group.first for group in alike])):
+            group.differing = differing
+    return groups
+
+
+def best_first(groups: Iterable[Group]) -> list[Group]:
+    """Groups by accuracy: on the validation split if all have one, else the test accuracy; without one last."""
+    groups = list(groups)
+    has_val = all(group.mean(percent_val) is not None for group in groups)
+
+    def accuracy(record: RunRecord) -> float | None:
+        chosen = percent_chosen(record)
+        return percent_val(record) if has_val else record.acc_best_test if chosen is None else chosen
+
+    def place(group: Group) -> tuple:
+        mean = group.mean(accuracy)
+        return mean is None, -(mean or 0), group.sort_key()
+
+    return sorted(groups, key=place)
 
 
 def _age(record: RunRecord) -> tuple[str, str]:

@@ -5,8 +5,9 @@ A row a neuron and surrogate that has been run, from records alone. Runs of othe
 
 from __future__ import annotations
 
+from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, operation, percent_best, percent_last
-from snnbench.tables.render import EMPTY, Part, Table
+from snnbench.tables.render import Part, Table
 
 NAME = "neurons_cifar10"
 RECIPE = "neurons/cifar10"
@@ -68,5 +69,5 @@ def _row(group: Group, shown: tuple[str, ...] = ()) -> list[str]:
         group.machine_text(lambda r: r.train_samples_per_s, 0),
         group.machine_text(lambda r: r.peak_memory_mb, 0),
         f"{record.parameters:,}" if record.parameters else EMPTY,
-        group.protocol(),
+        group.protocol(shown=("data", "model", "neuron", "surrogate", "T")),
     ]

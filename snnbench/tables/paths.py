@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, percent_best, percent_last, signed
-from snnbench.tables.render import EMPTY, Part, Table
+from snnbench.tables.render import Part, Table
 
 COLUMNS = ["Recipe", "Path", "Seeds", "Last epoch (%)", "Fused - reference", "Best test epoch (%)", "Train samples/s",
            "Protocol"]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, percent_best, percent_last, signed
-from snnbench.tables.render import EMPTY, Part, Table
+from snnbench.tables.render import Part, Table
 from snnbench.tables.reported import Reported
 
 DATASET_TABLES = {  # table -> (name in the published rows, name of the data component)
@@ -67,7 +68,7 @@ def unpublished_cells(group: Group) -> list[str]:
     parameters = f"{record.parameters / 1e6:.2f}" if record.parameters else EMPTY
     name = record.name if not record.reproduces else f"{record.name} (unknown published row {record.reproduces})"
     time_steps = str(record.time_steps) if record.time_steps else EMPTY
-    return [name, "ours: " + ", ".join(dict.fromkeys(what)) if what else "ours", choices.get("model") or EMPTY,
+    return [name, "ours" + (": " + ", ".join(dict.fromkeys(what)) if what else ""), choices.get("model") or EMPTY,
             time_steps, choices.get("neuron") or EMPTY, parameters, EMPTY]  # fmt: skip
 
 

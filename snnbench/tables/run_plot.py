@@ -1,6 +1,6 @@
 """One picture of a run: accuracy and loss by epoch, then what it learnt beside its weights, a panel a quantity.
 
-From metrics.csv and parameters.csv alone. Needs matplotlib (extra `bench`); draws without a display.
+From metrics.csv and parameters.csv alone.
 """
 
 from __future__ import annotations
@@ -11,46 +11,25 @@ from pathlib import Path
 
 from snnbench.config.errors import ConfigError
 from snnbench.records import load_record
+from snnbench.tables.canvas import finish, panels, save
 
-FORMATS = (".png", ".svg")
-ACROSS = 2  # panels in a row
 LEGEND = 16  # layers that a legend names at most; of more, evenly chosen ones
 CURVES = {  # panel -> label of its axis, {column of metrics.csv: (name, line style)}
     "accuracy": ("accuracy (%)", {"acc_train": ("train", ":"), "acc_test": ("test", "-"), "acc_val": ("val", "--")}),
     "loss": ("loss", {"loss": ("train, the objective's", ":"), "loss_test": ("test, cross entropy", "-"),
                       "loss_val": ("val, cross entropy", "--")}),
 }  # fmt: skip
-SETTINGS = {
-    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#eeeeee",
-    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 6, "svg.hashsalt": "snnbench",
-    "svg.fonttype": "none",
-}  # fmt: skip
-
 Line = list[tuple[float, float, float, float]]  # epoch, mean, min, max
 
 
 def draw(folder: Path, out: Path) -> Path:
-    """Draw the run in `folder` to `out` (PNG or SVG, whole or not at all) and return that path.
+    """Draw the run in `folder` to `out`, whole or not at all, and return that path.
 
     Raises:
         ConfigError: no finished epoch in the folder, a damaged CSV, another format, or no matplotlib.
     """
-    if out.suffix not in FORMATS:
-        raise ConfigError(f"out={out} must end in {' or '.join(FORMATS)}")
     metrics, learnt = read_metrics(folder), read_learnt(folder)
-    try:
-        import matplotlib
-    except ImportError:
-        raise ConfigError("plot needs the package matplotlib: pip install 'snnbench[bench]'") from None
-    matplotlib.use("Agg")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    with matplotlib.rc_context(SETTINGS):
-        figure = _figure(_title(folder), metrics, learnt)
-        stamp = {"Date": None} if out.suffix == ".svg" else {}  # the same run gives the same bytes
-        figure.savefig(temporary, format=out.suffix[1:], dpi=150, metadata=stamp)
-    temporary.replace(out)
-    return out
+    return save(lambda: _figure(title_of(folder), metrics, learnt), out)
 
 
 def read_metrics(folder: Path) -> dict[str, list[float]]:
@@ -90,7 +69,7 @@ def _number(text: str | None, path: Path) -> float:
         raise ConfigError(f"{path} is damaged: '{text}' is no number; resume the run to write it anew") from None
 
 
-def _title(folder: Path) -> str:
+def title_of(folder: Path) -> str:
     path = folder / "run.json"
     if not path.is_file():
         return folder.name
@@ -99,27 +78,18 @@ def _title(folder: Path) -> str:
 
 
 def _figure(title: str, metrics: dict[str, list[float]], learnt: dict[str, dict[str, Line]]):
-    from matplotlib.figure import Figure
-
-    down = math.ceil((len(CURVES) + len(learnt)) / ACROSS)
-    figure = Figure(figsize=(5.2 * ACROSS, 0.4 + 2.7 * down), layout="constrained")
-    figure.suptitle(title, fontsize=9)
-    axes = list(figure.subplots(down, ACROSS, squeeze=False).flat)
+    figure, axes = panels(len(CURVES) + len(learnt), title)
     for axis, (label, columns) in zip(axes, CURVES.values()):
         _curves(axis, label, metrics, columns)
     for axis, (name, layers) in zip(axes[len(CURVES) :], learnt.items()):
         _layers(axis, name, layers)
-    for axis in axes:
-        axis.set_xlabel("epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    for axis in axes[len(CURVES) + len(learnt) :]:
-        axis.remove()
+    finish(axes)
     return figure
 
 
 def _curves(axis, label: str, metrics: dict[str, list[float]], columns: dict[str, tuple[str, str]]) -> None:
     for place, (column, (name, style)) in enumerate(columns.items()):
-        points = [(x, y) for x, y in zip(metrics["epoch"], metrics[column]) if not math.isnan(y)]  # not all are tested
+        points = [(x, y) for x, y in zip(metrics["epoch"], metrics[column]) if math.isfinite(y)]  # not all are tested
         if points:
             marker = "o" if len(points) == 1 else ""  # a line of one point is invisible
             axis.plot(*zip(*points), style, marker=marker, color=f"C{place}", label=name)

@@ -1,6 +1,6 @@
 """Scatter panels as SVG text, in plain Python: the same points give the same bytes everywhere, so CI can compare them.
 
-One panel beside the other; x may be logarithmic; every point carries its label, placed where it covers least.
+One panel beside the other; x may be logarithmic; every point carries its label, placed where it covers nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import math
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 520, 400  # of a panel, pixels
+from snnbench.tables.cells import printable
+from snnbench.tables.labels import leader, place_labels
+
+WIDTH, HEIGHT = 620, 480  # of a panel, pixels
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46  # margins of its axes
 FONT = 10
-LETTER = 5.6  # width of a letter of a label
-NEAR = 12  # how far a label may stand from its point without a line to it
+LETTER, CAPITAL = 5.6, 7.0  # widths of the letters of a label
 STYLES = (("#4c72b0", "circle"), ("#c44e52", "square"), ("#dd8452", "triangle"), ("#55a868", "diamond"))
 
 
@@ -85,45 +87,20 @@ def _panel(panel: Panel) -> list[str]:
         lines.append(f'<path d="M{left} {_n(y)}H{right}" stroke="#eee"/>')
         lines.append(_text(left - 5, y + 3.5, f"{tick:g}", anchor="end"))
     placed = [(at_x(point.x), at_y(point.y), point) for point in panel.points]
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y, _ in placed]
     lines += [_mark(x, y, point.series) for x, y, point in placed]
-    for x, y, point in placed:
-        box = _label_box(x, y, LETTER * len(point.label), taken, (left, top, right, bottom))
-        taken.append(box)
-        lines += _leader(x, y, box, _colour(point.series))
-        lines.append(_text(box[0], box[3] - 2, point.label, colour=_colour(point.series)))
+    widths = [_label_width(point.label) for point in panel.points]
+    boxes = place_labels([(x, y) for x, y, _ in placed], widths, (left, top, right, bottom))
+    for (x, y, point), box in zip(placed, boxes):
+        colour, end = _colour(point.series), leader((x, y), box)
+        if end is not None:
+            lines.append(f'<path d="M{_n(x)} {_n(y)}L{_n(end[0])} {_n(end[1])}" stroke="{colour}" stroke-width="0.5"/>')
+        lines.append(_text(box[0], box[3] - 2, point.label, colour=colour))
     return lines
 
 
-Box = tuple[float, float, float, float]
-
-
-def _label_box(x: float, y: float, width: float, taken: list[Box], inside: Box) -> Box:
-    """The first of the places around a point that overlaps least with what is there."""
-    places = []
-    for distance in (0, 10, 20, 30):
-        sides, middle = (x + 8, x - 8 - width), x - width / 2
-        places += [(side, y - 6 + shift) for side in sides for shift in (-distance, distance)]
-        places += [(middle, y - 19 - distance), (middle, y + 7 + distance)]
-    boxes = [(a, b, a + width, b + 12) for a, b in places]
-    return min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken) + 10 * _outside(box, inside))
-
-
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-
-
-def _outside(box: Box, inside: Box) -> float:
-    area = (box[2] - box[0]) * (box[3] - box[1])
-    return area - _overlap(box, inside)
-
-
-def _leader(x: float, y: float, box: Box, colour: str) -> list[str]:
-    """A thin line from a point to its label where that had to move away."""
-    to_x, to_y = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
-    if math.hypot(to_x - x, to_y - y) <= NEAR:
-        return []
-    return [f'<path d="M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}" stroke="{colour}" stroke-width="0.5"/>']
+def _label_width(label: str) -> float:
+    """Its letters, capitals being wider, and a gap."""
+    return 4 + sum(CAPITAL if letter.isupper() else LETTER for letter in label)
 
 
 def _colour(series: int) -> str:
@@ -166,9 +143,8 @@ def _mark(x: float, y: float, series: int) -> str:
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = FONT, colour: str = "#222") -> str:
-    return (
-        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{escape(text)}</text>'
-    )
+    shown = escape(printable(text))
+    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" font-size="{size}" fill="{colour}">{shown}</text>'
 
 
 def _n(value: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, number, percent_last
-from snnbench.tables.render import EMPTY, Part, Table
+from snnbench.tables.render import Part, Table
 
 NAME = "speedrun"
 FOLDER = "speedrun/"
@@ -47,5 +48,5 @@ def _row(group: Group) -> list[str]:
         group.machine_text(lambda r: r.train_samples_per_s, 0),
         group.machine_text(lambda r: r.peak_memory_mb, 0),
         f"{record.parameters:,}" if record.parameters else EMPTY,
-        group.protocol(),
+        group.protocol(shown=("model", "neuron")),
     ]

@@ -6,12 +6,13 @@ Ours stands there by protocol: the recipe's full length and one short length com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, Measure, number, operation, percent_best, percent_last, signed
 from snnbench.tables.ranks import LEAST, spearman
-from snnbench.tables.render import EMPTY, Part, Table
+from snnbench.tables.render import Part, Table
 from snnbench.tables.reported import Reported
 from snnbench.tables.speeds import OURS, PEER, Speeds
 from snnbench.tables.survey_columns import MARK, Column, columns_of
@@ -52,6 +53,7 @@ HEADINGS = {
 }  # fmt: skip
 MEASURES: dict[str, tuple[Measure, int]] = {"top1": (percent_best, 2), "sop": (operation("sop_survey"), 3)}
 MACHINE = {"train_speed": 0, "test_speed": 0, "gpu_memory": 0}  # digits of ours
+RUNS = "Runs"
 ALL_POSITIONS = "SOP, all positions (M)"
 NOTES = [
     "Survey: its own experiments, one seed each, accuracy of the best test epoch; differences under about 0.3 points "
@@ -106,11 +108,24 @@ def _table(task: Task, columns: list[Column], speeds: Speeds) -> Table:
         else:
             lines += _measured_rows(key, task, others)
     for epochs in [*task.protocols(), *others]:
-        lines.append(("Runs", ours_heading(epochs), partial(_protocol, epochs=epochs)))
+        lines.append((RUNS, ours_heading(epochs), partial(_protocol, epochs=epochs)))
     rows = [[quantity, whose, *map(cell, columns)] for quantity, whose, cell in lines]
     headings = ["Quantity", "Whose", *(column.heading for column in columns)]
     title = f"{task.title} (best test epoch)"
-    return Table(task.name, title, headings, [Part("", rows)], _notes(task, columns, speeds))
+    pages = _pages(task.title, rows, [column.heading for column in columns])
+    return Table(task.name, title, headings, [Part("", rows)], _notes(task, columns, speeds), pages)
+
+
+def _pages(title: str, rows: list[list[str]], methods: list[str]) -> list[Table]:
+    """The same numbers with a row a method and a table a quantity."""
+    pages = []
+    for quantity in dict.fromkeys(row[0] for row in rows):
+        whose = [row[1:] for row in rows if row[0] == quantity]
+        lines = [[method, *(cells[place] for _, *cells in whose)] for place, method in enumerate(methods)]
+        heads = tuple(head for head, *_ in whose)
+        page = Table("page", f"{title}: {quantity}", ["Method", *heads], [Part("", lines)])
+        pages.append(replace(page, keyed=heads) if quantity == RUNS else page)
+    return pages
 
 
 def _machine_rows(key: str, speeds: Speeds) -> list[Row]:

@@ -16,7 +16,6 @@ from snnbench.tables.speeds import Speeds
 
 COMPATIBLE = "_survey"  # how the name of a recipe or component ends that repeats a defect
 MARK = "‡"
-MOST = 3  # changed values that a heading names
 
 
 @dataclass
@@ -135,9 +134,5 @@ def _suffix(recipe: str, own: str | None, task: str) -> str:
 
 def _changes(group: Group) -> list[str]:
     """What its runs changed in their recipe, 'neuron.latency=0' for instance; the length of training aside."""
-    train = group.first.config.get("train") or {}
-    limits = ("limit_train_batches", "limit_test_batches")
-    partial = ["part of the data"] if any(train.get(key) is not None for key in limits) else []
-    changed = {key: pair for key, pair in group.first.deviations.items() if not key.startswith("train.limit_")}
-    words = [f"{key}={pair[1]}" for key, pair in sorted(changed.items())]
-    return [*partial, *words[:MOST], *([f"and {len(words) - MOST} more"] if words[MOST:] else [])]
+    partial = ["part of the data"] if group.is_partial else []
+    return [*partial, *(f"{key}={value}" for key, value in group.changed.items() if key != "train.epochs")]

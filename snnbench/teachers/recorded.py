@@ -13,6 +13,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.config.teacher import checkpoint_of, record_of, require_named, weights_digest
 from snnbench.records import RunRecord
 from snnbench.teachers.base import Teacher
+from snnbench.train.progress import tell_progress
 
 
 class RunTeacher(Teacher):
@@ -20,7 +21,7 @@ class RunTeacher(Teacher):
 
     Args:
         run: folder of the teacher's run; null leaves it open (a recipe does), and such a run is refused.
-        weights: its last checkpoint, or the best on the test set.
+        weights: its last checkpoint, or the best (on its validation split if it has one, else on the test set).
         experiment: recipe that makes this teacher, for the message where `run` is missing; another one is a deviation.
         identity: filled in when a run is composed; given by hand, it insists on that teacher.
 
@@ -44,15 +45,20 @@ class RunTeacher(Teacher):
         require_named({"teacher": {"run": run, "experiment": experiment}})
         record, path = record_of(run), checkpoint_of(run, weights)
         model, _ = build_model(record.config)
-        load_model(model, path)
+        load_model(model, path, record.config["train"]["epochs"])
         super().__init__(model, instantiate(record.config["encoder"], time_steps=record.config["T"]))
         self.config, self.about = record.config, _description(record, weights, weights_digest(path))
 
 
-def load_model(model: nn.Module, checkpoint) -> None:
-    """Load a checkpoint's network into `model`. Raises ConfigError if it is damaged or another network's."""
+def load_model(model: nn.Module, checkpoint, epochs: int) -> None:
+    """Load a checkpoint's network, of a run of so many epochs, into `model`, as it was tested after that epoch.
+
+    Raises:
+        ConfigError: the file is damaged or another network's.
+    """
     try:
-        state = dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        state, epoch = dict(loaded["state_dict"]), int(loaded.get("epoch", epochs - 1))
     except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
         raise ConfigError(
             f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): choose another or train again"
@@ -63,6 +69,7 @@ def load_model(model: nn.Module, checkpoint) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{checkpoint} does not fit the network of its run.json: {reason}") from None
+    tell_progress(model, epoch, epochs)
 
 
 def _description(record: RunRecord, weights: str, digest: str) -> dict:
@@ -82,5 +89,10 @@ def _description(record: RunRecord, weights: str, digest: str) -> dict:
         "parameters": record.parameters,
         "weights": weights,
         "weights_sha256": digest,
-        "acc_test": record.acc_best_test if weights == "best" else record.acc_last,
+        "acc_test": record.acc_last if weights == "last" else _best(record),
     }
+
+
+def _best(record: RunRecord) -> float | None:
+    """Test accuracy of the epoch that best.ckpt holds."""
+    return record.acc_test_at_best_val if record.best_on == "val" else record.acc_best_test

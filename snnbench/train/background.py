@@ -16,6 +16,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
+from snnbench.writing import writing
+
 MOST_WAITING = 2  # an epoch may leave two files, its own and the best one
 
 
@@ -67,7 +69,23 @@ def _on_host(tensor: Tensor) -> Tensor:
 
 
 def _write(state: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
-    torch.save(state, beside)
-    os.replace(beside, path)
+    try:
+        with writing(beside):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _save(state, beside)
+            os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)  # on a full disk this makes room for the record
+        raise
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    """Through a file of Python's: where torch writes by itself, an error says nothing about its cause."""
+    with path.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch stumbled over the end of a file that it could not write
+                raise error.__context__ from None
+            raise

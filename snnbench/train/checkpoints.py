@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from pathlib import Path
 
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 SHARE = 50  # the newest is written when what it would save from being lost took this many times as long as writing it
 
 
-def checkpoints(folder: Path) -> list[ModelCheckpoint]:
-    """Two callbacks: `folder`/best.ckpt by test accuracy, then `folder`/last.ckpt.
+def checkpoints(folder: Path, best_on: str = "test") -> list[ModelCheckpoint]:
+    """Two callbacks: `folder`/best.ckpt by the accuracy on `best_on` ("val" or "test"), then `folder`/last.ckpt.
 
     Two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last.
     """
     always = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = BestCheckpoint(folder, filename="best", monitor="acc_test", mode="max", **always)
+    best = BestCheckpoint(folder, filename="best", monitor=f"acc_{best_on}", mode="max", **always)
     return [best, NewestCheckpoint(folder, filename="last", **always)]
 
 
@@ -26,11 +29,49 @@ def is_tested(trainer) -> bool:
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """After epochs that were tested: in the others what it monitors is missing, or old."""
+    """After epochs that were tested: in the others what it monitors is missing, or old.
+
+    Lightning forgets the best accuracy so far if the folder has another path than before, and then overwrites best.ckpt
+    with a worse epoch. Here the checkpoint's state is read as the state of this folder, wherever it lies now.
+    """
+
+    def on_load_checkpoint(self, trainer, pl_module, checkpoint) -> None:
+        """A run may resume from another folder's last.ckpt: it takes along the best.ckpt that lies beside that one."""
+        beside, own = Path(trainer.ckpt_path).with_name("best.ckpt"), Path(self.dirpath, "best.ckpt")
+        if trainer.is_global_zero and not own.exists() and beside.exists():
+            score = _score(checkpoint, self.state_key)
+            if score is not None and _score(_read(beside), self.state_key) == score:
+                own.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(beside, own)
+        trainer.strategy.barrier("best.ckpt")  # every rank then looks whether it is there
+
+    def load_state_dict(self, state: dict) -> None:
+        if not Path(self.dirpath, "best.ckpt").exists():  # the best of the epochs to come is better than none
+            return
+        moved = {key: self._here(state[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        moved["best_k_models"] = {self._here(path): score for path, score in state["best_k_models"].items()}
+        super().load_state_dict(state | moved | {"dirpath": self.dirpath})
+
+    def _here(self, path: str) -> str:
+        return os.path.join(self.dirpath, os.path.basename(path)) if path else ""
 
     def on_train_epoch_end(self, trainer, pl_module) -> None:
         if is_tested(trainer):
             super().on_train_epoch_end(trainer, pl_module)
+
+
+def _score(checkpoint: dict, state_key: str) -> float | None:
+    """The best accuracy that a checkpoint knows of."""
+    score = checkpoint.get("callbacks", {}).get(state_key, {}).get("best_model_score")
+    return None if score is None else float(score)
+
+
+def _read(path: Path) -> dict:
+    """A checkpoint, empty if the file is damaged."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:
+        return {}
 
 
 class NewestCheckpoint(ModelCheckpoint):

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench.metrics.firing import dead
 from snnbench.train.checkpoints import is_tested
+from snnbench.writing import writing
 
 COLUMNS = (
     "epoch",
@@ -41,10 +42,10 @@ class EpochLog(L.Callback):
         self.rates: dict[str, float] = {}
 
     def state_dict(self) -> dict:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "rates": self.rates}
 
     def load_state_dict(self, state: dict) -> None:
-        self.rows = state["rows"]
+        self.rows, self.rates = state["rows"], state.get("rates", {})  # checkpoints of 0.1 have no rates
 
     def on_train_start(self, trainer, task) -> None:
         self._write()
@@ -79,10 +80,10 @@ class EpochLog(L.Callback):
         }
         self.rows.append(row)
         self._write()
-        for logger in trainer.loggers:
-            logger.log_metrics({k: v for k, v in row.items() if v is not None}, step=row["epoch"])
+        for logger in trainer.loggers:  # by step, as the loss within an epoch is: the two axes would mix
+            logger.log_metrics({k: v for k, v in row.items() if v is not None}, step=trainer.global_step)
             if tested:
-                logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=row["epoch"])
+                logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=trainer.global_step)
         if self.print_lines:
             self._say(self._line(row, trainer.max_epochs))
 
@@ -105,7 +106,7 @@ class EpochLog(L.Callback):
     @rank_zero_only
     def _write(self) -> None:
         temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
+        with writing(self.path), temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self.rows[-1]) if self.rows else COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)

@@ -1,41 +1,45 @@
-"""Evaluate a run's checkpoint on the test set again."""
+"""Evaluate a run's checkpoint on the test set again, or on other data."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import lightning as L
 
 from snnbench.config.build import build_data, build_model, build_objective
-from snnbench.config.check import check
-from snnbench.config.errors import ConfigError
+from snnbench.config.evaluation import Evaluation, file_name
 from snnbench.kernels import use
 from snnbench.records import RunRecord
 from snnbench.teachers.recorded import load_model
+from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.measures import measures
+from snnbench.train.provenance import describe_device
 from snnbench.train.run import build_task, precision
+from snnbench.writing import writing
 
 
-def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
-    """Accuracy, firing rates and operations of `checkpoint` on the test set; writes `folder`/eval.json.
+def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: Path, name: str) -> str:
+    """Accuracy, firing rates and operations of `checkpoint`, which the user calls `name` (last, best or its path).
+
+    Writes `folder`/eval.json, or a file of its own if something differs that alters the result, and returns a line for
+    the console.
 
     Raises:
-        ConfigError: the recorded configuration is damaged, or the checkpoint is, or it belongs to another network.
+        ConfigError: the checkpoint is damaged or belongs to another network, or the data are not there.
     """
-    config = record.config
-    try:
-        check(config, record.choices)
-    except ConfigError as error:
-        raise ConfigError(f"{folder}/run.json holds no configuration that can be run: {error}") from None
+    config = planned.config
+    L.seed_everything(config["seed"], workers=True, verbose=False)  # encoders may draw
     model, rule = build_model(config)
-    load_model(model, checkpoint)
+    load_model(model, checkpoint, record.config["train"]["epochs"])
     data = build_data(config)
     data.setup("validate")
     task = build_task(config, model, rule, data, build_objective(config))
     trainer = L.Trainer(
         accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
         devices=1,
+        plugins=[LaunchEnvironment()],
         logger=False,
         precision=precision(config),
         enable_progress_bar=False,
@@ -47,15 +51,46 @@ def evaluate(record: RunRecord, folder: Path, checkpoint: Path) -> str:
         trainer.validate(task, datamodule=data, verbose=False)
         task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
         measured = measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
-    meter = task.eval_meters["test"]
+    altering = _altering(record, planned, data.data_hash, name)
+    path = folder / file_name({key: now for key, (_, now) in altering.items()})
+    test, val = task.eval_meters["test"], task.eval_meters.get("val")
     found = {
         "checkpoint": str(checkpoint),
-        "acc_test": meter.accuracy,
-        "loss_test": meter.loss,
-        "test_samples_per_s": meter.samples_per_s,
+        "changes": planned.changes | altering,
+        "acc_test": test.accuracy,
+        "loss_test": test.loss if math.isfinite(test.loss) else None,
+        "acc_val": val.accuracy if val else None,
+        "loss_val": val.loss if val and math.isfinite(val.loss) else None,
+        "recorded": recorded(record),
+        "test_samples_per_s": test.samples_per_s,
         "firing_rates": task.firing_rates(),
         "operations": {},
         **measured,
+        "data": {"name": planned.choices.get("data"), "data_hash": data.data_hash},
+        "device": describe_device(trainer),
     }
-    (folder / "eval.json").write_text(json.dumps(found, indent=1) + "\n")
-    return f"test accuracy {meter.accuracy:.2f} %  {folder / 'eval.json'}"
+    with writing(path):
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    others = ", ".join(f"{what} {value:.2f} %" for what, value in recorded(record).items())
+    return f"test accuracy {test.accuracy:.2f} % of checkpoint {name} (recorded: {others})  {path}"
+
+
+def recorded(record: RunRecord) -> dict[str, float]:
+    """The run's own test accuracies, by the epoch they belong to."""
+    found = {
+        "last epoch": record.acc_last,
+        "best epoch": record.acc_best_test,
+        "best validation epoch": record.acc_test_at_best_val,
+    }
+    return {what: value for what, value in found.items() if value is not None}
+
+
+def _altering(record: RunRecord, planned: Evaluation, data_hash: str, checkpoint: str) -> dict[str, list]:
+    """What differs from the run's own last test and may change the result: {what: [recorded, now]}."""
+    found = planned.altering()
+    if checkpoint != "last":
+        found["checkpoint"] = ["last", checkpoint]
+    other_data = any(key == "T" or key.split(".")[0] == "data" for key in found)
+    if not other_data and record.data.get("data_hash") not in (None, data_hash):
+        found["data_hash"] = [record.data["data_hash"], data_hash]
+    return found

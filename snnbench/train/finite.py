@@ -1,4 +1,4 @@
-"""A non-finite loss stops the run and says where it began."""
+"""A non-finite loss or weight stops the run, which then says where it began."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss became NaN or infinite: names the step, the epoch and the first layer that produced it."""
+    """The loss, a weight or a statistic became NaN or infinite: names the step, the epoch and the first layer."""
 
     def __init__(self, value: float, step: int, epoch: int, layer: str):
         super().__init__(
@@ -18,12 +18,13 @@ class NonFiniteLoss(RuntimeError):
 
 @torch.no_grad()
 def first_non_finite(model: nn.Module, x_seq: Tensor) -> str:
-    """A clause naming the first parameter, input or layer output of `model` on `x_seq` that is not finite."""
+    """A clause naming the first that is not finite: the input, a parameter, a statistic, or a layer's output on it."""
     if not torch.isfinite(x_seq).all():
         return "the input itself holds non-finite values"
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            return f"the parameter {name} is not finite"
+    learnt = dict(model.named_parameters())
+    for name, values in model.state_dict().items():
+        if not torch.isfinite(values).all():
+            return f"the {'parameter' if name in learnt else 'statistic'} {name} is not finite"
     found: list[str] = []
     hooks = [
         module.register_forward_hook(lambda _m, _i, y, name=name: found.append(name) if not found and _bad(y) else None)
@@ -36,6 +37,13 @@ def first_non_finite(model: nn.Module, x_seq: Tensor) -> str:
         for hook in hooks:
             hook.remove()
     return f"the first layer with a non-finite output is {found[0]}" if found else "every layer's output is finite"
+
+
+@torch.no_grad()
+def all_finite(module: nn.Module) -> Tensor:
+    """Whether every parameter and every saved statistic is finite, bool 0-d on their device; waits for nothing."""
+    values = [v for v in module.state_dict().values() if v.is_floating_point()]
+    return torch.stack([torch.isfinite(v).all() for v in values]).all()
 
 
 def _bad(y: object) -> bool:

@@ -12,15 +12,18 @@ from snnbench.train.task import Task
 
 
 def measures(settings: dict, task: Task, data, half: bool) -> dict:
-    """What `measure` asks for, as fields of the record: operations, acc_mirrored. half: under bf16 autocast on CUDA."""
+    """What `measure` asks for, as fields of the record: operations, acc_mirrored. half: under bf16 autocast on CUDA.
+
+    For one process, which takes the whole test set, also where several trained.
+    """
     device = task.device
     found = {}
     with torch.autocast(device.type, torch.bfloat16, enabled=half and device.type == "cuda"):
         if settings["mirrored"]:
-            found["acc_mirrored"] = mirrored_accuracy(task, data.test_dataloader())
+            found["acc_mirrored"] = mirrored_accuracy(task, data.whole_test_dataloader())
         if settings["operations"]:
             constants = {"mac_pj": settings["mac_pj"], "ac_pj": settings["ac_pj"]}
-            sequences = _sequences(task, data.test_dataloader(), settings["samples"])
+            sequences = _sequences(task, data.whole_test_dataloader(), settings["samples"])
             found["operations"] = count_operations(task.model, sequences, constants)
     return found
 

@@ -17,6 +17,8 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from snnbench.writing import writing
+
 STATISTICS = ("mean", "std", "min", "max")
 COLUMNS = ("epoch", "layer", "name", "count", *STATISTICS)
 
@@ -78,7 +80,7 @@ class ParameterLog(L.Callback):
         self._write()
         means = {f"learnt/{layer}/{name}": row[0] for (layer, name, _), row in zip(quantities, found.tolist())}
         for logger in trainer.loggers:
-            logger.log_metrics(means, step=epoch)
+            logger.log_metrics(means, step=trainer.global_step)
 
     def _lines(self, epoch: int) -> str:
         text = io.StringIO()
@@ -89,7 +91,7 @@ class ParameterLog(L.Callback):
 
     def _write(self) -> None:
         temporary = self.path.with_suffix(".csv.tmp")
-        with temporary.open("w") as file:
+        with writing(self.path), temporary.open("w") as file:
             file.write(",".join(COLUMNS) + "\n")
             file.writelines(self._texts[epoch] for epoch in sorted(self._texts))
         temporary.replace(self.path)

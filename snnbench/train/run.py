@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
-from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from snnbench.config import identity
 from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
@@ -18,16 +14,21 @@ from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
+from snnbench.train import signals
+from snnbench.train.averaging import MovingAverage
 from snnbench.train.background import BackgroundCheckpointIO
 from snnbench.train.bar import RunBar, wants_bar
 from snnbench.train.checkpoints import checkpoints
+from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.epochs import EpochLog
+from snnbench.train.launch import launch
 from snnbench.train.loggers import close, loggers
 from snnbench.train.measures import measures
+from snnbench.train.obey import Obey
 from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
-from snnbench.train.signals import sigterm_raises
+from snnbench.train.spent import Spent
 from snnbench.train.task import Task
 
 
@@ -55,35 +56,33 @@ def train(composed: Composed) -> Path:
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 
     run_dir.mkdir(parents=True, exist_ok=True)
-    record = new_record(composed, data, model, teacher)
+    record = new_record(composed, data, model, teacher) | {"best_on": best_on(config)}
     write(run_dir, record)
     epochs = EpochLog(run_dir, print_lines=config["log"]["progress"] != "off")
-    trainer = _trainer(config, run_dir, epochs, devices, record["run_id"])
-    started = time.perf_counter()
+    spent = Spent()
+    trainer = _trainer(config, run_dir, epochs, spent, devices, record["run_id"])
     try:
-        with use(config["kernels"]), sigterm_raises():
-            _reset_peak_memory()
+        with use(config["kernels"]), signals.obeyed():
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            record |= results(epochs) | {"peak_memory_mb": _peak_memory_mb()}
+            record |= results(epochs) | {"peak_memory_mb": spent.peak_memory_mb()}
             record["data"]["resident"] = data.placement
             write(run_dir, record | {"device": describe_device(trainer)})
             if trainer.is_global_zero:
                 task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
                 record |= measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
         record["status"] = "done"
-    except (KeyboardInterrupt, SystemExit):
-        record |= {"status": "interrupted", "error": "stopped by the user or the system"}
-        raise
     except BaseException as error:
-        record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        record |= signals.ending(error)
         raise
     finally:
-        record |= results(epochs) | {
-            "wall_time_s": time.perf_counter() - started,
-            "finished": now(),
-            "device": describe_device(trainer),
-        }
-        write(run_dir, record)
+        with signals.held():
+            record |= results(epochs) | {
+                "started": spent.started,
+                "wall_time_s": spent.seconds(),
+                "finished": now(),
+                "device": describe_device(trainer),
+            }
+            write(run_dir, record)
         close(config["log"], record["status"])
     return run_dir
 
@@ -102,7 +101,7 @@ def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task
         seed=config["seed"],
         mix=getattr(data.augment, "mix", None),
         grad_clip=train["grad_clip"],
-        check_every=config["log"]["every_n_steps"],
+        log_every=config["log"]["every_n_steps"],
         capture=config["kernels"] == "auto",
         teacher=teacher,
     )
@@ -128,20 +127,31 @@ def results(epochs: EpochLog) -> dict:
         found["test_samples_per_s"] = _steady([row["test_samples_per_s"] for row in tested])
     if tested and tested[0]["acc_val"] is not None:
         chosen = max(tested, key=lambda row: row["acc_val"])
-        found |= {"acc_val_best": chosen["acc_val"], "acc_test_at_best_val": chosen["acc_test"]}
+        found |= {
+            "acc_val_best": chosen["acc_val"],
+            "best_val_epoch": chosen["epoch"],
+            "acc_test_at_best_val": chosen["acc_test"],
+        }
     return found
 
 
-def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_id: str) -> L.Trainer:
+def best_on(config: dict) -> str:
+    """What best.ckpt is the best on: the validation split where there is one, else the test set, as in most papers."""
+    return "val" if config["data"].get("val_fraction", 0.0) > 0 else "test"
+
+
+def _trainer(config: dict, run_dir: Path, epochs: EpochLog, spent: Spent, devices: dict, run_id: str) -> L.Trainer:
     train, log = config["train"], config["log"]
     callbacks = [
+        Obey(),
         epochs,
         ParameterLog(run_dir),
         ResumeState(identity.config_hash(config)),
-        *checkpoints(run_dir / "checkpoints"),
+        spent,
+        *checkpoints(run_dir / "checkpoints", best_on(config)),
     ]
     if train["ema"] is not None:
-        callbacks.append(EMAWeightAveraging(decay=train["ema"]))
+        callbacks.append(MovingAverage(decay=train["ema"]))
     if wants_bar(log["progress"]):
         callbacks.append(RunBar(log["every_n_steps"]))
     return L.Trainer(
@@ -151,7 +161,7 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
         **devices,
         precision=precision(config),
         callbacks=callbacks,
-        plugins=[BackgroundCheckpointIO()],
+        plugins=[BackgroundCheckpointIO(), LaunchEnvironment()],
         logger=loggers(log, run_dir, run_id, config),
         default_root_dir=run_dir,
         num_sanity_val_steps=0,
@@ -167,25 +177,26 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, devices: dict, run_i
 
 def _devices(config: dict) -> dict:
     """Processes are started by torchrun or srun, never by Lightning (it would start a whole grid again)."""
-    wanted = config["train"]["devices"]
-    launched = TorchElasticEnvironment.detect() or (
-        SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    )
-    if not launched:
+    wanted, start = config["train"]["devices"], launch()
+    if start.processes == 1:
         if wanted > 1:
             raise ConfigError(
                 f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
                 f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
             )
         return {"devices": 1}
-    world = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
-    nodes = int(os.environ.get("SLURM_NNODES") or world // int(os.environ.get("LOCAL_WORLD_SIZE", world)))
-    if config["train"]["batch_size"] % world:
+    if config["train"]["batch_size"] % start.processes:
         raise ConfigError(
             f"train.batch_size={config['train']['batch_size']} is the global batch and does not divide by "
-            f"{world} processes: choose a multiple of {world}"
+            f"{start.processes} processes: choose a multiple of {start.processes}"
         )
-    return {"devices": world // nodes, "num_nodes": nodes, "strategy": "ddp"}
+    devices = start.processes // start.nodes
+    if config["train"]["accelerator"] != "cpu" and 0 < torch.cuda.device_count() < devices:
+        raise ConfigError(
+            f"{devices} processes on this machine need {devices} GPUs, but each sees {torch.cuda.device_count()}: "
+            "start fewer, or let every process see all of them (srun --gpus-per-node, not --gpus-per-task)"
+        )
+    return {"devices": devices, "num_nodes": start.nodes, "strategy": "ddp"}
 
 
 def precision(config: dict) -> str:
@@ -202,12 +213,3 @@ def _steady(rates: list[float]) -> float:
     """The median without the first epoch, which pays for warming up, unless there is no other."""
     rates = sorted(rates[1:] or rates)
     return rates[len(rates) // 2]
-
-
-def _peak_memory_mb() -> float | None:
-    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
-
-
-def _reset_peak_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import NoReturn
 
 import lightning as L
 import numpy as np
@@ -19,8 +20,9 @@ from snnbench import kernels
 from snnbench.data.mixing import MIXING_STREAM, Mixture
 from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.train.capture import CapturedBatch
-from snnbench.train.finite import NonFiniteLoss, first_non_finite
+from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
+from snnbench.train.progress import tell_progress
 
 
 class Task(L.LightningModule):
@@ -29,7 +31,8 @@ class Task(L.LightningModule):
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
     mix: None or a `BatchMix`; optimizer: model -> torch optimiser;
     schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
-    forward and backward, and the test, as CUDA graphs; teacher: None or a `Teacher` for an objective that needs one.
+    forward and backward, and the test, as CUDA graphs; log_every: after so many batches the loss is read, looked at and
+    logged (on the CPU it is looked at after every batch); teacher: None or a `Teacher` for an objective that needs one.
     It is no submodule: whatever walks this module neither trains nor saves it.
     """
 
@@ -48,7 +51,7 @@ class Task(L.LightningModule):
         seed: int,
         mix=None,
         grad_clip: float | None = None,
-        check_every: int = 50,
+        log_every: int = 50,
         capture: bool = False,
         teacher: nn.Module | None = None,
     ):
@@ -56,7 +59,7 @@ class Task(L.LightningModule):
         self.automatic_optimization = False
         self.model, self.objective, self.encoder = model, objective, encoder
         self.rule, self.make_optimizer, self.schedule, self.mix = rule, optimizer, schedule, mix
-        self.num_classes, self.seed, self.grad_clip, self.check_every = num_classes, seed, grad_clip, check_every
+        self.num_classes, self.seed, self.grad_clip, self.log_every = num_classes, seed, grad_clip, log_every
         self.capture = capture
         self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
         self._captured: CapturedBatch | None = None
@@ -94,6 +97,8 @@ class Task(L.LightningModule):
 
     def on_fit_end(self) -> None:
         self._captured = self._captured_test = None
+        # a run that resumes after its last epoch has not heard of it
+        tell_progress(self, self.trainer.max_epochs - 1, self.trainer.max_epochs)
 
     def _forget_graphs(self) -> None:
         """Something that they hold as a number has changed."""
@@ -106,11 +111,8 @@ class Task(L.LightningModule):
         self._tell_epoch()
 
     def _tell_epoch(self) -> None:
-        """Modules whose numbers depend on training's progress hear of it, also right after a resume; one that answers
-        True has changed something that a captured CUDA graph holds."""
-        progress = self.current_epoch / self.trainer.max_epochs
-        stale = [module.on_epoch(progress) for module in self.modules() if hasattr(module, "on_epoch")]
-        if any(stale):
+        """Also right after a resume."""
+        if tell_progress(self, self.current_epoch, self.trainer.max_epochs):
             self._forget_graphs()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
@@ -124,8 +126,17 @@ class Task(L.LightningModule):
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
         self.train_meter.add(batch_tally, len(x))
-        if (batch_index + 1) % self.check_every == 0 or self.device.type == "cpu":
+        is_last = batch_index + 1 == self.trainer.num_training_batches
+        if is_last:
+            self._refuse_non_finite_epoch(x)
+        elif (batch_index + 1) % self.log_every == 0 or self.reads_every_loss:
             self._refuse_non_finite(loss, x)
+        self._log_loss(loss)
+
+    @property
+    def reads_every_loss(self) -> bool:
+        """Where a number lies on the host at once, and nobody waits for a device."""
+        return self.device.type == "cpu"
 
     def _train_batch(self, x: Tensor, target: Tensor, optimizer) -> tuple[Tensor, Tensor]:
         """(tally, loss), detached, after the optimiser's step."""
@@ -178,9 +189,29 @@ class Task(L.LightningModule):
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:
         if not torch.isfinite(loss):
-            with kernels.use("reference"):  # every layer by itself
-                layer = first_non_finite(self.model, self.encoder(x))
-            raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
+            self._raise_non_finite(float(loss), x)
+
+    def _refuse_non_finite_epoch(self, x: Tensor) -> None:
+        """After an epoch's last batch, before anything is tested or saved: its summed loss, and the network.
+
+        Between the batches that are looked at a loss may have been infinite, and a step may have broken the weights
+        after the last loss was computed.
+        """
+        loss = self.train_meter.sums[0] / self.train_meter.seen
+        if not (torch.isfinite(loss) & all_finite(self._trained())):
+            self._raise_non_finite(float(loss), x)
+
+    def _raise_non_finite(self, loss: float, x: Tensor) -> NoReturn:
+        with kernels.use("reference"):  # every layer by itself
+            layer = first_non_finite(self.model, self.encoder(x))
+        raise NonFiniteLoss(loss, self.global_step, self.current_epoch, layer)
+
+    def _log_loss(self, loss: Tensor) -> None:
+        """The training loss by step, for the mirrors of metrics.csv; reading it waits for the device, so seldom."""
+        steps = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        if self.trainer.loggers and steps % self.log_every == 0:
+            for logger in self.trainer.loggers:
+                logger.log_metrics({"loss_step": float(loss)}, step=self.global_step)
 
     def on_train_epoch_end(self) -> None:
         if self.schedule.interval == "epoch":
@@ -206,13 +237,14 @@ class Task(L.LightningModule):
         return tally(F.cross_entropy(readout.float(), target), readout, target), firing.fired()
 
     def firing_rates(self) -> dict[str, float]:
-        """Of every spiking layer in the last test; waits for the device."""
-        return self._firing.rates(self._outputs)
+        """Of every spiking layer in the last test, over all processes; waits for the device."""
+        return self._firing.rates(self._outputs, self.trainer.strategy)
 
     def on_validation_epoch_end(self) -> None:
         for name, meter in self.eval_meters.items():
             meter.stop(self.trainer.strategy)
-            self.log(f"acc_{name}", meter.accuracy, sync_dist=False, rank_zero_only=False)
+            # for the best checkpoint's choice; loggers get it with the epoch's row
+            self.log(f"acc_{name}", meter.accuracy, logger=False, sync_dist=False, rank_zero_only=False)
 
 
 def _replayed(captured: CapturedBatch | None, x: Tensor, target: Tensor) -> tuple[Tensor, ...] | None:

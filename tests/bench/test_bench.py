@@ -79,7 +79,7 @@ def test_an_engine_that_fails_is_a_row(session, monkeypatch, error, status):
     assert failed["sentence"] == f"{type(error).__name__}: {str(error).splitlines()[0]}"
     assert measured["status"] == "ok"
     write_page(session.out)
-    assert f"lif\\_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
+    assert f"lif_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,11 @@ def test_kernels_scaling_and_survey(session, monkeypatch):
     once = plot.read_bytes()
     write_plots(session.out)
     assert plot.read_bytes() == once
+    text = plot.read_text()
+    assert text.count(">ms a step<") == 2  # a panel for what was measured,
+    assert ">peak GiB<" not in text  # none for what was not: the CPU has no peak
+    assert ">time steps<" in text
+    assert ">ottt_T<" not in text
 
 
 def test_every_recipe_of_the_survey_is_measured(session):
@@ -183,7 +188,7 @@ def test_a_recipe_that_does_not_run_is_a_row(session, monkeypatch):
     assert (train["status"], test["phase"]) == ("refused", "test")
     assert train["sentence"] == "ConfigError: needs a teacher"
     write_page(session.out)
-    assert "ours survey/cifar10\\_lif: refused." in (session.out / "bench.md").read_text()
+    assert "ours survey/cifar10_lif: refused." in (session.out / "bench.md").read_text()
 
 
 def test_a_step_that_cannot_be_captured_is_tried_eagerly(session, monkeypatch):

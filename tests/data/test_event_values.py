@@ -210,7 +210,7 @@ def test_the_record_counts_what_was_odd(tmp_path, capsys):
     write_aedat2(short, *(column[:100] for column in random_events(300, 5, t_max=1_200_000)))
     data = build(SmallCIFAR10DVS, tmp_path, [2, 16, 16], 10, resize="sum", frames_by="time")
     assert data.describe()["odd_events"] == {"out_of_order": 1, "short_recordings": 1, "stray_times": 1}
-    assert f"'{short}' lasts" in capsys.readouterr().err
+    assert f"1 recordings end early, perhaps cut off: '{short}' (" in capsys.readouterr().err
     again = build(SmallCIFAR10DVS, tmp_path, [2, 16, 16], 10, resize="sum", frames_by="time")
     assert again.describe()["odd_events"] == data.describe()["odd_events"], "the cache remembers"
     cat = data.loaded.train.array[CLASSES.index("cat") * 10 + 3].sum((1, 2, 3))

@@ -15,7 +15,7 @@ def record(**changes) -> dict:
         "time_steps": 4, "data": {"name": "CIFAR10", "split": "official", "split_hash": "0123456789"},
         "device": {"name": "H100", "count": 1}, "epochs": 256, "epochs_planned": 256, "acc_last": 92.5,
         "acc_best_test": 93.0, "parameters": 17542026, "train_samples_per_s": 3000.0, "test_samples_per_s": 5000.0,
-        "peak_memory_mb": 2000.0, "firing_rates": {"a": 0.1, "b": 0.2}, "wall_time_s": 12.0,
+        "peak_memory_mb": 2000.0, "loss_last": 0.3, "firing_rates": {"a": 0.1, "b": 0.2}, "wall_time_s": 12.0,
         "operations": {"sop": 160.0, "sop_survey": 10.0, "energy_mj": 0.25},
     }  # fmt: skip
     return {key: _digest(value) if key in WORDS else value for key, value in (values | changes).items()}

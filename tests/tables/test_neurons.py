@@ -72,7 +72,7 @@ def test_what_else_a_run_changed_is_marked_and_the_unchanged_run_comes_first(tab
         run("plif", epochs=5, deviations={"neuron": ["lif", "plif"], "neuron.init_tau": [2.0, 3.0]}),
     )
     assert [(row["T"], row["Best test epoch (%)"]) for row in found[:3]] == [
-        ("4", "93.00"), ("4", "93.00 (5 of 32 ep, changed neuron.init_tau)"), ("8", "93.00 (changed T)"),
+        ("4", "93.00"), ("4", "93.00 (5 of 32 ep, changed)"), ("8", "93.00 (changed)"),
     ]  # fmt: skip
     assert found[0]["Last epoch (%)"] == "92.50"
 

@@ -1,5 +1,6 @@
 """`snnbench plot`: what it draws, from which files, and one sentence where it cannot."""
 
+import re
 import sys
 
 import pytest
@@ -81,7 +82,14 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path, capsys, metrics, learnt,
     assert not (tmp_path / "plot.png").exists()
 
 
-@pytest.mark.parametrize(("argument", "words"), [("out=plot.gif", "must end in .png or .svg"), ("x=1", "'x=1' is not")])
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("out=plot.gif", "must end in .png, .svg, .pdf"),
+        ("x=1", "'x=1' is not"),
+        ("format=gif", "must be one of png, svg, pdf"),
+    ],
+)
 def test_wrong_arguments(folder, capsys, argument, words):
     assert main(["plot", f"run={folder}", argument]) == 2
     assert words in capsys.readouterr().err
@@ -96,3 +104,25 @@ def test_without_matplotlib_it_says_what_to_install(folder, capsys, monkeypatch)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["plot", f"run={folder}"]) == 2
     assert "pip install 'snnbench[bench]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_every_format_is_the_same_every_time(folder, kind, capsys):
+    assert main(["plot", f"run={folder}", f"format={kind}"]) == 0
+    once = (folder / f"plot.{kind}").read_bytes()
+    assert main(["plot", f"run={folder}", f"format={kind}"]) == 0
+    assert (folder / f"plot.{kind}").read_bytes() == once
+    assert main(["plot", f"run={folder}", f"format={kind}", "out=x.png"]) == 2
+    assert "not both" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-7, 1e-4])
+def test_a_flat_curve_reads_plainly_and_looks_flat(folder, offset):
+    losses = [2.302585 + offset * epoch for epoch in range(3)]
+    rows = [f"{epoch},0.1,{loss},10,10,{loss},," for epoch, loss in enumerate(losses, start=1)]
+    (folder / "metrics.csv").write_text(METRICS + "\n".join(rows) + "\n")
+    text = draw(folder, folder / "plot.svg").read_text()
+    ticks = [float(tick) for tick in re.findall(r">(-?\d+\.\d+)</text>", text)]
+    assert {2.2, 2.3, 2.4} <= {round(tick, 2) for tick in ticks}
+    assert "+2.30" not in text
+    assert "1e" not in re.sub(r"<[^>]*>", "", text.partition("</metadata>")[2])

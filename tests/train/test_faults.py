@@ -89,6 +89,8 @@ def test_two_processes_equal_one(small, start, tmp_path):
         "train.precision=fp32",
         "data.drop_last=true",
         "train.limit_train_batches=2",
+        "measure.mirrored=true",
+        "measure.samples=null",
     ]
     assert main(["train", *small, *options, f"paths.runs={tmp_path / 'one'}"]) == 0
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -98,7 +100,13 @@ def test_two_processes_equal_one(small, start, tmp_path):
     expected, found = weights(tmp_path / "one"), weights(tmp_path / "two")  # only_run: exactly one run folder
     for key in expected:
         torch.testing.assert_close(found[key], expected[key], rtol=1e-4, atol=1e-5)
-    assert record(only_run(tmp_path / "two"))["device"]["count"] == 2
+    one, two = (record(only_run(tmp_path / name)) for name in ("one", "two"))
+    assert (one["device"]["count"], two["device"]["count"]) == (1, 2)
+    assert two["operations"]["samples"] == one["operations"]["samples"] == 360
+    for key in ("firing_rates", "acc_last", "acc_mirrored", "loss_last"):
+        assert two[key] == pytest.approx(one[key], rel=2e-3), key
+    for key in ("sop", "macs", "acs", "energy_mj"):
+        assert two["operations"][key] == pytest.approx(one["operations"][key], rel=2e-3), key
 
 
 def test_several_devices_without_a_launcher_are_refused(small, tmp_path, capsys):

@@ -1,0 +1,16 @@
+"""Modules whose numbers follow the training's progress (a mask that closes, a width that shrinks) state
+
+    def on_epoch(self, progress: float) -> bool: ...    # progress = epoch / epochs, the first epoch is 0
+
+and return True if they changed something that a captured CUDA graph holds as a number.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def tell_progress(network: nn.Module, epoch: int, epochs: int) -> bool:
+    """Every such module in `network` hears of the epoch; returns whether captured graphs are stale."""
+    stale = [module.on_epoch(epoch / epochs) for module in network.modules() if hasattr(module, "on_epoch")]
+    return any(stale)

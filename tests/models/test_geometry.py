@@ -1,0 +1,81 @@
+"""Operations a step and the size of every layer's output, of every model with official code.
+
+`geometry.csv` was derived from the official code (repository and commit in `source`): nets in PyTorch were built and
+hooked, the rest was worked out by hand from their code; `source` says "paper" where there is no code. `macs` are those
+of convolutions and linear layers in one time step (products in an attention are not counted). `outputs` counts these
+layers by the size of what they give, "64x1024:5" being five layers of 64 channels and 1024 pixels or tokens.
+"""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from snnbench.synapses.base import Synapse
+
+from .building import NAMES, build, step_shape
+
+with Path(__file__).with_name("geometry.csv").open() as file:
+    OFFICIAL = {row["model"]: row for row in csv.DictReader(file)}
+
+OUR_OWN = {"qkformer_tiny", "resnet9", "spikformer_tiny", "spiking_resnet_tiny"}  # no official code to compare with
+CHANGES = {"cuba_mlp": {"hidden": [256]}}  # the released net's size
+
+
+def geometry(model: torch.nn.Module, shape: tuple[int, ...]) -> tuple[int, Counter]:
+    """Multiplications of all synapses for one sample in one step, and how many synapses give an output of each size."""
+    macs, sizes = [], Counter()
+
+    def count(synapse, _inputs, y):
+        channels, fan_in = synapse.weight.shape[0], synapse.weight[0].numel()
+        macs.append(y.numel() * fan_in)
+        sizes[f"{channels}x{y.numel() // channels}"] += 1
+
+    for module in model.modules():
+        if isinstance(module, Synapse):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, 1, *shape, device="meta"))
+    return sum(macs), sizes
+
+
+def test_the_table_lists_every_model_or_says_that_it_is_our_own():
+    assert OFFICIAL.keys() | OUR_OWN == set(NAMES)
+    assert not OFFICIAL.keys() & OUR_OWN
+    assert all(
+        "@" in row["source"] or "paper" in row["source"] or "branch" in row["source"] for row in OFFICIAL.values()
+    )
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_operations_and_sizes_are_those_of_the_official_code(name):
+    row = OFFICIAL[name]
+    shape = tuple(map(int, row["input"].split("x")))
+    model = build(name, shape, int(row["classes"]), device="meta", **CHANGES.get(name, {}))
+    macs, sizes = geometry(model, step_shape(name, shape))
+    expected = {size: int(count) for size, count in (part.split(":") for part in row["outputs"].split())}
+    assert sizes == expected
+    assert macs == int(row["macs"])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "wanted", "sizes"),
+    [
+        ("glif_resnet18_cifar", (3, 32, 32), "stages.", [(64, 32, 32), (128, 32, 32), (256, 16, 16), (512, 8, 8)]),
+        ("glif_resnet19_cifar", (3, 32, 32), "stages.", [(128, 32, 32), (256, 16, 16), (512, 8, 8)]),
+        ("qkformer_dvs_2_256", (2, 128, 128), "stages.1.embedding.main.", [(256, 16, 16), (256, 8, 8)]),
+        ("qkformer_cifar_4_384", (3, 32, 32), "stages.1.embedding.main.", [(192, 32, 32), (192, 16, 16)]),
+        ("qkformer_10_384", (3, 224, 224), "stages.1.embedding.main.", [(192, 28, 28), (192, 28, 28)]),
+    ],
+)
+def test_where_the_official_stages_shrink_the_map(name, shape, wanted, sizes):
+    """Ikarosy/Gated-LIF @60638b2, networks_for_CIFAR.py; zhouchenlin2096/QKFormer @c2a00e8, PatchEmbeddingStage."""
+    seen = []
+    model = build(name, shape, device="meta").eval()
+    for index in range(len(sizes)):
+        model.get_submodule(f"{wanted}{index}").register_forward_hook(lambda _m, _i, y: seen.append(tuple(y.shape[2:])))
+    with torch.no_grad():
+        model(torch.zeros(1, 1, *shape, device="meta"))
+    assert seen == sizes

@@ -1,0 +1,132 @@
+"""Own runs are told apart: what differs between them stands in every table and in the ranking that a grid prints."""
+
+import itertools
+import zlib
+
+import pytest
+
+from snnbench.records import RunRecord, write_record
+from snnbench.tables.build import build_all
+from snnbench.tables.groups import group_records
+from snnbench.tables.ranking import ranking, records_in
+from snnbench.tables.settings import differences
+
+from .records_of import record, rows
+from .test_build import REPORTED
+
+CHOICES = {"data": "digits", "model": "csnn", "rule": "bptt", "neuron": "lif", "norm": "bn", "objective": "mean_ce"}
+
+
+def job(lr=0.1, tau=2.0, seed=0, **changes):
+    """A record of a grid over learning rate, time constant and seed."""
+    choices = CHOICES | changes.pop("choices", {})
+    neuron = {"_target_": choices["neuron"], "tau": tau} if choices["neuron"] == "lif" else {"_target_": "x", "k": 1}
+    config = {"T": 4, "optimizer": {"lr": lr}, "neuron": neuron, "train": {"epochs": 256}, "seed": seed}
+    config |= changes.pop("config", {})
+    recipe, whole = (f"{zlib.crc32(repr(what).encode()):010x}" for what in ((choices, {**config, "seed": 0}), config))
+    return record(
+        name=changes.pop("name", "lr"), choices=choices, config=config, seed=seed, recipe_hash=recipe,
+        config_hash=whole, **changes,
+    )  # fmt: skip
+
+
+def settings(*values):
+    return differences([RunRecord(**value) for value in values])
+
+
+def test_only_what_differs_is_named():
+    assert settings(job(0.1, 2.0), job(0.01, 2.0)) == [{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.01"}]
+    assert settings(job(seed=1), job(seed=2)) == [{}, {}]
+    assert settings(job(config={"paths": {"runs": "a"}}), job(config={"log": {"x": 1}})) == [
+        {"recipe": job(config={"paths": {"runs": "a"}})["recipe_hash"]},
+        {"recipe": job(config={"log": {"x": 1}})["recipe_hash"]},
+    ]
+
+
+def test_a_component_s_values_are_compared_with_its_like():
+    plif = job(choices={"neuron": "psn"})
+    assert settings(job(tau=2.0), job(tau=4.0), plif) == [
+        {"neuron": "lif", "neuron.tau": "2.0"}, {"neuron": "lif", "neuron.tau": "4.0"}, {"neuron": "psn"},
+    ]  # fmt: skip
+
+
+def test_a_key_that_an_older_record_lacks_is_no_difference():
+    assert settings(job(config={"new": None}), job(lr=0.2)) == [{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.2"}]
+
+
+GRIDS = {
+    "values": [job(lr, tau) for lr, tau in itertools.product((0.1, 0.01), (2.0, 4.0))],
+    "components": [job(choices={"neuron": "lif", "norm": norm}) for norm in ("bn", "tdbn")],
+    "objective": [job(choices={"objective": name}) for name in ("mean_ce", "tet")],
+    "rule": [job(choices={"rule": name}) for name in ("bptt", "sltt")],
+    "augmentation": [job(choices={"augment": name}) for name in ("none", "flip")],
+    "time steps": [job(config={"T": steps}, time_steps=steps) for steps in (4, 8)],
+    "deep values": [job(config={"data": {"a": {"b": [value]}}}) for value in (1, 2)],
+    "data hash": [job(data={"data_hash": value, "split": "s"}) for value in ("a" * 16, "b" * 16)],
+    "five changes": [job(experiment="x", deviations={f"k.{i}": [0, v if i == 4 else 1] for i in range(5)},
+                         config={"k": {str(i): v if i == 4 else 1 for i in range(5)}}) for v in (1, 2)],
+}  # fmt: skip
+PLACES = {
+    "no recipe": {},
+    "a published row": {"reproduces": "survey/cifar10/lif/top1", "name": "survey/cifar10_lif"},
+    "neurons": {"experiment": "neurons/cifar10", "name": "neurons/cifar10"},
+    "speed run": {"experiment": "speedrun/x", "name": "speedrun/x"},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_no_two_rows_of_any_table_are_alike(tmp_path, grid, place):
+    for number, values in enumerate(GRIDS[grid]):
+        write_record(tmp_path / "runs" / str(number) / "run.json", values | PLACES[place])
+    build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
+    for path in (tmp_path / "out").glob("*.csv"):
+        if path.stem != "runs" and not path.stem.startswith("survey"):
+            lines = [tuple(row.values()) for row in rows(path)]
+            assert len(lines) == len(set(lines)), path.name
+    settings = [row["settings"] for row in rows(tmp_path / "out" / "runs.csv")]
+    assert len(set(settings)) == len(GRIDS[grid])
+    survey = list(rows(tmp_path / "out" / "survey_cifar10.csv")[0])
+    wanted = len(GRIDS[grid]) if place == "a published row" else 0
+    assert len([heading for heading in survey if heading.startswith("LIF")]) in (1, wanted, wanted + 1)
+
+
+def test_rows_of_a_name_stand_best_first_by_validation_where_there_is_one(tmp_path):
+    accuracies = [(0.1, 80.0, 91.0), (0.2, 90.0, 85.0), (0.3, 85.0, 95.0)]
+    runs = [job(lr, acc_val_best=val, acc_test_at_best_val=test) for lr, val, test in accuracies]
+    for number, values in enumerate(runs):
+        write_record(tmp_path / "runs" / str(number) / "run.json", values)
+    build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
+    lines = [line for line in (tmp_path / "out" / "runs.md").read_text().splitlines() if line.startswith("| lr")]
+    assert ["optimizer.lr=0.2" in lines[0], "optimizer.lr=0.3" in lines[1], "optimizer.lr=0.1" in lines[2]] == [
+        True
+    ] * 3
+    assert "| 85.00 |" in lines[0]
+    assert ranking(records_in(tmp_path.glob("runs/*")))[1].split()[:3] == ["1.", "90.00", "85.00"]
+
+
+def test_a_grid_ends_with_its_jobs_best_first_and_names_dead_layers():
+    dead = [f"Layer conv{i} is nearly dead: it fires at 0.010% (below 0.1%); lower v_th." for i in range(5)]
+    runs = [
+        job(0.1, seed=0, acc_best_test=80.0), job(0.1, seed=1, acc_best_test=82.0, warnings=dead),
+        job(0.01, acc_best_test=90.0),
+        job(1e38, status="failed", error="NonFiniteLoss: loss is\nnan", epochs=3),
+    ]  # fmt: skip
+    head, first, second, failed, warned = ranking([RunRecord(**values) for values in runs])
+    assert head.split() == ["best", "test", "(%)", "last", "test", "(%)", "optimizer.lr", "seeds"]
+    assert first.split() == ["1.", "90.00", "92.50", "0.01", "1"]
+    assert second.split()[:4] == ["2.", "81.00", "±", "1.41"]
+    assert failed == "failed after 3 epochs: optimizer.lr=1e+38 seed=0: NonFiniteLoss: loss is nan"
+    assert warned.startswith(
+        "optimizer.lr=0.1 seed=1: Layer conv0 is nearly dead: it fires at 0.010% (below 0.1%); Layer"
+    )
+    assert warned.endswith("; and 2 more")
+
+
+def test_a_ranking_of_nothing_is_nothing(tmp_path):
+    assert ranking(records_in([tmp_path])) == []
+
+
+def test_groups_know_what_sets_them_apart():
+    groups = group_records([RunRecord(**values) for values in (job(0.1), job(0.2), job(0.3, name="other"))])
+    assert {(group.first.name, *group.differing) for group in groups} == {("lr", "optimizer.lr"), ("other",)}
