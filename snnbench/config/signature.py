@@ -84,7 +84,7 @@ def _component(module: str, name: str) -> Component:
         frozenset(_literal(node, "traits", ())).union(*(p.traits for p in parents)),
         _merged("rejects", node, parents),
         _merged("requires", node, parents),
-        (ast.get_docstring(node) or "", *(text for parent in parents for text in parent.docstrings)),
+        docstrings=(ast.get_docstring(node) or "", *(text for parent in parents for text in parent.docstrings)),
     )
 
 

@@ -1,0 +1,45 @@
+"""A bad input: the command, the files that it meets, and what may come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = None  # content of a folder in `Case.files`
+
+
+@dataclass(frozen=True)
+class Case:
+    """refuse: the input is bad for certain; otherwise it may be accepted, and then the command must do its work.
+
+    arguments: `{outside}` stands for a folder beside the working folder (also in files), `{data}` for the folder of the
+    small data sets. files: what lies in the working folder; a text is a link to that place. may_write: folders below
+    the working folder in which an accepted command may write.
+    """
+
+    name: str
+    arguments: list[str]
+    refuse: bool = True
+    files: dict[str, bytes | str | None] = field(default_factory=dict)
+    may_write: tuple[str, ...] = ("runs",)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def lay_out(self, sandbox: Path) -> None:
+        for name, content in self.files.items():
+            path = sandbox / "work" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content is FOLDER:
+                path.mkdir(exist_ok=True)
+            elif isinstance(content, str):
+                path.symlink_to(content)
+            else:
+                path.write_bytes(content.replace(b"{outside}", str(sandbox / "outside").encode()))
+
+    def command(self, sandbox: Path, data: Path) -> list[str]:
+        places = {"{outside}": str(sandbox / "outside"), "{data}": str(data)}
+        found = []
+        for text in self.arguments:
+            for mark, place in places.items():
+                text = text.replace(mark, place)
+            found.append(text)
+        return found
