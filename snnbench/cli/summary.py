@@ -58,7 +58,7 @@ def _accuracy(record: RunRecord) -> list[str]:
     text = f"test accuracy {record.acc_last:.2f} % "
     text += f"(best epoch {record.acc_best_test:.2f} %, epoch {record.best_test_epoch})"
     if record.acc_test_at_best_val is not None:
-        text += f"; {record.acc_test_at_best_val:.2f} % where the validation split is best"
+        text += f", {record.acc_test_at_best_val:.2f} % at the best validation epoch"
     if record.acc_mirrored is not None:
         text += f"; {record.acc_mirrored:.2f} % with mirrored images too"
     return [text]

@@ -33,7 +33,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_damaged_file_is_one_sentence(body, overrides, tmp_path, monkeypatch):
     folder = shutil.copytree(configs_dir(), tmp_path / "configs")  # each its own: what was composed is kept by folder
-    for name in ("compose", "catalogue"):
+    for name in ("compose", "plugins"):
         monkeypatch.setattr(f"snnbench.config.{name}.configs_dir", lambda: folder)
     group = overrides[0].partition("=")[0]
     path = folder / group / "mine.yaml"

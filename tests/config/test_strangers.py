@@ -99,7 +99,7 @@ def own_yaml(tmp_path, key, value, monkeypatch):
     folder = shutil.copytree(configs_dir(), tmp_path / "configs")
     node = {"_target_": "snnbench.neurons.lif.LIF", "tau": 2.0, key: value}
     (folder / "neuron" / "mine.yaml").write_text(json.dumps(node))
-    for module in ("compose", "catalogue"):
+    for module in ("compose", "plugins"):
         monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: folder)
     return ["train", "neuron=mine", f"paths.runs={tmp_path}/runs"]
 

