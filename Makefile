@@ -14,6 +14,7 @@ test: $(VENV)/ready
 lint: $(VENV)/ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
+	$(RUN)/lint-imports --no-cache
 
 tables: $(VENV)/ready
 	$(RUN)/snnbench tables

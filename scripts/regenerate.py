@@ -22,8 +22,8 @@ from snnbench.cli.grid import expand, visible_gpus
 from snnbench.cli.queue import Job, Queue, run_queue, runs_folder
 from snnbench.config import identity
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir, results_dir
+from snnbench.errors import ConfigError
 from snnbench.records import keep, load_record, load_records
 
 EVIDENCE = Path(__file__).with_name("evidence.csv")

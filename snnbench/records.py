@@ -17,9 +17,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from snnbench.config.errors import ConfigError
-from snnbench.config.forms import A_NAME, is_hash, is_name, is_seed, is_word
-from snnbench.config.plain import CONTROL, LARGEST, check_plain
+from snnbench.errors import ConfigError
+from snnbench.forms import A_NAME, is_hash, is_name, is_seed, is_word
+from snnbench.plain import CONTROL, LARGEST, check_plain
 from snnbench.writing import writing
 
 STATUSES = ("done", "failed", "interrupted", "running")

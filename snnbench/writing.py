@@ -1,4 +1,4 @@
-"""Name the file in an error of the operating system. Standard library only."""
+"""Writing files so that an error of the operating system names the file. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ def writing(path: str | Path) -> Iterator[None]:
         if error.filename is None:
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Write `text` to `path` in one step, and leave the file alone where it holds this text already.
+
+    Raises:
+        OSError: the file cannot be written; the error names it, and the old file stays whole.
+    """
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        temporary.write_bytes(text.encode())
+    temporary.replace(path)

@@ -14,12 +14,12 @@ from scripts.stress.attempt import CANARY
 from scripts.stress.case import Case
 from scripts.stress.draw import sections
 from scripts.stress.small_data import NEEDED
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
 from snnbench.config.types import misfit
+from snnbench.errors import ConfigError
 
 BASE = {
     "T": "2", "model.widths": "[8,8,8]", "train.epochs": "1", "train.limit_train_batches": "1",

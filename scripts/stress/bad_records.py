@@ -12,8 +12,8 @@ from functools import cache
 from scripts.stress.attempt import CANARY
 from scripts.stress.bad_overrides import BASE, train
 from scripts.stress.case import FOLDER, Case
+from snnbench.axes import AXES
 from snnbench.config import identity
-from snnbench.config.axes import AXES
 from snnbench.config.compose import compose
 
 CALL = {"_target_": "os.system", "_args_": [f"touch {CANARY}"]}

@@ -15,7 +15,7 @@ from scripts.stress.attempt import CANARY
 from scripts.stress.bad_overrides import CODE, train
 from scripts.stress.bad_records import CURVES, Evil, damaged, good_record
 from scripts.stress.case import FOLDER, Case
-from snnbench.bench.results import FILES
+from snnbench.bench_rows import FILES
 from snnbench.data.sources import CIFAR10, CIFAR100
 from snnbench.tables.reported import COLUMNS
 

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
 import torch  # noqa: E402
 from small_sets import EVENT_SETS, IMAGE_SETS  # noqa: E402
 
-from snnbench.config.errors import ConfigError  # noqa: E402
+from snnbench.errors import ConfigError  # noqa: E402
 
 SETS = EVENT_SETS | IMAGE_SETS
 LIMIT_S = 60

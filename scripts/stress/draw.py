@@ -8,13 +8,13 @@ import random
 import re
 
 from scripts.stress.small_data import NEEDED
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import options
 from snnbench.config.compose import Composed, compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Parameter, component
 from snnbench.config.types import misfit
+from snnbench.errors import ConfigError
 
 DATA = ["digits"] * 8 + ["digits_dvs"] * 4 + options("data")
 TAUGHT = ("kd_feature", "kd_response", "kd_spike_train", "feature_mse")  # objectives that need a teacher

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from snnbench.bench.engines.ours import neuron_of
 from snnbench.bench.step import Prepared, Step, Variant, captured_call, kernel_path
-from snnbench.config.build import factory
+from snnbench.build import factory
 from snnbench.models.layers import AvgPool2d, MaxPool2d
-from snnbench.models.parts import Site, Unit
+from snnbench.models.parts import Unit
+from snnbench.site import Site
 from snnbench.temporal import stepping
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}

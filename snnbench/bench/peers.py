@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from snnbench.bench.step import count
 from snnbench.bench.works import Work
-from snnbench.config.build import build_model, instantiate
-from snnbench.models.parts import Parts, Projection, Site, _bias
+from snnbench.build import build_model, instantiate
+from snnbench.models.parts import Parts, Projection, needs_bias
+from snnbench.site import Site
 
 
 class PeerUnit(nn.Module):
@@ -52,7 +53,7 @@ class PeerParts(Parts):
 
     def _pair(self, c_in: int, c_out: int, kernel: int, bias: bool | None, dims: int, conv: dict):
         norm = self.norm_factory(Site(c_out, self.time_steps), dims)
-        return self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), dims=dims, **conv), norm
+        return self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv), norm
 
 
 def peer_net(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.bench.pages import (
+from snnbench.bench.comparison import (
     HEADS,
     PEERS,
     PLACE,
@@ -16,7 +16,7 @@ from snnbench.bench.pages import (
     quantities,
     works_of,
 )
-from snnbench.bench.results import OK, WAY, latest, load, number
+from snnbench.bench_rows import OK, WAY, latest, load, number
 
 COLOURS = {"goal": "#222222", "spikingjelly": "#c44e52", "compile": "#4c72b0", "eager": "#8c8c8c", "floor": "#55a868"}
 ENGINE_COLOURS = {"ours": "#c44e52", "reference": "#4c72b0"}

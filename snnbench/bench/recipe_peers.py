@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from snnbench.bench.peers import PeerParts
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 
 SHARED = {"v_th": 1.0, "strict": False, "amplitude": 1.0}
 HARD = {**SHARED, "reset": "hard", "v_reset": 0.0, "detach_reset": True}
@@ -89,13 +89,13 @@ def _network(config: dict, node: Callable[..., nn.Module]) -> nn.Module:
     from spikingjelly.activation_based import neuron as nodes
     from spikingjelly.activation_based import surrogate as functions
 
-    from snnbench.bench.engines.spikingjelly import _norm, _Synapses
+    from snnbench.bench.engines.spikingjelly import PeerSynapses, peer_norm
 
     alpha = config["surrogate"]["alpha"]
     parts = PeerParts(
         neuron_factory=lambda site, **changes: node(nodes, functions.ATan(alpha=alpha), config),
-        norm_factory=_norm,
-        synapse=_Synapses(),
+        norm_factory=peer_norm,
+        synapse=PeerSynapses(),
         time_steps=config["T"],
     )
     data = config["data"]

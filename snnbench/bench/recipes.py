@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from snnbench.bench.recipe_peers import peer_of
-from snnbench.bench.results import OK
 from snnbench.bench.session import Session
 from snnbench.bench.step import Prepared, Variant
 from snnbench.bench.trainer_step import evaluation_step, train_step
 from snnbench.bench.works import Size, Work, section
-from snnbench.config.build import build_model, instantiate
+from snnbench.bench_rows import OK
+from snnbench.build import build_model, instantiate
 from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.rules.base import Rule
 from snnbench.teachers.base import Teacher
 

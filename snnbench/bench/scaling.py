@@ -7,12 +7,12 @@ from dataclasses import asdict
 import torch
 
 from snnbench.bench.engines.ours import PATHS
-from snnbench.bench.results import OK
 from snnbench.bench.session import Session
 from snnbench.bench.step import Prepared, Variant
 from snnbench.bench.trainer_step import train_step
 from snnbench.bench.works import Work, bench_config, section, sized
-from snnbench.config.build import build_model
+from snnbench.bench_rows import OK
+from snnbench.build import build_model
 
 
 def curve_names() -> list[str]:

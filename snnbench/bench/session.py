@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from snnbench.bench.clock import Effort, fresh, measure
-from snnbench.bench.results import OK, append
 from snnbench.bench.step import Prepared
 from snnbench.bench.works import Size
-from snnbench.config.errors import ConfigError
-from snnbench.train.provenance import _cpu_name, git_state, now
+from snnbench.bench_rows import OK, append
+from snnbench.errors import ConfigError
+from snnbench.train.provenance import cpu_name, git_state, now
 
 PACKAGES = ("torch", "triton", "spikingjelly")
 
@@ -84,7 +84,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def versions() -> str:

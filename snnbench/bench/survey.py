@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from snnbench.bench.clock import Effort
 from snnbench.bench.engines import ours, spikingjelly
-from snnbench.bench.engines.eager import _ATan
-from snnbench.bench.results import BASELINE
+from snnbench.bench.engines.eager import PlainATan
 from snnbench.bench.session import Session
 from snnbench.bench.step import Prepared, captured_call
 from snnbench.bench.works import section
+from snnbench.bench_rows import BASELINE
 from snnbench.config.compose import compose
 
 PHASES = ("train", "test")
@@ -118,7 +118,7 @@ class JitLIF(nn.Module):
         v, spikes = torch.zeros_like(x_seq[0]), []
         for x in x_seq:
             h = self.charge(x, v, self.tau)
-            s = _ATan.apply(h - 1.0, self.alpha)
+            s = PlainATan.apply(h - 1.0, self.alpha)
             v = self.reset(h, s.detach())
             spikes.append(s)
         return torch.stack(spikes)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from snnbench.bench.step import Prepared, Variant, autocast, batch_of, count, kernel_path, net_in_layout, optimizer_of
 from snnbench.bench.works import Work
-from snnbench.config.build import build_objective, instantiate
-from snnbench.config.errors import ConfigError
+from snnbench.build import build_objective, instantiate
+from snnbench.errors import ConfigError
 from snnbench.rules.base import Rule
 from snnbench.teachers.base import Teacher
 from snnbench.train.capture import CapturedBatch

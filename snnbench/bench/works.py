@@ -9,8 +9,8 @@ from typing import Literal
 from omegaconf import OmegaConf
 
 from snnbench.config.compose import compose, nearest
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
+from snnbench.errors import ConfigError
 
 Size = Literal["full", "tiny"]
 

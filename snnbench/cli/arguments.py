@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 def key_values(arguments: list[str], allowed: dict[str, str]) -> dict[str, str]:

@@ -24,8 +24,8 @@ from pathlib import Path
 from snnbench.bench.works import work_names
 from snnbench.cli.arguments import key_values
 from snnbench.config.compose import nearest
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import results_dir
+from snnbench.errors import ConfigError
 
 ALLOWED = {
     "work": "names", "engine": "names", "kernel": "names", "curve": "names", "out": "folder", "repeats": "n",

@@ -11,8 +11,8 @@ from __future__ import annotations
 from snnbench.cli.arguments import key_values
 from snnbench.config.catalogue import options
 from snnbench.config.compose import nearest
-from snnbench.config.errors import ConfigError
 from snnbench.data.sources import default_root
+from snnbench.errors import ConfigError
 
 
 def main(arguments: list[str]) -> int:
@@ -22,6 +22,6 @@ def main(arguments: list[str]) -> int:
     if name not in options("data"):
         raise ConfigError(f"'{name}' is no data set: {nearest(name, options('data'))} (`snnbench list data` shows all)")
     given = key_values(arguments[2:], {"root": "folder", "archives": "folder"})
-    from snnbench.data.prepare import prepare
+    from snnbench.cli.prepare import prepare
 
     return 0 if prepare(name, given.get("root", default_root()), given.get("archives")) else 1

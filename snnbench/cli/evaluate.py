@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.evaluation import evaluation
+from snnbench.errors import ConfigError
 from snnbench.records import load_record
 
 OWN = ("run", "checkpoint")  # plain texts; the rest is Hydra's grammar
@@ -34,9 +34,9 @@ def main(arguments: list[str]) -> int:
             f"checkpoint={name}: {checkpoint} does not exist; the run may have ended before its first epoch did"
         )
     planned = evaluation(record, overrides, str(folder / "run.json"))
-    from snnbench.cli.train import _quiet
+    from snnbench.cli.train import quiet_lightning
 
-    _quiet()
+    quiet_lightning()
     from snnbench.train.evaluate import evaluate
 
     print(evaluate(record, planned, folder, checkpoint, name))

@@ -13,13 +13,13 @@ from __future__ import annotations
 import fnmatch
 import shutil
 
+from snnbench.axes import AXES, BUNDLES
 from snnbench.cli.lines import wrapped
 from snnbench.cli.recipes import recipe_lines
-from snnbench.config.axes import AXES, BUNDLES
 from snnbench.config.catalogue import description, options, path_of
 from snnbench.config.compose import nearest
-from snnbench.config.errors import ConfigError
 from snnbench.config.parameters import explain
+from snnbench.errors import ConfigError
 
 GROUPS = {axis: about.help for axis, about in AXES.items()} | BUNDLES
 INDENT = 2

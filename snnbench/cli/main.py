@@ -14,7 +14,7 @@ from snnbench import __version__
 from snnbench.cli import bench, data, evaluate, listing, plot, tables, train
 from snnbench.cli.output import Unprinted, guarded_output, open_missing, tell
 from snnbench.cli.system_errors import sentence
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.train import signals
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {

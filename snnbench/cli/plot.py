@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 
 from snnbench.cli.arguments import key_values
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 def main(arguments: list[str]) -> int:

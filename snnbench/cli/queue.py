@@ -20,7 +20,7 @@ from pathlib import Path
 
 from snnbench.config import identity
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.records import load_record
 
 LEAD_S = 13.0  # what a training needs on such a machine until its first step

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import shipped_dir
+from snnbench.errors import ConfigError
 from snnbench.records import RunRecord
 from snnbench.tables.reported import Reported, load_reported
 

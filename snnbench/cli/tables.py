@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnbench.cli.arguments import key_values
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import repository, results_dir, shipped_dir
+from snnbench.errors import ConfigError
 
 KEEP_HELP = """keep a run's record: `snnbench keep run=runs/<name>/<hash>-s<seed>` copies run.json to results/records
 

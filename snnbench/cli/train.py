@@ -25,8 +25,8 @@ from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
 from snnbench.config import identity
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.teacher import require_named
+from snnbench.errors import ConfigError
 from snnbench.records import load_record
 from snnbench.train.launch import launch
 from snnbench.train.lock import locked
@@ -68,7 +68,7 @@ def _is_done(folder: Path) -> bool:
 
 
 def _train(composed) -> int:
-    _quiet()
+    quiet_lightning()
     from snnbench.train.finite import NonFiniteLoss
     from snnbench.train.run import train
 
@@ -83,7 +83,7 @@ def _train(composed) -> int:
     return 0
 
 
-def _quiet() -> None:
+def quiet_lightning() -> None:
     """Lightning's banners and advice are about other people's programs."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.plugins import config_dirs
+from snnbench.errors import ConfigError
 
 
 def options(group: str) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from snnbench.config.axes import AXES
-from snnbench.config.errors import ConfigError
-from snnbench.config.forms import A_NAME, is_name
+from snnbench.axes import AXES
 from snnbench.config.nearest import nearest
 from snnbench.config.pixel_range import check_pixel_range
-from snnbench.config.plain import check_plain
 from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Component, Parameter, component
 from snnbench.config.targets import present, require_component
 from snnbench.config.types import misfit
+from snnbench.errors import ConfigError
+from snnbench.forms import A_NAME, is_name
+from snnbench.plain import check_plain
 
 MOST_WORKERS = 1024
 

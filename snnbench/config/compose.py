@@ -15,17 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.environment import check_interpolations, check_no_secret
-from snnbench.config.errors import ConfigError
 from snnbench.config.nearest import nearest
 from snnbench.config.overrides import GROUPS, check_choice, first_line, parse
 from snnbench.config.paths import configs_dir
 from snnbench.config.plugins import config_dirs
 from snnbench.config.targets import check_choices
 from snnbench.config.teacher import identified
+from snnbench.errors import ConfigError
 
 # What Hydra, OmegaConf and PyYAML raise besides their own errors where a file is not what they expect.
 UNREADABLE = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 _OTHER_KEY = re.compile(r"\$\{\.*[a-zA-Z]\w*(?:\.\w+|\[\w+\])*\}")
 _VARIABLE = re.compile(r"\$\{oc\.env:(\w+)(?:,[^${}\\]*)?\}")

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.compose import nearest, parse
-from snnbench.config.errors import ConfigError
 from snnbench.config.identity import VOLATILE
+from snnbench.errors import ConfigError
 from snnbench.records import RunRecord
 
 KEYS = ("T", "kernels", "paths.data", "train.accelerator", "train.devices", "train.eval_batch_size", "train.precision",

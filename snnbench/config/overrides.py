@@ -10,11 +10,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
-from snnbench.config.axes import AXES, BUNDLES
+from snnbench.axes import AXES, BUNDLES
 from snnbench.config.catalogue import options
-from snnbench.config.errors import ConfigError
 from snnbench.config.nearest import nearest
-from snnbench.config.plain import CONTROL
+from snnbench.errors import ConfigError
+from snnbench.plain import CONTROL
 
 GROUPS = (*AXES, *BUNDLES)
 MOST_JOBS = 10_000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from omegaconf import OmegaConf
 
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import path_of
 from snnbench.config.signature import component
 from snnbench.config.types import expected

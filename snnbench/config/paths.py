@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RESULTS_VARIABLE = "SNNBENCH_RESULTS"

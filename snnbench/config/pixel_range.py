@@ -6,8 +6,8 @@ no such keys): of pixels normalised to mean 0 and deviation 1 that would be abou
 
 from __future__ import annotations
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import Component
+from snnbench.errors import ConfigError
 
 TOLERANCE = 0.01  # of the pixels' range, for limits that somebody rounded
 

@@ -13,8 +13,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
+from snnbench.errors import ConfigError
 
 VARIABLE = "SNNBENCH_PLUGINS"
 GROUP = "snnbench.plugins"

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import PACKAGE
 from snnbench.config.plugins import VARIABLE, plugin_packages
+from snnbench.errors import ConfigError
 
 _PUBLIC = re.compile(r"[^\W\d_]\w*(\.[^\W\d_]\w*)+")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import names, options, target_of
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import Component, component
+from snnbench.errors import ConfigError
 
 
 def present(config: dict) -> list[str]:

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from snnbench.config.check import check
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
+from snnbench.errors import ConfigError
 from snnbench.records import RunRecord, load_record
 
 # Where data lies and how it is loaded; everything else of `data` says what is learnt and what is tested.

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.event_times import unwrapped
 from snnbench.data.events import make_events
 from snnbench.data.files import read_bytes
+from snnbench.errors import ConfigError
 
 SPECIAL = 0x8000
 FOREIGN = 0xFFFF0000  # address bits that a DVS128 does not have

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.events import make_events
 from snnbench.data.files import read_bytes
+from snnbench.errors import ConfigError
 
 HEADER = struct.Struct("<HHIIIIII")
 POLARITY = 1

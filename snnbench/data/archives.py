@@ -6,11 +6,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.drafts import draft_folder
 from snnbench.data.extraction import extract
 from snnbench.data.listing import visible
 from snnbench.data.sources import Archive
+from snnbench.errors import ConfigError
 
 
 def find_archive(archive: Archive, folders: list[Path]) -> Path | None:

@@ -17,12 +17,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData
 from snnbench.data.event_data import FramedEvents, Recordings
 from snnbench.data.source_files import fingerprint
 from snnbench.data.sources import Source
 from snnbench.data.spike_files import UNITS, make_spikes, read_spike_labels, read_spikes
+from snnbench.errors import ConfigError
 
 
 @dataclass(frozen=True)

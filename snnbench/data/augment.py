@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.batched import policy
 from snnbench.data.batched.placement import Flip as FlipMove
 from snnbench.data.batched.placement import PaddedCrop as PaddedCropMove
@@ -29,6 +28,7 @@ from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
+from snnbench.errors import ConfigError
 
 Stage = Callable[[Tensor], Tensor]
 TRIVIAL_SHIFT = 32  # pixels by which TrivialAugmentWide moves a picture at most, whatever the picture's size

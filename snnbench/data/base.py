@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.batched.stage import Normalised, Pipeline
 from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform, as_fetched
 from snnbench.data.resident import ResidentLoader, hold, obstacle, refuse_obstacle, resident_device
 from snnbench.data.sampling import EvalBatches, SeededSampler, process_group
 from snnbench.data.splits import index_hash, stratified_holdout
+from snnbench.errors import ConfigError
 
 Loader = DataLoader | ResidentLoader
 

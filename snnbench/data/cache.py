@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.files import unreadable
 from snnbench.data.source_files import Fingerprint
+from snnbench.errors import ConfigError
 
 MANIFEST = "manifest.json"
 BLOCK, BLOCKS = 65536, 64  # what is read of a file to see that it is the one that was written

@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Transform
 from snnbench.data.plain_pickle import load_plain
 from snnbench.data.verified import VerifiedFiles
+from snnbench.errors import ConfigError
 
 
 def read_batches(files: VerifiedFiles, names: list[str], label_key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.aedat2 import read_aedat2
 from snnbench.data.event_data import EventData, Recordings
@@ -21,6 +20,7 @@ from snnbench.data.events import make_events
 from snnbench.data.files import number_in, numbered, require_file, visible
 from snnbench.data.source_files import fingerprint
 from snnbench.data.splits import stratified_holdout
+from snnbench.errors import ConfigError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

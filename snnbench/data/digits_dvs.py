@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.cache import ArrayCache
 from snnbench.data.digits import WHITE, digit_fold, load_digit_arrays
@@ -22,6 +21,7 @@ from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import make_events
 from snnbench.data.source_files import constant
 from snnbench.data.splits import content_hash
+from snnbench.errors import ConfigError
 from snnbench.writing import writing
 
 SIMULATOR = 1  # version: raise it when the events change

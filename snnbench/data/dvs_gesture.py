@@ -15,13 +15,13 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.aedat31 import read_aedat31
 from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import check_events, make_events
 from snnbench.data.files import read_text, require_file, visible
 from snnbench.data.source_files import fingerprint
+from snnbench.errors import ConfigError
 
 CLASSES = 11
 ORIGINAL, TONIC = "DvsGesture", ("ibmGestureTrain", "ibmGestureTest")

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage, refuse_emptying
 from snnbench.data.batched import placement, rectangles
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
 from snnbench.data.mixing import BatchMix
+from snnbench.errors import ConfigError
 
 
 class EventAugment:

@@ -13,7 +13,6 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
 from snnbench.data.dataset import ArraySource, Normalise, Transform
@@ -21,6 +20,7 @@ from snnbench.data.event_times import in_order
 from snnbench.data.events import check_events
 from snnbench.data.frames import Framing
 from snnbench.data.source_files import Fingerprint
+from snnbench.errors import ConfigError
 from snnbench.writing import writing
 
 VERSION = 2  # of the readers and of framing: raise it when their output changes

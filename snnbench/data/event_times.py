@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 BRIEF_US = 1000  # recordings of fewer microseconds are not judged
 STRAY_SHARE = 0.01  # of the events, that may be left out

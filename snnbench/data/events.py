@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.event_times import unwrapped
 from snnbench.data.files import read_bytes
+from snnbench.errors import ConfigError
 
 # as tonic 1.7's events: column, row, microseconds, polarity (True = brighter)
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 def extract(path: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "lost+found")  # beside names that begin with a dot
 POINTERS = {  # how the small text begins that stands for a large file which was not fetched

@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 import numpy as np
 from torchvision.transforms import InterpolationMode, v2
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import FileSource, Transform
 from snnbench.data.listing import visible
 from snnbench.data.pictures import IMAGES, decode_rgb, list_pictures
 from snnbench.data.splits import content_hash
+from snnbench.errors import ConfigError
 
 WNID = re.compile(r"n[0-9]{8}")
 

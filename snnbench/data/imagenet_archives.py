@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.drafts import draft_folder, remove_left_over
 from snnbench.data.extraction import extract
 from snnbench.data.imagenet import WNID
 from snnbench.data.listing import visible
+from snnbench.errors import ConfigError
 
 
 def sort_train(folder: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "lost+found", "$recycle.bin", "system volume information")
 COPY = re.compile(r"( ?\(\d+\)| - [Cc]opy( ?\(\d+\))?| copy( \d+)?)(?=\.[^.]*$|$)")  # before the last extension

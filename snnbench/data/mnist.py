@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 import numpy as np
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import ArraySource, Transform
 from snnbench.data.verified import VerifiedFiles
+from snnbench.errors import ConfigError
 
 
 def read_idx(files: VerifiedFiles, name: str, reader) -> np.ndarray:

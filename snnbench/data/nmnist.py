@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import read_nmnist
 from snnbench.data.files import numbered, visible
 from snnbench.data.source_files import fingerprint
+from snnbench.errors import ConfigError
 
 PARTS = ("Train", "Test")
 DIGITS = tuple(map(str, range(10)))

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.listing import visible
+from snnbench.errors import ConfigError
 
 IMAGES = (".jpeg", ".jpg", ".png")
 

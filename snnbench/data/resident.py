@@ -18,10 +18,10 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.batched.stage import Pipeline, to_device
 from snnbench.data.dataset import ArraySource, Source
 from snnbench.data.sampling import EvalBatches, SeededSampler
+from snnbench.errors import ConfigError
 
 CHUNK = 1 << 24  # values of one chunk: 5,461 CIFAR pictures, 64 MiB as float32
 UPLOAD = 1 << 28  # bytes read from a (memory-mapped) array at a time

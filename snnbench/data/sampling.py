@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 Key = tuple[int, int]  # (position in the split, seed of this sample in this epoch)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.files import unreadable
+from snnbench.errors import ConfigError
 
 MUCH = 1 << 30  # bytes; reading more is announced
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.files import require_file
+from snnbench.errors import ConfigError
 
 UNITS = 700
 SPIKES = np.dtype([("t", np.float64), ("x", np.int64)])  # milliseconds, unit

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 def stratified_holdout(

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.files import read_bytes
 from snnbench.data.sources import Source, prepare_command
 from snnbench.data.splits import content_hash
+from snnbench.errors import ConfigError
 
 
 @dataclass

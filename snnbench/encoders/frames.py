@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.base import Encoder
+from snnbench.errors import ConfigError
 
 
 class Frames(Encoder):

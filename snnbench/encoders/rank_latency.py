@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.base import Encoder
+from snnbench.errors import ConfigError
 
 
 class RankLatency(Encoder):

@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.metrics.firing import is_analogue
 from snnbench.models.layers import SpikeMatmul
 from snnbench.synapses.base import Synapse
@@ -118,7 +118,7 @@ class LayerCount:
         }
 
 
-def _survey_flops(weight: Tensor, x: Tensor, y: Tensor) -> float:
+def survey_flops_of(weight: Tensor, x: Tensor, y: Tensor) -> float:
     """Operations of one call as the survey's script counts them: width without height, bias always."""
     steps_samples = y.shape[0] * y.shape[1]
     if weight.dim() == 2:  # its linear layer: inputs x outputs + outputs
@@ -142,7 +142,7 @@ def _hooks(model: nn.Module, layers: dict[str, LayerCount]) -> list[torch.utils.
     def on_synapse(name: str):
         def hook(module: nn.Module, inputs: tuple, y: Tensor) -> None:
             layer = count(name, module.weight[0].numel(), (inputs[0],), y)
-            layer.survey_flops += _survey_flops(module.weight, inputs[0], y)
+            layer.survey_flops += survey_flops_of(module.weight, inputs[0], y)
 
         return hook
 

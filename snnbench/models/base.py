@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.parts import Unit
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import Temporal

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
 from snnbench.models.layers import Flatten, MaxPool2d
 from snnbench.models.parts import Parts

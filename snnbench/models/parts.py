@@ -10,21 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Site:
-    """Where a neuron or norm sits: what it may need to know of its surroundings.
-
-    channels: size of axis 2 of `[T, N, C, *]`; time_steps: T; v_th: threshold of the neuron that follows;
-    branches: how many branches are summed before that neuron (tdBN scales by 1/sqrt(branches));
-    zero_init: the norm's gain starts at 0 so that a residual branch starts silent.
-    """
-
-    channels: int
-    time_steps: int
-    v_th: float = 1.0
-    branches: int = 1
-    zero_init: bool = False
+from snnbench.site import Site
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,7 @@ class Parts:
     ) -> Projection:  # fmt: skip
         """conv (-> pool) -> norm, a current without a neuron. `bias=None`: only where the norm has no shift."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init)
-        return Projection(self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), **conv), norm, pool)
+        return Projection(self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), **conv), norm, pool)
 
     def unit(
         self, c_in: int, c_out: int, kernel: int = 3, *, branches: int = 1, zero_init: bool = False,
@@ -78,14 +64,14 @@ class Parts:
     ) -> Unit:  # fmt: skip
         """conv -> norm (-> pool) -> neuron over `[T, N, C, *]`. `bias=None`: only where the norm has no shift."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init)
-        return Unit(self.conv(c_in, c_out, kernel, bias=_bias(bias, norm), **conv), norm, self.neuron(c_out), pool)
+        return Unit(self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), **conv), norm, self.neuron(c_out), pool)
 
     def linear_unit(self, c_in: int, c_out: int, *, bias: bool = True) -> Unit:
         """linear -> neuron over `[T, N, C]`, without a norm."""
         return Unit(self.linear(c_in, c_out, bias=bias), nn.Identity(), self.neuron(c_out))
 
 
-def _bias(wanted: bool | None, norm: nn.Module) -> bool:
+def needs_bias(wanted: bool | None, norm: nn.Module) -> bool:
     """Published nets with a norm leave the bias to it; without one (norm=none) the synapse must bring its own."""
     return next(norm.parameters(), None) is None if wanted is None else wanted
 

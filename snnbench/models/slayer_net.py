@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
 from snnbench.models.layers import Flatten
 from snnbench.models.parts import Parts, Unit

@@ -19,7 +19,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
 from snnbench.models.layers import AvgPool2d, Flatten
 from snnbench.models.parts import Parts, Unit

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.kernels.form import AdaptiveForm, as_in, surrogate_form
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import column, spared
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 # what the kernels write out: a neuron that overrides one of them runs as plain PyTorch

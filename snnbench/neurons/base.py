@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
 from snnbench.kernels.form import AdaptiveForm, MembraneForm, ParallelForm
-from snnbench.models.parts import Site
+from snnbench.site import Site
 from snnbench.temporal import Temporal, active_states
 
 

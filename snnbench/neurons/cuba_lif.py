@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.filters import causal_filter, synapse_then_membrane
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 

@@ -14,8 +14,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 

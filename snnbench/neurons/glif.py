@@ -19,11 +19,11 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels.form import GATED, MembraneForm, as_in, surrogate_form
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 # what the kernels write out: a neuron that overrides one of them runs as plain PyTorch

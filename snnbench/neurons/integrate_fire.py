@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from snnbench.kernels.form import INTEGRATE, ChargeForm
-from snnbench.models.parts import Site
 from snnbench.neurons.membrane import MembraneNeuron
+from snnbench.site import Site
 
 
 class IF(MembraneNeuron):

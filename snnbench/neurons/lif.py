@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.kernels.form import DECAY_INPUT, DECAY_STATE, ChargeForm
-from snnbench.models.parts import Site
 from snnbench.neurons.membrane import MembraneNeuron
+from snnbench.site import Site
 
 
 class LIF(MembraneNeuron):

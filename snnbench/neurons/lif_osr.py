@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
 from snnbench.kernels.form import DECAY_STATE, MembraneForm, as_in, surrogate_form
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import active_states, full_precision
 
 Stabilised = tuple[Tensor, Tensor | None]  # membrane [N, *]; normalised threshold, None before the first step

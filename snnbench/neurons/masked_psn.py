@@ -14,10 +14,10 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
-from snnbench.models.parts import Site
+from snnbench.errors import ConfigError
 from snnbench.neurons.parameters import spared
 from snnbench.neurons.psn import ParallelNeuron, time_matrix
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 

@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels import dispatch
 from snnbench.kernels.form import ChargeForm, MembraneForm, as_in, states_its_own, surrogate_form
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 # what the kernels write out: a neuron that overrides one of them runs as plain PyTorch

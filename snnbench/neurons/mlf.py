@@ -15,9 +15,9 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.lif import LIF
+from snnbench.site import Site
 from snnbench.temporal import Temporal
 
 

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels.form import PARALLEL_STEPS, ParallelForm, as_in, states_its_own, surrogate_form
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
+from snnbench.site import Site
 from snnbench.temporal import full_precision, is_static, rows_back, rows_of
 
 

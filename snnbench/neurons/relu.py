@@ -13,8 +13,8 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import State, is_static, over_time, shown, step_of
 
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.kernels.form import SLIDING_ORDER, as_in
-from snnbench.models.parts import Site
 from snnbench.neurons.parameters import spared
 from snnbench.neurons.psn import ParallelNeuron
+from snnbench.site import Site
 from snnbench.temporal import full_precision, rows_back, rows_of
 
 

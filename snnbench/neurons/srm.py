@@ -24,10 +24,10 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.filters import alpha_kernel, causal_filter
-from snnbench.models.parts import Site
 from snnbench.neurons.base import Neuron
+from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 

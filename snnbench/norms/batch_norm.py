@@ -17,7 +17,7 @@ from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
 
 from snnbench.kernels.form import NormForm, states_its_own
-from snnbench.models.parts import Site
+from snnbench.site import Site
 from snnbench.temporal import as_map, over_time
 
 

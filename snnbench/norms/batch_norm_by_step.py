@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from snnbench.kernels.form import NormForm
-from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.site import Site
 from snnbench.temporal import is_static, shown, step_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from snnbench.models.parts import Site
+from snnbench.site import Site
 
 
 class NoNorm(nn.Identity):

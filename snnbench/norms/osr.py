@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
 from snnbench.kernels.form import RenormForm, as_in
-from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import batch_norm
+from snnbench.site import Site
 from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
 
 

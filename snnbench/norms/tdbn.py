@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.site import Site
 
 
 class TdBN(BatchNorm):

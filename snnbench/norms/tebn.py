@@ -16,10 +16,10 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels.form import NormForm, states_its_own
-from snnbench.models.parts import Site
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.site import Site
 from snnbench.temporal import active_states, over_time
 
 

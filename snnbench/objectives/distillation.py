@@ -8,7 +8,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.objectives.base import Loss, Objective
 from snnbench.objectives.taps import Outline, Signal
 from snnbench.temporal import full_precision

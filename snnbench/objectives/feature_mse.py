@@ -13,7 +13,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.objectives.base import Loss
 from snnbench.objectives.distillation import Distillation, Lesson, pairs_of
 from snnbench.objectives.taps import Outline

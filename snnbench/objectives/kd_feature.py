@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.objectives.base import Loss
 from snnbench.objectives.distillation import Distillation, Lesson, pairs_of
 from snnbench.objectives.taps import Outline

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.objectives.base import Loss
 from snnbench.objectives.distillation import Distillation, Lesson
 from snnbench.objectives.taps import Outline

@@ -20,7 +20,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.filters import alpha_kernel, causal_filter
 from snnbench.objectives.base import Loss, Objective, as_probabilities
 from snnbench.temporal import full_precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.objectives.base import Objective, as_probabilities
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.filters import causal_filter, decay_then_follow
 from snnbench.objectives.base import Loss
 from snnbench.objectives.spike_trains import SpikeTrainLoss

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.rules.base import Loss
 from snnbench.rules.bptt import BPTT
 from snnbench.surrogates.dspike import Dspike

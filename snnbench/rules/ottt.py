@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.lif import LIF
 from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome

@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.first_spike import first_spike_times
 from snnbench.rules.base import Loss, Outcome, Rule
 from snnbench.synapses.base import Linear

@@ -29,7 +29,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.layers import Flatten
 from snnbench.models.parts import Unit
 from snnbench.neurons.cuba_lif import CubaLIF

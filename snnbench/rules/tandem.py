@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.parts import Unit
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.integrate_fire import IF

@@ -23,7 +23,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels.form import NormForm
 from snnbench.neurons.base import Neuron
 from snnbench.norms.batch_norm import BatchNorm, batch_norm

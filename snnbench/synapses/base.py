@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.temporal import as_map, over_time
 
 Needs = tuple[bool, bool, bool]  # for (x, weight, bias)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.synapses.base import Synapse, SynapseFamily
 from snnbench.temporal import Temporal
 

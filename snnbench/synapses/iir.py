@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.synapses.base import Conv1d, Conv2d, Linear, Synapse, SynapseFamily
 from snnbench.temporal import Temporal, full_precision
 

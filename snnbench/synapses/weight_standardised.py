@@ -16,7 +16,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.synapses.base import Conv1d, Conv2d, Linear, Synapse, SynapseFamily
 
 

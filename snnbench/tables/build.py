@@ -21,7 +21,7 @@ from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
-from snnbench.writing import writing
+from snnbench.writing import write_if_changed
 
 RENDERERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
@@ -55,19 +55,11 @@ def build_all(
     files["runs.csv"] = runs_csv(records)  # a line a record, where runs.md has one a group
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        _write_if_changed(out / name, text)
+        write_if_changed(out / name, text)
     _remove_others(out, set(files))
     if readme is not None:
         fill(readme, tables)
     return [out / name for name in sorted(files)]
-
-
-def _write_if_changed(path: Path, text: str) -> None:
-    if not path.exists() or path.read_bytes() != text.encode():
-        temporary = path.with_name(f".{path.name}.tmp")
-        with writing(path):
-            temporary.write_bytes(text.encode())
-        temporary.replace(path)
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.writing import writing
 
 FORMATS = ("png", "svg", "pdf")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.render import Table, markdown_rows
 from snnbench.tables.survey import TASKS, ours_heading

@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 COLUMNS = (
     "id", "key", "section", "title", "first_author", "venue", "year", "dataset", "architecture", "neuron", "T",

@@ -9,7 +9,7 @@ import csv
 import math
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.records import load_record
 from snnbench.tables.canvas import finish, panels, save
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from snnbench.config.axes import AXES, BUNDLES
+from snnbench.axes import AXES, BUNDLES
 from snnbench.config.identity import REPETITION, VOLATILE
 from snnbench.records import RunRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snnbench.bench.results import OK, load, number
+from snnbench.bench_rows import OK, load, number
 
 OURS, PEER = "ours", "spikingjelly"
 MIB = 1024

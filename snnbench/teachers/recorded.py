@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from snnbench.config.build import build_model, instantiate
-from snnbench.config.errors import ConfigError
+from snnbench.build import build_model, instantiate
 from snnbench.config.teacher import checkpoint_of, record_of, require_named, weights_digest
+from snnbench.errors import ConfigError
+from snnbench.progress import tell_progress
 from snnbench.records import RunRecord
 from snnbench.teachers.base import Teacher
-from snnbench.train.progress import tell_progress
 
 
 class RunTeacher(Teacher):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lightning as L
 
-from snnbench.config.build import build_data, build_model, build_objective
+from snnbench.build import build_data, build_model, build_objective
 from snnbench.config.evaluation import Evaluation, file_name
 from snnbench.kernels import use
 from snnbench.records import RunRecord

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 @dataclass(frozen=True)

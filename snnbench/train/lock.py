@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.train.launch import Launch
 from snnbench.writing import writing
 

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 def loggers(log: dict, run_dir: Path, run_id: str, config: dict) -> list:

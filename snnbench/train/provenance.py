@@ -15,11 +15,11 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench import __version__
+from snnbench.axes import AXES
 from snnbench.config import identity
-from snnbench.config.axes import AXES
 from snnbench.config.compose import Composed, recipe_of
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import repository
+from snnbench.errors import ConfigError
 from snnbench.records import write_record
 
 
@@ -98,7 +98,7 @@ def describe_device(trainer) -> dict:
         properties = torch.cuda.get_device_properties(trainer.strategy.root_device)
         name, memory = properties.name, properties.total_memory / 2**20
     else:
-        name, memory = _cpu_name(), None
+        name, memory = cpu_name(), None
     return {
         "name": name,
         "count": trainer.world_size,
@@ -132,7 +132,7 @@ def _git(root: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -9,7 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 class ResumeState(L.Callback):

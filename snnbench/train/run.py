@@ -7,10 +7,10 @@ from pathlib import Path
 import lightning as L
 import torch
 
+from snnbench.build import build_data, build_model, build_objective, build_teacher, instantiate
 from snnbench.config import identity
-from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
 from snnbench.config.compose import Composed
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last

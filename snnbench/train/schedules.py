@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 
 class Schedule:

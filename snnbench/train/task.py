@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from snnbench import kernels
 from snnbench.data.mixing import MIXING_STREAM, Mixture
 from snnbench.metrics.firing import FiringMeter, FiringRates
+from snnbench.progress import tell_progress
 from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
-from snnbench.train.progress import tell_progress
 
 
 class Task(L.LightningModule):

@@ -11,13 +11,13 @@ from snnbench.bench.engines import eager, ours
 from snnbench.bench.kernels import run_kernels
 from snnbench.bench.pages import write_page
 from snnbench.bench.plots import write_plots
-from snnbench.bench.results import FILES, append, latest, load
 from snnbench.bench.session import Session
 from snnbench.bench.table import run_table
 from snnbench.bench.works import bench_config, load_work
+from snnbench.bench_rows import FILES, append, latest, load
 from snnbench.cli.main import main
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import results_dir
+from snnbench.errors import ConfigError
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from snnbench.bench.recipes import work_of
 from snnbench.bench.step import batch_of, count, kernel_path
 from snnbench.bench.survey import JitLIF
 from snnbench.bench.works import load_work, work_names
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 
 NETS = [name for name in work_names() if not load_work(name, "tiny").is_layer]
 CPU = torch.device("cpu")
@@ -75,7 +75,7 @@ def test_spikingjelly_equals_our_reference(name):
     work = lively(name)
     x, _ = batch_of(work, work.config(), CPU, "contiguous")
     ours, logits, _ = reference(work, x)
-    net = peer_net(work, spikingjelly.lif_node, spikingjelly._norm, spikingjelly._Synapses())
+    net = peer_net(work, spikingjelly.lif_node, spikingjelly.peer_norm, spikingjelly.PeerSynapses())
     assert count(net) == count(ours)
     theirs, _ = outputs_and_gradient(net, repeated(x, work.config()["T"]))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)

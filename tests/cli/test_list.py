@@ -5,9 +5,9 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
+from snnbench.axes import AXES, BUNDLES
 from snnbench.cli import recipes
 from snnbench.cli.main import main
-from snnbench.config.axes import AXES, BUNDLES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.parameters import arguments, explain
 from snnbench.records import load_records

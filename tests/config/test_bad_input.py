@@ -8,7 +8,7 @@ import pytest
 from snnbench.cli.main import main
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 BAD_OVERRIDES = [
     ("neurn=lif", "neuron"),

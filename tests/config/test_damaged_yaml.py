@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
+from snnbench.errors import ConfigError
 
 BODIES = {
     "a number": "3",

@@ -4,7 +4,7 @@ import pytest
 
 from snnbench.config.compose import compose
 from snnbench.config.environment import check_interpolations
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 TEXTS = ["name", "reproduces", "log.wandb_project", "train.ckpt_path", "kernels", "neuron.reset", "data.root",
          "optimizer.lr", "T", "seed"]  # fmt: skip

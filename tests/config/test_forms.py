@@ -7,8 +7,8 @@ import pytest
 from snnbench.cli.main import main
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
-from snnbench.config.forms import is_hash, is_name, is_seed, is_word
+from snnbench.errors import ConfigError
+from snnbench.forms import is_hash, is_name, is_seed, is_word
 from snnbench.records import check_record, keep, load_record, load_records
 from tests.tables.records_of import record
 

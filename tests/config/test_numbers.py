@@ -6,11 +6,11 @@ import math
 import pytest
 from omegaconf import OmegaConf
 
-from snnbench.config.axes import AXES
+from snnbench.axes import AXES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 NUMBERS = [math.inf, -math.inf, math.nan, 1e39, 2**63, -(2**63), 10**400]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
+from snnbench.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -4,12 +4,12 @@ import textwrap
 
 import pytest
 
+from snnbench.build import factory
 from snnbench.config import plugins
-from snnbench.config.build import factory
 from snnbench.config.catalogue import description, options, path_of
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
-from snnbench.models.parts import Site
+from snnbench.errors import ConfigError
+from snnbench.site import Site
 
 NEURON = '''
     """Fires at every step."""

@@ -7,15 +7,15 @@ from functools import cache
 
 import pytest
 
+from snnbench.axes import AXES, BUNDLES
 from snnbench.cli.grid import expand
 from snnbench.cli.main import main
 from snnbench.config import identity
-from snnbench.config.axes import AXES, BUNDLES
 from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.nearest import nearest
 from snnbench.config.overrides import parse
+from snnbench.errors import ConfigError
 
 RECIPE = "experiment=survey/cifar10_response_distillation"
 

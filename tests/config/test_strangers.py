@@ -7,14 +7,14 @@ import shutil
 
 import pytest
 
+from snnbench.axes import AXES
+from snnbench.build import instantiate
 from snnbench.cli.main import main
-from snnbench.config.axes import AXES
-from snnbench.config.build import instantiate
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.config.paths import configs_dir
 from snnbench.config.targets import require_component
+from snnbench.errors import ConfigError
 from snnbench.records import write_record
 from tests.tables.records_of import record
 
@@ -65,7 +65,7 @@ def test_no_section_takes_an_underscore(place, config, tmp_path):
 
 FOREIGN = [
     "os.system", "snnbench.train.provenance._git", "snnbench.train.provenance.git_state", "snnbench.records.keep",
-    "snnbench.records.RunRecord", "snnbench.neurons.base.Site", "snnbench.data.prepare.prepare", "snnbench.neurons.lif",
+    "snnbench.records.RunRecord", "snnbench.neurons.base.Site", "snnbench.cli.prepare.prepare", "snnbench.neurons.lif",
     "snnbench.train.run.train", "snnbench..neurons.lif.LIF", "snnbench./etc.x", "snnbench.neurons.lif.LIF ", "LIF", "",
     "snnbench.neurons.lif.LIF.__init__", "snnbench.neurons.lif.torch.load", None, 3, [], {},
 ]  # fmt: skip
@@ -243,7 +243,7 @@ def test_a_method_cannot_swap_a_class_either(tmp_path, monkeypatch):
 
 
 def test_a_network_that_cannot_be_built_is_one_sentence():
-    from snnbench.config.build import build_model
+    from snnbench.build import build_model
 
     config = compose(["model=csnn", "data=cifar10"]).config
     for key, value in (("hidden", 4_000_000_000), ("hidden", -1)):

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 import torch
 
-from snnbench.config.build import build_model, build_objective, instantiate
+from snnbench.build import build_model, build_objective, instantiate
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import Composed, compose
 from snnbench.config.paths import shipped_dir

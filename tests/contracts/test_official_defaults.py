@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snnbench.config.build import build_model
+from snnbench.build import build_model
 from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
 

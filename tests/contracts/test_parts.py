@@ -6,14 +6,14 @@ from functools import partial
 import pytest
 import torch
 
-from snnbench.config.axes import AXES
-from snnbench.config.build import instantiate
+from snnbench.axes import AXES
+from snnbench.build import instantiate
 from snnbench.config.catalogue import description, options, path_of
 from snnbench.config.check import check
 from snnbench.config.compose import compose
 from snnbench.config.signature import component
-from snnbench.models.parts import Site
 from snnbench.objectives.distillation import Lesson
+from snnbench.site import Site
 from snnbench.temporal import stepping
 
 T, N, C = 5, 3, 4

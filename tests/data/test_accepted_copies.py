@@ -16,8 +16,8 @@ from data_files import build, from_yaml, md5, write_cifar_batch, write_image_set
 from snnbench.cli.main import main
 from snnbench.config import identity
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.data.plain_pickle import load_plain
+from snnbench.errors import ConfigError
 from snnbench.tables.groups import Group
 
 WITH_SUMS = ["cifar10", "cifar100", "mnist", "fashion_mnist"]

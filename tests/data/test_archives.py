@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import drafts, imagenet_archives
 from snnbench.data.archives import unpack
 from snnbench.data.imagenet_archives import sort_train, sort_val
+from snnbench.errors import ConfigError
 
 
 def tar_of(path, *members, mode="w"):

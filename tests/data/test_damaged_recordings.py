@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from small_sets import EVENT_SETS, IMAGE_SETS
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import files
+from snnbench.errors import ConfigError
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 ANNEX = b"/annex/objects/SHA256E-s12345--4d7a2146.bin\n"

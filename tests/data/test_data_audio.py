@@ -9,12 +9,12 @@ import pytest
 import torch
 from data_files import build, write_h5
 
-from snnbench.config.errors import ConfigError
+from snnbench.cli.prepare import prepare
 from snnbench.data.audio_events import TimeGrid
-from snnbench.data.prepare import prepare
 from snnbench.data.shd import SHD
 from snnbench.data.spike_files import SPIKES
 from snnbench.data.ssc import SSC
+from snnbench.errors import ConfigError
 
 
 def shd(root, **changes):

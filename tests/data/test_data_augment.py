@@ -6,10 +6,10 @@ import pytest
 import torch
 from data_files import CONFIGS, from_yaml, yamls
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.augment import Cutout, Flip, ImageAugment, PaddedCrop
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment, Roll
+from snnbench.errors import ConfigError
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
 AUGMENTS = yamls("augment")

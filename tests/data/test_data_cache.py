@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.cache import MANIFEST, ArrayCache
 from snnbench.data.source_files import constant
+from snnbench.errors import ConfigError
 
 
 class Maker:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from data_files import INJECTED, aedat31_packet, build, random_events, write_aedat2, write_aedat31
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import cifar10_dvs, digits_dvs, dvs_gesture
 from snnbench.data.cifar10_dvs import CIFAR10DVS, CLASSES
 from snnbench.data.digits_dvs import DigitsDVS, simulate_dvs
@@ -17,6 +16,7 @@ from snnbench.data.dvs_gesture import DVSGesture
 from snnbench.data.event_augment import EventAugment
 from snnbench.data.events import EVENT, make_events
 from snnbench.data.nmnist import NMNIST
+from snnbench.errors import ConfigError
 
 
 # digits_dvs ---------------------------------------------------------------------------------------------------------

@@ -9,13 +9,13 @@ import torch
 from data_files import build, md5, write_cifar_batch, write_mnist_half
 from PIL import Image
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.augment import ImageAugment
 from snnbench.data.cifar import CIFAR10, CIFAR100
 from snnbench.data.digits import Digits
 from snnbench.data.imagenet import ImageNet
 from snnbench.data.mnist import MNIST, FashionMNIST
+from snnbench.errors import ConfigError
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 

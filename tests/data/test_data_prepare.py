@@ -10,12 +10,12 @@ import pytest
 from data_files import build, md5, random_events, write_aedat2, write_cifar_batch
 
 from snnbench.cli.main import main
-from snnbench.config.errors import ConfigError
+from snnbench.cli.prepare import prepare
 from snnbench.data import sources
 from snnbench.data.cifar import CIFAR10
 from snnbench.data.cifar10_dvs import CIFAR10DVS
-from snnbench.data.prepare import prepare
 from snnbench.data.shd import SHD
+from snnbench.errors import ConfigError
 
 
 def patched(monkeypatch, name, **changes):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from data_files import aedat31_packet, random_events, write_aedat2, write_aedat31
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.aedat2 import read_aedat2
 from snnbench.data.aedat31 import read_aedat31
 from snnbench.data.events import check_events, make_events, read_nmnist
 from snnbench.data.frames import Framing, slice_of_events
+from snnbench.errors import ConfigError
 
 
 def same(events, x, y, t, p):

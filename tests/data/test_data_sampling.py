@@ -5,12 +5,12 @@ import pytest
 import torch
 from data_files import build
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.augment import ImageAugment
 from snnbench.data.dataset import ArraySource, SampledDataset
 from snnbench.data.digits import Digits
 from snnbench.data.sampling import EvalBatches, SeededSampler
 from snnbench.data.splits import index_hash, stratified_holdout
+from snnbench.errors import ConfigError
 
 
 def one_epoch(workers, epoch, seed=0):

@@ -8,7 +8,6 @@ import pytest
 from data_files import aedat31_packet, build, random_events, write_aedat2, write_aedat31, write_h5, write_nmnist
 from small_sets import EVENT_SETS, EVENTS, SmallCIFAR10DVS
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.aedat2 import read_aedat2
 from snnbench.data.aedat31 import read_aedat31
 from snnbench.data.cifar10_dvs import CLASSES
@@ -16,6 +15,7 @@ from snnbench.data.dvs_gesture import read_array
 from snnbench.data.event_times import in_order, unwrapped
 from snnbench.data.events import make_events, read_nmnist
 from snnbench.data.frames import slice_of_events
+from snnbench.errors import ConfigError
 
 SIZE, WRAP = 60, 1 << 32
 

@@ -7,12 +7,12 @@ from data_files import IMAGE_SETS, build, from_yaml, write_image_set, yamls
 
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.data.augment import ImageAugment
 from snnbench.data.dataset import ArraySource, Normalise
 from snnbench.data.digits import LEVELS, Digits, FromLevels, load_digit_arrays
 from snnbench.data.event_augment import EventAugment
 from snnbench.data.mixing import BatchMix
+from snnbench.errors import ConfigError
 
 IMAGE_AUGMENTS = yamls("augment", "ImageAugment")
 REFUSED = {  # what would empty pictures: (data set, augmentation) -> the key that the sentence names

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.event_augment import KeepFrames
+from snnbench.errors import ConfigError
 
 
 def test_keeps_an_ordered_random_subset():

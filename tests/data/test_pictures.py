@@ -10,9 +10,9 @@ import pytest
 from data_files import build, write_pictures
 from PIL import Image
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.imagenet import ImageNet
 from snnbench.data.pictures import decode_rgb
+from snnbench.errors import ConfigError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 GREY = RGB[..., 0]

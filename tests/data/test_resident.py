@@ -10,7 +10,6 @@ from torch import nn
 from snnbench.config import identity
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.data import base, resident
 from snnbench.data.augment import ImageAugment
 from snnbench.data.cifar import CIFAR10
@@ -18,6 +17,7 @@ from snnbench.data.dataset import ArraySource, FileSource
 from snnbench.data.digits import Digits
 from snnbench.data.digits_dvs import DigitsDVS
 from snnbench.data.event_augment import EventAugment
+from snnbench.errors import ConfigError
 
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 SURVEY = {"flip": 0.5, "auto": "trivial_wide", "erasing": 0.3}

@@ -13,10 +13,10 @@ from data_files import aedat31_packet, random_events, write_aedat2, write_aedat3
 from small_sets import EVENT_SETS, EVENTS
 from test_data_cache import Maker
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.cache import ArrayCache
 from snnbench.data.event_data import FramedEvents
 from snnbench.data.source_files import constant, fingerprint
+from snnbench.errors import ConfigError
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.models.parts import Site
 from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF, decaying_sum
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.temporal import stepping

@@ -9,11 +9,12 @@ from tiny import site
 from torch import nn
 
 from snnbench.kernels import dispatch
-from snnbench.models.parts import Parts, Site
+from snnbench.models.parts import Parts
 from snnbench.models.plif_net import PLIFNet
 from snnbench.neurons.plif import PLIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.batch_norm_by_step import BatchNormByStep
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.parts import Parts
 from snnbench.models.snn_delays import LeakyIntegrator, SNNDelays, Tail
 from snnbench.neurons.lif import LIF

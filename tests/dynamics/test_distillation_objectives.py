@@ -7,7 +7,7 @@ import torch
 from tiny import spiking_mlp
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel
 from snnbench.models.parts import Parts
 from snnbench.neurons.lif import LIF

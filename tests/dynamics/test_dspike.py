@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from snnbench.models.parts import Site
 from snnbench.neurons.lif import LIF
+from snnbench.site import Site
 from snnbench.surrogates.dspike import Dspike
 
 VALUES = [

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
-from snnbench.models.parts import Site
+from snnbench.errors import ConfigError
 from snnbench.neurons.lif import LIF
 from snnbench.rules.bptt import BPTT
 from snnbench.rules.dspike import TemperatureSearch, best, candidates, finite_differences, temperatures
+from snnbench.site import Site
 from snnbench.surrogates.dspike import Dspike
 
 SMALL = [

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.column import Column
 from snnbench.encoders.direct import Direct
 from snnbench.encoders.frames import Frames
 from snnbench.encoders.latency import Latency
 from snnbench.encoders.poisson import Poisson
+from snnbench.errors import ConfigError
 from snnbench.temporal import is_static
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.config.build import build_model
+from snnbench.build import build_model
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.filter_net import FilterNet
 from snnbench.models.parts import Parts
 from snnbench.neurons.iir import IIRNeuron

@@ -4,10 +4,10 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.config.errors import ConfigError
-from snnbench.models.parts import Site
+from snnbench.errors import ConfigError
 from snnbench.neurons.glif import GLIF
 from snnbench.neurons.lif import LIF
+from snnbench.site import Site
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.temporal import stepping

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.plif import PLIF

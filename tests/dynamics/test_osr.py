@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
 from snnbench.objectives.per_step import PerStep

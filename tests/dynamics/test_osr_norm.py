@@ -6,8 +6,8 @@ from tiny import site
 from torch import Tensor
 from torch.nn import functional as F
 
-from snnbench.models.parts import Site
 from snnbench.norms.osr import OSR
+from snnbench.site import Site
 from snnbench.temporal import stepping
 
 F64 = torch.float64

@@ -8,7 +8,7 @@ from tiny import ConvNet, flat, gradients, ottt_lif, site, spiking_mlp
 from torch import nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.objectives.per_step import PerStep

@@ -4,11 +4,11 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.config.errors import ConfigError
-from snnbench.models.parts import Site
+from snnbench.errors import ConfigError
 from snnbench.neurons.masked_psn import MaskedPSN
 from snnbench.neurons.psn import PSN
 from snnbench.neurons.sliding_psn import SlidingPSN
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import rows_of, stepping
 

@@ -8,15 +8,16 @@ from tiny import site
 from torch import nn
 
 from snnbench import kernels
-from snnbench.config.errors import ConfigError
 from snnbench.config.signature import component
+from snnbench.errors import ConfigError
 from snnbench.metrics.firing import FiringRates
 from snnbench.metrics.operations import count_operations
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts, Site
+from snnbench.models.parts import Parts
 from snnbench.neurons.relu import ReLU
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.rules.ottt import OTTT
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 

@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.rank_latency import RankLatency
+from snnbench.errors import ConfigError
 from snnbench.models.parts import Parts
 from snnbench.models.s4nn_mlp import S4NNMLP
 from snnbench.neurons.first_spike import FirstSpike, first_spike_times

@@ -8,9 +8,9 @@ import torch
 from tiny import site
 from torch import nn
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.filters import alpha_kernel, causal_filter
 from snnbench.neurons.srm import SRM
 from snnbench.objectives.num_spikes import NumSpikes

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.models.parts import Site
 from snnbench.neurons.lif import LIF
 from snnbench.objectives.mean_mse import MeanMSE
+from snnbench.site import Site
 from snnbench.surrogates.gaussian import Gaussian
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid

@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.threshold_latency import ThresholdLatency
+from snnbench.errors import ConfigError
 from snnbench.filters import causal_filter, decay_then_follow, synapse_then_membrane
 from snnbench.models.cuba_mlp import CubaMLP, LeakyCubaMLP
 from snnbench.models.parts import Parts

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.synapses.base import channels_last
 from snnbench.synapses.plain import Plain
 from snnbench.synapses.weight_standardised import WeightStandardised

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from snnbench import kernels
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.metrics.firing import FiringRates
 from snnbench.metrics.operations import count_operations
 from snnbench.models.csnn import CSNN
 from snnbench.models.csnn_tandem import CSNNTandem
-from snnbench.models.parts import Parts, Site, Unit
+from snnbench.models.parts import Parts, Unit
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.plif import PLIF
@@ -23,6 +23,7 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.rules.tandem import Tandem
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping

@@ -6,13 +6,13 @@ from tiny import site
 from torch import nn
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.kernels.dispatch import use
-from snnbench.models.parts import Site
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.norms.tebn import TEBN
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import stepping
 

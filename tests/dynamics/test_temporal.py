@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from snnbench.models.parts import Site
 from snnbench.neurons.lif import LIF
+from snnbench.site import Site
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.temporal import full_precision, is_static, over_time, shown, step_of, stepping, time_mean
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from snnbench.models.parts import Site
 from snnbench.neurons.lif import LIF
+from snnbench.site import Site
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.synapses.weight_standardised import WeightStandardised

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from snnbench import kernels
-from snnbench.models.parts import Site
 from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF
 from snnbench.neurons.clif import CLIF
@@ -25,6 +24,7 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.norms.tebn import TEBN
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.dspike import Dspike
 from snnbench.surrogates.exp_abs import ExpAbs

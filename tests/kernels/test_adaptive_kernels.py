@@ -10,9 +10,9 @@ from torch import nn
 from snnbench import kernels
 from snnbench.kernels.adaptive_ops import numbers_of
 from snnbench.kernels.form import BLOCK_STEPS
-from snnbench.models.parts import Site
 from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 
 OPS = torch.ops.snnbench

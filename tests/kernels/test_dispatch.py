@@ -9,13 +9,13 @@ from torch import nn
 
 from snnbench import kernels
 from snnbench.kernels import dispatch, fused
-from snnbench.models.parts import Site
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.glif import GLIF
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tebn import TEBN
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import shown, stepping
 

@@ -11,13 +11,14 @@ from snnbench import kernels
 from snnbench.encoders.direct import Direct
 from snnbench.kernels import fused, max_pooling, pooling  # noqa: F401
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts, Site, Unit
+from snnbench.models.parts import Parts, Unit
 from snnbench.neurons.block_alif import BlockALIF
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.glif import GLIF
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tebn import TEBN
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.dspike import Dspike
 from snnbench.synapses.plain import Plain

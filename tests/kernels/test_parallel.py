@@ -7,7 +7,7 @@ import torch
 from parity import PARALLEL_DIMENSIONS, Case, build, compare, currents, is_fused, pairwise_cases
 
 from snnbench import kernels
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.neurons.psn import PSN
 
 CASES = pairwise_cases(PARALLEL_DIMENSIONS)

@@ -7,9 +7,9 @@ from torch import nn
 from snnbench import kernels
 from snnbench.kernels import dispatch
 from snnbench.kernels import renormalised_ops as module
-from snnbench.models.parts import Site
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.temporal import stepping

@@ -10,7 +10,7 @@ from snnbench import kernels
 from snnbench.kernels import dispatch
 from snnbench.kernels import step as step_module
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts, Site
+from snnbench.models.parts import Parts
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.lif_osr import LIFOSR
@@ -18,6 +18,7 @@ from snnbench.neurons.plif import PLIF
 from snnbench.norms.osr import OSR as OSRNorm
 from snnbench.rules.osr import OSR
 from snnbench.rules.ottt import OTTT
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain

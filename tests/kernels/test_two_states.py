@@ -7,7 +7,7 @@ import torch
 from parity import TWO_STATES_DIMENSIONS, Case, build, compare, currents, is_fused, pairwise_cases
 
 from snnbench import kernels
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 CASES = pairwise_cases(TWO_STATES_DIMENSIONS)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.config.errors import ConfigError
-from snnbench.metrics.operations import _survey_flops, count_operations
+from snnbench.errors import ConfigError
+from snnbench.metrics.operations import count_operations, survey_flops_of
 from snnbench.models.layers import AvgPool2d, SpikeMatmul
 from snnbench.synapses.base import Conv1d, Conv2d, Linear
 
@@ -141,7 +141,7 @@ def test_attention_products_are_driven_by_the_sparser_spikes():
 def test_the_surveys_counter_is_repeated(layer, shape, flops):
     x = torch.zeros(1, 1, *shape)
     with torch.no_grad():
-        assert _survey_flops(layer.weight, x, layer(x)) == flops
+        assert survey_flops_of(layer.weight, x, layer(x)) == flops
 
 
 def test_the_model_is_left_as_it_was():

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.models.parts import Site
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.plif import PLIF
 from snnbench.neurons.psn import PSN
 from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.norms.none import NoNorm
+from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.dropout import TemporalDropout
 from snnbench.models.ds_resnet import DSBlock, InputNorm
 from snnbench.models.layers import MaxPool2d

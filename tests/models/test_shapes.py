@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from snnbench.config.errors import ConfigError
 from snnbench.encoders.column import Column
+from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel
 from snnbench.models.layers import AvgPool1d
 from snnbench.models.parts import Unit

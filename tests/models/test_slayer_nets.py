@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 
-from snnbench.config.build import instantiate
+from snnbench.build import instantiate
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.models.parts import Parts
 from snnbench.models.slayer_net import SpikingPool, SumPool2d
 from snnbench.neurons.srm import SRM

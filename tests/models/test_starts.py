@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from snnbench.config.build import build_model
+from snnbench.build import build_model
 from snnbench.config.compose import compose
 from snnbench.neurons.cuba_lif import CubaLIF
 from snnbench.neurons.glif import GLIF

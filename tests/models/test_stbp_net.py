@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.norms.none import NoNorm
 
 from .building import IF, LIF, build, counts, make_parts, outputs, parameters, spiking_input

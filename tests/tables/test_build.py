@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.records import check_record, load_records, write_record
 from snnbench.tables.build import build_all
 from snnbench.tables.excerpt import BEGIN, END, filled

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from snnbench.config.build import build_model
+from snnbench.build import build_model
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import compose
 from snnbench.records import write_record

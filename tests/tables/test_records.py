@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.records import RunRecord, keep, load_record, load_records, write_record
 
 from .records_of import record

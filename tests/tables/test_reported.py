@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.tables.reported import COLUMNS, load_reported
 
 REPORTED = Path(__file__).parents[2] / "results" / "reported"

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from snnbench.bench.results import append
+from snnbench.bench_rows import append
 from snnbench.records import write_record
 from snnbench.tables.build import build_all
 from snnbench.tables.labels import overlap, place_labels

@@ -6,11 +6,11 @@ import shutil
 import pytest
 import torch
 
+from snnbench.build import build_data, build_model, build_objective, build_teacher
 from snnbench.cli.main import main
 from snnbench.config import identity
-from snnbench.config.build import build_data, build_model, build_objective, build_teacher
 from snnbench.config.compose import compose
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.teachers.recorded import RunTeacher
 from snnbench.train.run import build_task
 from tests.train.conftest import SMALL, only_run, record

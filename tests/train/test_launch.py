@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from snnbench.cli.main import main
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.train.launch import ALONE, launch
 from tests.train.conftest import SMALL, only_run, record
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from snnbench.cli.main import main
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.train import lock
 from snnbench.train.launch import ALONE, Launch
 from snnbench.train.lock import locked

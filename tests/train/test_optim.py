@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
 from snnbench.train.optim import adamw, parameter_groups, sgd
 

@@ -7,10 +7,10 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from snnbench.build import instantiate
 from snnbench.cli.main import main
-from snnbench.config.build import instantiate
 from snnbench.config.catalogue import options, path_of
-from snnbench.models.parts import Site
+from snnbench.site import Site
 from snnbench.synapses.dcls import DCLS
 from snnbench.synapses.iir import IIR
 from snnbench.train.parameters import COLUMNS, summary

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 from snnbench.train.schedules import CosineAfterWarmup
 
 # train_lr of zhouchenlin2096/QKFormer @c2a00e8, imagenet/imagenet_origin_log.txt: means over an epoch's 2,224 steps

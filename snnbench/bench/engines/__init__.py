@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from snnbench.config.compose import nearest
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 DEFAULT = ("ours", "eager", "compile", "spikingjelly", "floor")
 

@@ -23,7 +23,7 @@ from snnbench.bench.step import (
     train_step,
 )
 from snnbench.bench.works import Work
-from snnbench.models.parts import Site
+from snnbench.site import Site
 
 
 def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
@@ -60,7 +60,7 @@ def repeated(x: Tensor, time_steps: int) -> Tensor:
     return torch.stack([x] * time_steps)
 
 
-class _ATan(torch.autograd.Function):
+class PlainATan(torch.autograd.Function):
     """Heaviside; backward (alpha/2) / (1 + (pi/2 alpha x)^2)."""
 
     @staticmethod
@@ -86,7 +86,7 @@ class PlainLIF(nn.Module):
         v, spikes = torch.zeros_like(x_seq[0], dtype=torch.float32), []
         for x in x_seq.unbind(0):
             h = v + (x.float() - v) / self.tau
-            s = _ATan.apply(h - self.v_th, self.alpha)
+            s = PlainATan.apply(h - self.v_th, self.alpha)
             v = h * (1 - s.detach())
             spikes.append(s.to(x.dtype))
         return torch.stack(spikes)

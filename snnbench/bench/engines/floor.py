@@ -16,7 +16,7 @@ from torch import Tensor
 
 from snnbench.bench.step import Prepared, Step, Variant, captured_call, in_layout, kernel_path
 from snnbench.bench.works import Work
-from snnbench.config.build import build_model, instantiate
+from snnbench.build import build_model, instantiate
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import is_static
 

@@ -24,8 +24,8 @@ from snnbench.bench.step import (
     train_step,
 )
 from snnbench.bench.works import Work
-from snnbench.config.build import build_model, factory, instantiate
-from snnbench.models.parts import Site
+from snnbench.build import build_model, factory, instantiate
+from snnbench.site import Site
 
 PATHS = {"ours": "auto", "reference": "reference"}  # engine -> kernel path
 STEPS: dict[str, MakeStep] = {"eager": train_step, "captured": captured_step}

@@ -24,7 +24,7 @@ from snnbench.bench.step import (
     train_step,
 )
 from snnbench.bench.works import Work
-from snnbench.models.parts import Site
+from snnbench.site import Site
 
 
 def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
@@ -54,7 +54,7 @@ def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
     if work.is_layer:
         lif = lif_node(config["neuron"], config["surrogate"]).to(device)
         return Prepared(_reset_before(layer_step(lif, work, variant, device), lif, functional.reset_net))
-    model = net_in_layout(peer_net(work, lif_node, _norm, _Synapses()), device, variant.layout)
+    model = net_in_layout(peer_net(work, lif_node, peer_norm, PeerSynapses()), device, variant.layout)
     x, target = batch_of(work, config, device, variant.layout)
     x_seq = repeated(x, config["T"])
     step = train_step(model, optimizer_of(model, device), x_seq, target, variant.precision)
@@ -78,13 +78,13 @@ def lif_node(neuron: dict, surrogate: dict) -> nn.Module:
     )
 
 
-def _norm(site: Site, dims: int) -> nn.Module:
+def peer_norm(site: Site, dims: int) -> nn.Module:
     from spikingjelly.activation_based import layer
 
     return (layer.BatchNorm1d if dims == 1 else layer.BatchNorm2d)(site.channels, step_mode="m")
 
 
-class _Synapses:
+class PeerSynapses:
     def conv(self, dims: int, c_in: int, c_out: int, kernel: int, **settings) -> nn.Module:
         from spikingjelly.activation_based import layer
 

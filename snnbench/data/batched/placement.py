@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnbench.config.errors import ConfigError
 from snnbench.data.batched.stage import Draws, to_device
+from snnbench.errors import ConfigError
 
 
 class Move(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.bench.pages import PLACE, cell, curve_title, place_title
-from snnbench.bench.results import BASELINE, OK, WAY, latest, load, number
+from snnbench.bench.comparison import PLACE, cell, curve_title, place_title
+from snnbench.bench_rows import BASELINE, OK, WAY, latest, load, number
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.render import escape_markdown, markdown_rows
 from snnbench.tables.reported import Reported

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from snnbench.config.errors import ConfigError
-from snnbench.config.plain import check_plain
 from snnbench.config.signature import component
 from snnbench.config.targets import require_named
+from snnbench.errors import ConfigError
+from snnbench.plain import check_plain
 
 
 def factory(node: dict, **injected) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from snnbench.config.plain import LARGEST
+from snnbench.plain import LARGEST
 
 _HASH = re.compile(r"[0-9a-zA-Z]{1,64}")
 _PART = re.compile(r"\w[\w .,+=@()\[\]-]*")

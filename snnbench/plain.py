@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from snnbench.config.axes import AXES
-from snnbench.config.errors import ConfigError
+from snnbench.axes import AXES
+from snnbench.errors import ConfigError
 
 LARGEST = 2**32 - 1  # the largest seed; a larger size, count or number of steps fits no machine
 LARGEST_FLOAT = 3e38  # what single precision holds

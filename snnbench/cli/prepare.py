@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.archives import find_archive, unpack, verify
 from snnbench.data.drafts import remove_left_over
 from snnbench.data.listing import visible
+from snnbench.errors import ConfigError
 
 
 def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
@@ -53,7 +53,7 @@ def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
 
 def _data(name: str, root: str):
     """The data set that the YAML of that name describes, under `root`."""
-    from snnbench.config.build import build_data
+    from snnbench.build import build_data
     from snnbench.config.compose import compose
 
     config = compose([f"data={name}"]).config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from snnbench.config.errors import ConfigError
+from snnbench.errors import ConfigError
 
 # who, where, when
 STAMP = ("date", "commit", "dirty", "device", "size", "versions", "clock_mhz", "power_w", "temperature_c")
