@@ -10,9 +10,11 @@ Strict split (for the energy). An input is classified by the values it took over
 
 A static sequence (one frame shown T times, `expand`) is multiplied once: its layer's `macs` count one step while
 `dense_macs` keeps all T, as in the energy formula of Spikformer (Zhou et al., ICLR 2023), whose first layer has no T.
-The product of two activations (attention) is driven by its sparser spiking operand: one accumulation of a row of the
-other operand a spike; without a spiking operand it is dense MACs. Bias, norms (they fold into the synapse), pools and
-the neurons' own updates are not counted; E = 4.6 pJ x MACs + 0.9 pJ x ACs by default (Horowitz, ISSCC 2014, 45 nm).
+The matrix product of two activations (attention) is driven by its sparser spiking operand: one accumulation of a row of
+the other operand a spike; without a spiking operand it is dense MACs. An elementwise product of two activations (a mask
+on spikes) is driven in the same way, at one operation an element of its output. Bias, norms (they fold into the
+synapse), pools and the neurons' own updates are not counted; E = 4.6 pJ x MACs + 0.9 pJ x ACs by default (Horowitz,
+ISSCC 2014, 45 nm).
 
 SOPs (for comparison with papers): `sop` = sum over layers of dense MACs x mean input value. On spikes that is FLOPs x
 firing rate; for average-pooled spikes it equals merging the pool into the synapse, for it keeps the mean. The layer
@@ -36,7 +38,7 @@ from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
 from snnbench.metrics.firing import is_analogue
-from snnbench.models.layers import SpikeMatmul
+from snnbench.models.layers import SpikeMatmul, SpikeProduct
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import is_static
 
@@ -147,13 +149,16 @@ def _hooks(model: nn.Module, layers: dict[str, LayerCount]) -> list[torch.utils.
         return hook
 
     def on_product(name: str):
-        return lambda module, inputs, y: (count(name, inputs[0].shape[-1], inputs[:2], y), None)[1]
+        def hook(module: nn.Module, inputs: tuple, y: Tensor) -> None:
+            count(name, inputs[0].shape[-1] if isinstance(module, SpikeMatmul) else 1, inputs[:2], y)
+
+        return hook
 
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, Synapse):
             handles.append(module.register_forward_hook(on_synapse(name)))
-        elif isinstance(module, SpikeMatmul):
+        elif isinstance(module, SpikeMatmul | SpikeProduct):
             handles.append(module.register_forward_hook(on_product(name)))
     return handles
 
@@ -176,7 +181,8 @@ def count_operations(
     """Count the operations of `model` over `batches` of encoded input `[T, N, *]`.
 
     Args:
-        model: a network whose linear maps are `Synapse`s and whose attention products are `SpikeMatmul`s.
+        model: a network whose linear maps are `Synapse`s and whose products of activations are `SpikeMatmul`s
+            and `SpikeProduct`s.
         batches: input sequences, as the encoder gives them, on the model's device.
         constants: pJ of one operation, `{"mac_pj": 4.6, "ac_pj": 0.9}`.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from snnbench.kernels.dispatch import hooked, spike_attention
 from snnbench.models.base import require
-from snnbench.models.layers import SpikeMatmul
+from snnbench.models.layers import SpikeMatmul, SpikeProduct
 from snnbench.models.parts import Parts
 
 
@@ -82,12 +82,13 @@ class QKTokenAttention(nn.Module):
         self.q = parts.unit(dim, dim, 1, dims=1)
         self.k = parts.unit(dim, dim, 1, dims=1)
         self.neuron = parts.neuron(heads, v_th=attn_v_th)
+        self.mask = SpikeProduct()
         self.projection = parts.unit(dim, dim, 1, dims=1, bias=True)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         q, k = _split(self.q(x_seq), self.heads), _split(self.k(x_seq), self.heads)
-        mask = self.neuron(q.sum(3, keepdim=True))  # [T, N, h, 1, L]
-        return self.projection((mask * k).flatten(2, 3))
+        attended = self.neuron(q.sum(3, keepdim=True))  # [T, N, h, 1, L]
+        return self.projection(self.mask(attended, k).flatten(2, 3))
 
 
 class TokenMLP(nn.Module):

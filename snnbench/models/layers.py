@@ -1,4 +1,4 @@
-"""Stateless layers that keep time in front: pools, flatten, and the product of spike matrices."""
+"""Stateless layers that keep time in front: pools, flatten, and the products of spikes with spikes."""
 
 from __future__ import annotations
 
@@ -89,3 +89,13 @@ class SpikeMatmul(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return a @ b
+
+
+class SpikeProduct(nn.Module):
+    """Elementwise product `a * b` of activations, which broadcast. A module, so that an operations counter can hook it.
+
+    A mask on spikes is such a product: QKFormer's token mask, or the two products of spike-driven self-attention.
+    """
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b

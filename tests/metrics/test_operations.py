@@ -6,7 +6,7 @@ from torch import nn
 
 from snnbench.errors import ConfigError
 from snnbench.metrics.operations import count_operations, survey_flops_of
-from snnbench.models.layers import AvgPool2d, SpikeMatmul
+from snnbench.models.layers import AvgPool2d, SpikeMatmul, SpikeProduct
 from snnbench.synapses.base import Conv1d, Conv2d, Linear
 
 M = 1e6
@@ -125,6 +125,25 @@ def test_attention_products_are_driven_by_the_sparser_spikes():
     found = count_operations(Attention(torch.randn(2, 1, 3, 4), torch.randn(2, 1, 4, 5)), [torch.ones(2, 1, 2)])
     assert found["per_layer"]["matmul"]["macs"] * M == pytest.approx(120)
     assert found["per_layer"]["matmul"]["sop"] == 0  # signed reals have no firing rate
+
+
+def test_a_mask_on_spikes_costs_an_accumulation_where_its_sparser_side_spikes():
+    class Masked(nn.Module):
+        def __init__(self, mask, k):
+            super().__init__()
+            self.project, self.mask, self.k, self.product = Linear(2, 2), mask, k, SpikeProduct()
+
+        def forward(self, x):
+            self.project(x)
+            return self.product(self.mask, self.k)
+
+    mask, k = spikes(2, 1, 1, 4, ones=2), spikes(2, 1, 3, 4, ones=12)  # densities 2 / 8 and 12 / 24
+    layer = count_operations(Masked(mask, k), [torch.ones(2, 1, 2)])["per_layer"]["product"]
+    assert layer["dense_macs"] * M == pytest.approx(2 * 3 * 4)
+    assert layer["acs"] * M == pytest.approx(24 * 2 / 8)
+    assert layer["macs"] == 0
+    real = count_operations(Masked(torch.randn(2, 1, 1, 4), torch.randn(2, 1, 3, 4)), [torch.ones(2, 1, 2)])
+    assert real["per_layer"]["product"]["macs"] * M == pytest.approx(24)
 
 
 @pytest.mark.parametrize(
