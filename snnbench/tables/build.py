@@ -21,6 +21,7 @@ from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
+from snnbench.tables.systems import load_systems, systems_table
 from snnbench.writing import write_if_changed
 
 RENDERERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
@@ -49,6 +50,7 @@ def build_all(
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
     tables += published_tables(reported, [group for group in groups if not (is_compared(group) or is_speedrun(group))])
     tables += [neurons_table(groups), paths_table(both), speedrun_table(groups), runs_page(records)]
+    tables.append(systems_table(load_systems(reported_dir, reported), reported, groups))
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table)

@@ -1,4 +1,5 @@
-"""The README's excerpt of the survey's CIFAR-10 table, kept between two markers and filled by `snnbench tables`."""
+"""The README's excerpt, kept between two markers and filled by `snnbench tables`: how many of the surveyed systems are
+built and measured, and the first rows of the survey's CIFAR-10 table."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from snnbench.errors import ConfigError
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.render import Table, markdown_rows
 from snnbench.tables.survey import TASKS, ours_heading
+from snnbench.tables.systems import NAME as SYSTEMS
 from snnbench.writing import writing
 
 BEGIN, END = "<!-- begin: filled by `snnbench tables`; do not edit -->", "<!-- end -->"
@@ -35,18 +37,23 @@ def excerpt(table: Table) -> str:
     return "\n".join(markdown_rows(["Method", *QUANTITIES], rows[:ROWS]))
 
 
+def counted(table: Table) -> str:
+    """The first note of the systems' table, which counts them, with the way to that table."""
+    return f"{table.notes[0]} [Each of them has a row](results/tables/{SYSTEMS}.md)."
+
+
 def filled(readme: str, tables: list[Table]) -> str:
     """The README's text with the excerpt between its markers.
 
     Raises:
         ConfigError: a marker is missing or not in its place.
     """
-    table = next(table for table in tables if table.name == SOURCE)
+    table, systems = (next(table for table in tables if table.name == name) for name in (SOURCE, SYSTEMS))
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ConfigError(f"README.md lacks the lines '{BEGIN}' and '{END}': put them back, the excerpt goes between")
-    return f"{before}{begin}\n{excerpt(table)}\n{end}{after}"
+    return f"{before}{begin}\n{excerpt(table)}\n\n{counted(systems)}\n{end}{after}"
 
 
 def fill(path: Path, tables: list[Table]) -> None:

@@ -18,6 +18,7 @@ from snnbench.tables.reported import load_reported
 from snnbench.tables.runs import runs_table
 from snnbench.tables.speeds import load_speeds
 from snnbench.tables.survey import survey_tables
+from snnbench.tables.systems import load_systems, systems_table
 
 from .records_of import column, record, rows
 
@@ -55,7 +56,7 @@ def test_without_records_every_cell_of_ours_is_empty(build):
     assert {path.stem for path in out.glob("*.md")} == {
         "survey_cifar10", "survey_sequential_cifar10", "survey_shd", "survey_gen1", "cifar10", "cifar100", "imagenet",
         "cifar10_dvs", "dvs_gesture", "other", "runs", "neurons_cifar10", "kernel_paths",
-        "speedrun",
+        "speedrun", "systems",
     }  # fmt: skip
 
 
@@ -183,7 +184,8 @@ def test_readme_shows_what_the_committed_records_give():
     groups, reported = group_records(load_records(ROOT / "results" / "records")), load_reported(REPORTED)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     speeds = load_speeds(ROOT / "results" / "bench")
-    assert filled(readme, survey_tables(reported, groups, speeds)) == readme, "run `snnbench tables`"
+    systems = systems_table(load_systems(REPORTED, reported), reported, groups)
+    assert filled(readme, [*survey_tables(reported, groups, speeds), systems]) == readme, "run `snnbench tables`"
 
 
 def test_the_excerpt_puts_our_runs_first_and_needs_its_markers(build, tmp_path):
@@ -195,7 +197,10 @@ def test_the_excerpt_puts_our_runs_first_and_needs_its_markers(build, tmp_path):
     assert (lines[:2], lines[-2:]) == (["before", BEGIN], [END, "after"])
     assert lines[2].startswith("| Method | Survey (%) | Ours, 256 epochs (%) | Difference | Ours, 32 epochs (%) | SOP")
     assert lines[4].startswith("| feature_kd | 93.18 | 93.00 | -0.18 | - | 13.735 | 10.000 | 1284 | - |")
-    assert len(lines) == 2 + 2 + 8 + 2
+    assert (
+        "of the survey's 53 systems are built; 2 have a record" in lines[-3]
+    )  # KDSNN, and SpikingJelly by the row it repeats
+    assert len(lines) == 2 + 2 + 8 + 2 + 2
     readme.write_text("nothing")
     with pytest.raises(ConfigError, match="put them back"):
         build_all(tmp_path / "runs", REPORTED, tmp_path / "out", readme)
