@@ -9,7 +9,7 @@ from pathlib import Path
 from snnbench.config.errors import ConfigError
 from snnbench.data.drafts import draft_folder
 from snnbench.data.extraction import extract
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 from snnbench.data.sources import Archive
 
 

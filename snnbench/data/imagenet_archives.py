@@ -11,8 +11,8 @@ from pathlib import Path
 from snnbench.config.errors import ConfigError
 from snnbench.data.drafts import draft_folder, remove_left_over
 from snnbench.data.extraction import extract
+from snnbench.data.files import visible
 from snnbench.data.imagenet import WNID
-from snnbench.data.listing import visible
 
 
 def sort_train(folder: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from snnbench.config.errors import ConfigError
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 
 IMAGES = (".jpeg", ".jpg", ".png")
 

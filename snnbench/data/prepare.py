@@ -11,7 +11,7 @@ from snnbench.config.errors import ConfigError
 from snnbench.data import sources
 from snnbench.data.archives import find_archive, unpack, verify
 from snnbench.data.drafts import remove_left_over
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 
 
 def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
