@@ -34,9 +34,6 @@ def main(arguments: list[str]) -> int:
             f"checkpoint={name}: {checkpoint} does not exist; the run may have ended before its first epoch did"
         )
     planned = evaluation(record, overrides, str(folder / "run.json"))
-    from snnbench.cli.train import quiet_lightning
-
-    quiet_lightning()
     from snnbench.train.evaluate import evaluate
 
     print(evaluate(record, planned, folder, checkpoint, name))

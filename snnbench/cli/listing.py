@@ -2,7 +2,7 @@
 
   snnbench list                     the axes, their meaning and their options
   snnbench list <axis>              each option of an axis and its one-line description
-  snnbench list <axis>=<pattern>    those that fit, `experiment=tet*` for instance
+  snnbench list <axis>=<pattern>    those that fit, e.g. 'experiment=tet*' (the quotes keep * from the shell)
   snnbench list <axis>=<option>     each parameter of one component: default, type and range, meaning
 
 Recipes (`experiment`) are grouped by the section of the survey that they belong to, and tell their kept records.

@@ -10,7 +10,7 @@ from pathlib import Path
 from snnbench.data import sources
 from snnbench.data.archives import find_archive, unpack, verify
 from snnbench.data.drafts import remove_left_over
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 from snnbench.errors import ConfigError
 
 

@@ -14,9 +14,7 @@ Ctrl-C, SIGTERM and SIGHUP end a run or a grid in order; nohup keeps it running 
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
 from pathlib import Path
 
 from snnbench.cli.grid import run_grid
@@ -68,7 +66,6 @@ def _is_done(folder: Path) -> bool:
 
 
 def _train(composed) -> int:
-    quiet_lightning()
     from snnbench.train.finite import NonFiniteLoss
     from snnbench.train.run import train
 
@@ -81,14 +78,6 @@ def _train(composed) -> int:
         record = load_record(folder / "run.json")
         print(closing(record, folder))
     return 0
-
-
-def quiet_lightning() -> None:
-    """Lightning's banners and advice are about other people's programs."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
-    warnings.filterwarnings("ignore", message=".*(litlogger|does not have many workers|isinstance.treespec).*")
 
 
 def _split(arguments: list[str]) -> tuple[set[str], list[str], int | None]:

@@ -32,6 +32,7 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     if config["name"] is not None and not is_name(config["name"]):
         raise ConfigError(f"name={config['name']} becomes a folder: it must be {A_NAME}")
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in present(config)}
+    _check_kind(components["data"], choices)
     _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
     check_pixel_range(config, components, choices)
@@ -67,6 +68,15 @@ def _check_values(section: str, values: dict, allowed: dict[str, Parameter], nee
             raise ConfigError(f"{prefix}{key}={shown} must be {expected}{quoted}")
     if missing := [key for key in needed if key not in values]:
         raise ConfigError(f"{prefix}{missing[0]} is missing: give it a value, e.g. {prefix}{missing[0]}=...")
+
+
+def _check_kind(data: Component, choices: dict[str, str | None]) -> None:
+    """Encoders, augmentations and measures go by what the samples are, and must not guess it."""
+    if len({"images", "events"} & data.traits) != 1:
+        raise ConfigError(
+            f"data={choices['data']} must say whether it holds images or events: write "
+            f'traits = ("images",) or traits = ("events",) into the class {data.target}'
+        )
 
 
 def _check_sizes(data: dict, paths: dict) -> None:

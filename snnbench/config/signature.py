@@ -162,7 +162,8 @@ def _arguments(node: ast.FunctionDef, skip: int) -> dict[str, Parameter]:
     return found
 
 
-def _literal(node: ast.ClassDef, name: str, default):
+def _literal(node: ast.ClassDef, name: str, default: tuple | dict) -> tuple | dict:
+    """What a class writes behind `name =`, without running it."""
     for statement in node.body:
         targets = (
             statement.targets
@@ -170,7 +171,17 @@ def _literal(node: ast.ClassDef, name: str, default):
             else ([statement.target] if isinstance(statement, ast.AnnAssign) and statement.value else [])
         )
         if any(isinstance(t, ast.Name) and t.id == name for t in targets):
-            return ast.literal_eval(statement.value)
+            try:
+                value = ast.literal_eval(statement.value)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict if name != "traits" else tuple | list):
+                example = '("images",)' if name == "traits" else '{"images": "the reason"}'
+                raise ConfigError(
+                    f"the class {node.name} must have its {name} written out, e.g. {name} = {example}, "
+                    f"not {name} = {ast.unparse(statement.value)}"
+                )
+            return value
     return default
 
 

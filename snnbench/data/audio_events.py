@@ -57,8 +57,10 @@ class TimeGrid:
 class AudioEvents(FramedEvents):
     """x `[N, T, 1, 1, bands]` of counts. A subclass gives `source`, `parts` (name -> expected recordings), `classes`.
 
-    Args (beside BenchData's): bin_ms: length of a time step in milliseconds. complete: refuse files that do not hold
-        all published recordings. shape: [1, 1, bands], bands a divisor of 700.
+    Args:
+        bin_ms: length of a time step in milliseconds; what comes after T of them is cut off.
+        complete: files are refused that do not hold all published recordings.
+        shape: [1, 1, bands]; the 700 units are summed into this many bands, a divisor of 700.
     """
 
     source: Source

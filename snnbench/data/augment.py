@@ -27,29 +27,36 @@ from snnbench.data.batched.rectangles import Erasing
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
-from snnbench.data.mixing import BatchMix
+from snnbench.data.mixing import Augment
 from snnbench.errors import ConfigError
 
 Stage = Callable[[Tensor], Tensor]
 TRIVIAL_SHIFT = 32  # pixels by which TrivialAugmentWide moves a picture at most, whatever the picture's size
 
 
-class ImageAugment:
+class ImageAugment(Augment):
     """A training pipeline on uint8 `[C, H, W]` of 0..255, and the mixing of batches that belongs to the same recipe.
 
     Args:
-        crop_padding: zero padding on each side before a random crop back to size; 0 = off.
-        flip: probability of a horizontal flip.
-        auto: AutoAugment (Cubuk et al. 2019), TrivialAugmentWide (Mueller & Hutter 2021), RandAugment (2020).
-        interpolation: of the policy's geometric operations and of the resized crop.
-        auto_fill: colour outside the image in those operations.
-        rand_ops, rand_magnitude, rand_magnitude_std, rand_prob: timm's `rand-m9-n1-mstd0.4` (each op with prob 0.5).
-        erasing: probability of a random rectangle (Zhong et al. 2020) with area share `erasing_scale`, aspect ratio
-            `erasing_ratio`; filled with zeros or noise of mean 0 and deviation 1 (after normalisation: timm's), or
-            with one random grey level.
-        cutout: side of one square hole (DeVries & Taylor 2017) of zeros, always applied; 0 = off.
-        resized_crop_scale, resized_crop_ratio: area and aspect of RandomResizedCrop; scale None = off.
-        mixup .. mix_until_epoch: see BatchMix; both alphas 0 = `mix` is None.
+        crop_padding: zeros on each side, in pixels, before a random crop back to the picture's size; 0 turns it off.
+        flip: probability that a picture is flipped from left to right.
+        auto: an automatic policy, AutoAugment (Cubuk et al. 2019), TrivialAugmentWide (Mueller & Hutter 2021) or
+            RandAugment (Cubuk et al. 2020); "none" turns it off.
+        interpolation: how the policy's geometric operations and the resized crop compute pixels between the stored
+            ones.
+        auto_fill: colour that the policy's geometric operations put outside of the picture, black or the data's mean.
+        rand_ops: number of operations that RandAugment (auto=rand) draws for a picture.
+        rand_magnitude: strength of RandAugment's operations, the m of timm's `rand-m9-n1-mstd0.4`.
+        rand_magnitude_std: standard deviation of that strength from one operation to the next, timm's mstd.
+        rand_prob: probability that a drawn operation of RandAugment is applied (0.5 in timm).
+        erasing: probability that a random rectangle of a picture is filled (Zhong et al. 2020); 0 turns it off.
+        erasing_scale: [low, high] of the rectangle's share of the picture's area.
+        erasing_ratio: [low, high] of the rectangle's aspect ratio.
+        erasing_fill: what fills the rectangle after normalisation, zeros, noise of mean 0 and deviation 1 (timm's), or
+            one random level of grey.
+        cutout: side in pixels of one square hole of zeros in every picture (DeVries & Taylor 2017); 0 turns it off.
+        resized_crop_scale: [low, high] of the share of the area that a random resized crop keeps; null turns it off.
+        resized_crop_ratio: [low, high] of that crop's aspect ratio.
     """
 
     requires = {  # noqa: RUF012
@@ -82,6 +89,7 @@ class ImageAugment:
         mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
         mix_until_epoch: int | None = None,
     ):
+        super().__init__(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
         ranges = {
             "erasing_scale": erasing_scale,
             "erasing_ratio": erasing_ratio,
@@ -99,11 +107,6 @@ class ImageAugment:
         self.erasing, self.erasing_fill = erasing, erasing_fill
         self.erasing_scale, self.erasing_ratio = list(erasing_scale), list(erasing_ratio)
         self.resized_crop_scale, self.resized_crop_ratio = resized_crop_scale, list(resized_crop_ratio)
-        self.mix = (
-            BatchMix(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
-            if mixup > 0 or cutmix > 0
-            else None
-        )
 
     def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
         """Raise ConfigError where these settings would empty pictures `shape` [C, H, W], or leave their range."""

@@ -38,13 +38,18 @@ class BenchData(lightning.LightningDataModule):
     Yields x `[N, C, H, W]` (images) or `[N, T, C, H, W]` (event frames), float32, and int64 targets `[N]`.
 
     Args:
-        root: folder that holds all data sets. shape: [C, H, W] that the model sees. num_classes: K.
-        val_fraction: part of the training set held out, stratified and seeded; 0 = papers' protocol (best test epoch).
-        num_workers: processes that load and augment. drop_last: leave out the last, incomplete training batch.
+        root: folder that holds all data sets.
+        shape: [channels, height, width] of a sample, or of one of its frames, as the model sees it.
+        num_classes: number K of classes; labels are 0 .. K - 1.
+        val_fraction: share of the training set that is held out for validation, the same of each class and drawn by the
+            seed; 0 is the papers' protocol, which reports the best epoch on the test set.
+        num_workers: processes that load and augment samples; 0 does it in the training process.
+        drop_last: the last training batch of an epoch is left out where it is not full.
         batch_size: GLOBAL training batch. eval_batch_size: the same for evaluation. time_steps: T.
         seed: of order, augmentation and split. augment: an ImageAugment or EventAugment.
-        resident: hold the samples on the training device and augment them there in batches; auto: on a GPU that has
-            room, where every augmentation has a batched form (same distribution, other random numbers).
+        resident: where samples are kept and augmented. "device" holds them on the training device and augments whole
+            batches there, "host" loads them sample by sample, "auto" takes a GPU that has room for them if every
+            augmentation has a batched form (the same distribution, other random numbers).
     """
 
     traits: tuple[str, ...] = ()

@@ -46,7 +46,10 @@ def read_batches(files: VerifiedFiles, names: list[str], label_key: str) -> tupl
 class CIFAR10(BenchData):
     """x `[N, 3, 32, 32]`, normalised by `mean` and `std` of [0, 1] values; the official 50,000 / 10,000 split.
 
-    Args (beside BenchData's): accept_md5: sums of copies to read although they are not the published files.
+    Args:
+        mean: mean of each channel of the pixels in [0, 1]; it is subtracted.
+        std: standard deviation of each channel of the pixels in [0, 1]; what is left is divided by it.
+        accept_md5: MD5 sums of copies that are read although they are not the published files.
     """
 
     traits = ("images",)

@@ -47,9 +47,12 @@ def read_aedat4(path: Path) -> np.ndarray:
 
 
 class CIFAR10DVS(EventData):
-    """x `[N, T, 2, H, W]`; `split` as in the module's text.
+    """x `[N, T, 2, H, W]` of a data set without an official split.
 
-    Args (beside EventData's): split_seed: of split=random.
+    Args:
+        split: which tenth of each class is the test set. "first900" takes the last 100 by number (SpikingJelly),
+            "tebn100" the first 100 (TEBN; accuracies are clearly higher), "random" draws it.
+        split_seed: seed of the draw where split is "random".
     """
 
     traits = ("events",)

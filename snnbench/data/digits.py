@@ -58,7 +58,11 @@ class FromLevels(Normalise):
 
 
 class Digits(BenchData):
-    """8x8 digits in memory: x `[N, 1, 8, 8]` in [0, 1]. `fold` of five is the test set (about 360 images)."""
+    """8x8 digits in memory: x `[N, 1, 8, 8]` in [0, 1].
+
+    Args:
+        fold: which of five parts is the test set, about 360 images; the other four are the training set.
+    """
 
     traits = ("images",)
 

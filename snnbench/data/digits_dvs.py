@@ -82,9 +82,11 @@ def simulate_dvs(images: np.ndarray, threshold: float) -> tuple[np.ndarray, np.n
 
 
 class DigitsDVS(EventData):
-    """x `[N, T, 2, H, W]`: counts of the events of each of T bins. `fold` of five is the test set, as in digits.
+    """x `[N, T, 2, H, W]`: counts of the events of each of T bins.
 
-    Args (beside EventData's): threshold: change of log intensity for one event; smaller = more events.
+    Args:
+        fold: which of five parts is the test set, about 360 recordings of the same images as in data=digits.
+        threshold: change of a pixel's log intensity that makes one event; a smaller one makes more events.
     """
 
     traits = ("events",)

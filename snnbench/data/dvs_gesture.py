@@ -78,7 +78,9 @@ def read_array(path: Path) -> np.ndarray:
 class DVSGesture(EventData):
     """x `[N, T, 2, H, W]`; people 1-23 train, 24-29 test.
 
-    Args (beside EventData's): release: auto takes the original one if its folder is there.
+    Args:
+        release: which files are read, IBM's original recordings or the arrays of tonic's release. "auto" reads tonic's
+            if only their folder is there.
     """
 
     traits = ("events",)
@@ -185,7 +187,8 @@ class DVSGesture(EventData):
         """(file, 0 train or 1 test) of tonic's release, sorted by class, then person, light and part."""
         found = []
         for part, name in enumerate(TONIC):
-            arrays = [path for user in visible(self.base / name) for path in visible(user) if path.suffix == ".npy"]
+            entries = [entry for user in visible(self.base / name) for entry in visible(user.path)]
+            arrays = [path for path in map(Path, entries) if path.suffix == ".npy"]
             for path in arrays:
                 if not path.stem.isdecimal() or int(path.stem) >= CLASSES:
                     raise ConfigError(f"'{path}' is not named by a class of 0 to {CLASSES - 1}: remove or rename it.")

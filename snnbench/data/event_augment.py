@@ -16,20 +16,23 @@ from snnbench.data.batched import placement, rectangles
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
-from snnbench.data.mixing import BatchMix
+from snnbench.data.mixing import Augment
 from snnbench.errors import ConfigError
 
 
-class EventAugment:
+class EventAugment(Augment):
     """A training pipeline on event frames; the same geometric change for all T and both polarities.
 
     Args:
-        keep_frames: how many of the T frames a training sample keeps, drawn at random, in order (SEW-ResNet's T_train);
-            null = all.
-        crop_padding: zero padding before a random crop back to size (OTTT); 0 = off.
-        flip: probability of a horizontal flip. roll: largest circular shift in pixels along each axis; 0 = off.
-        cutout: largest side of a square hole, drawn from 1..cutout (NDA); 0 = off. cutout_prob: how often.
-        mixup .. mix_until_epoch: see BatchMix; both alphas 0 = `mix` is None.
+        keep_frames: number of the T frames that a training sample keeps, drawn at random, in order (SEW-ResNet's
+            T_train); null keeps all.
+        crop_padding: zeros on each side, in pixels, before a random crop back to the frame's size (OTTT); 0 turns it
+            off.
+        flip: probability that all frames of a sample are flipped from left to right.
+        roll: largest circular shift in pixels along each axis; 0 turns it off.
+        cutout: largest side in pixels of a square hole of zeros, whose side is drawn from 1 .. cutout (NDA); 0 turns it
+            off.
+        cutout_prob: probability that a sample gets that hole.
     """
 
     requires = {  # noqa: RUF012
@@ -53,14 +56,10 @@ class EventAugment:
         mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
         mix_until_epoch: int | None = None,
     ):
+        super().__init__(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
         self.keep_frames = keep_frames
         self.crop_padding, self.flip, self.roll = crop_padding, flip, roll
         self.cutout, self.cutout_prob = cutout, cutout_prob
-        self.mix = (
-            BatchMix(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
-            if mixup > 0 or cutmix > 0
-            else None
-        )
 
     def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
         """Raise ConfigError where these settings do not fit T frames of `shape` [C, H, W]."""

@@ -158,8 +158,15 @@ class FramedEvents(BenchData):
 class EventData(FramedEvents):
     """Frames by event number or by time, cached. A subclass gives `sensor`, `folder`, `find`, `read`, `split_indices`.
 
-    Args (beside BenchData's): see Framing for frames_by, resize, normalise, count_dtype.
-        mean, std: by polarity, applied to the frames; None = off.
+    Args:
+        frames_by: "number" puts equally many events into each of the T frames, "time" gives each frame an equal time.
+        resize: how frames of the sensor's size come to `shape`. "sum" puts each event into the pixel that covers it,
+            "bilinear" and "nearest" resize the counted frames; without effect where the sizes are equal.
+        normalise: "max" divides each frame by its own largest count before it is resized (TET), "none" keeps counts.
+        count_dtype: type in which the cache stores whole counts; a larger count becomes the type's largest number.
+            Resized or divided frames are float16.
+        mean: mean of each polarity's frames; it is subtracted, null subtracts nothing.
+        std: standard deviation of each polarity's frames; they are divided by it, null divides by nothing.
     """
 
     traits = ("events",)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from snnbench.errors import ConfigError
 
-CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini", "lost+found")  # beside names that begin with a dot
+CLUTTER = ("thumbs.db", "desktop.ini", "__macosx", "lost+found", "$recycle.bin", "system volume information")
+COPY = re.compile(r"( ?\(\d+\)| - [Cc]opy( ?\(\d+\))?| copy( \d+)?)(?=\.[^.]*$|$)")  # before the last extension
 POINTERS = {  # how the small text begins that stands for a large file which was not fetched
     b"version https://git-lfs.github.com/spec/": "a pointer of Git LFS: run `git lfs pull` in its folder",
     b"/annex/objects/": "a pointer of git-annex: run `git annex get .` in its folder",
@@ -17,36 +18,43 @@ POINTERS = {  # how the small text begins that stands for a large file which was
 HEAD = 4096
 
 
-def visible_names(folder: str | Path) -> list[str]:
-    """Names in a folder, sorted, without dot-names (`._a.bin`, .ipynb_checkpoints) and other clutter.
+def visible(folder: str | Path) -> list[os.DirEntry]:
+    """The entries of a folder that may be data, sorted by name; a folder that is not there has none.
 
-    A folder that is not there has none.
+    Names that begin with a dot (`._a.bin`, .ipynb_checkpoints) and the system's own are passed over.
 
     Raises:
-        ConfigError: the folder may not be read.
+        ConfigError: the folder may not be read, or holds a link to nothing, or a second copy of a file ("a (1).bin"
+            beside "a.bin"), since nobody meant those to be data.
     """
     try:
-        names = os.listdir(folder)
+        with os.scandir(folder) as scan:
+            entries = sorted((entry for entry in scan if not _is_clutter(entry.name)), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise unreadable(folder, error) from error
-    return sorted(name for name in names if not name.startswith(".") and name not in CLUTTER)
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise unreadable(entry.path, FileNotFoundError())
+        if (original := COPY.sub("", entry.name)) != entry.name and original in names:
+            raise ConfigError(f"'{entry.path}' is a second copy of '{original}': remove it.")
+    return entries
 
 
-def visible(folder: Path) -> list[Path]:
-    """The entries of those names."""
-    return [folder / name for name in visible_names(folder)]
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in CLUTTER
 
 
-def numbered(paths: list[Path], *suffixes: str) -> list[Path]:
+def numbered(entries: list[os.DirEntry], *suffixes: str) -> list[Path]:
     """The files of those suffixes, sorted by the number that their names end with.
 
     Raises:
         ConfigError: a name does not end with a number ("00008 (1).bin"), or two names with the same one.
     """
     found: dict[int, Path] = {}
-    for path in paths:
+    for path in map(Path, entries):
         if path.suffix not in suffixes:
             continue
         number = number_in(path)

@@ -15,7 +15,7 @@ from torchvision.transforms import InterpolationMode, v2
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.dataset import FileSource, Transform
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 from snnbench.data.pictures import IMAGES, decode_rgb, list_pictures
 from snnbench.data.splits import content_hash
 from snnbench.errors import ConfigError
@@ -38,9 +38,11 @@ def class_folders(folder: Path) -> list[str]:
 class ImageNet(BenchData):
     """x `[N, 3, crop, crop]`; `shape` gives the crop. Pictures are decoded in the workers.
 
-    Args (beside BenchData's):
-        mean, std: of [0, 1] values. resize: shorter side before the centre crop at test time.
-        interpolation: of that resize.
+    Args:
+        mean: mean of each channel of the pixels in [0, 1]; it is subtracted.
+        std: standard deviation of each channel of the pixels in [0, 1]; what is left is divided by it.
+        resize: the shorter side of a test picture is brought to this many pixels, then the centre is cut out.
+        interpolation: how that resize computes pixels between the stored ones.
     """
 
     traits = ("images",)

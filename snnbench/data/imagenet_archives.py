@@ -10,8 +10,8 @@ from pathlib import Path
 
 from snnbench.data.drafts import draft_folder, remove_left_over
 from snnbench.data.extraction import extract
+from snnbench.data.files import visible
 from snnbench.data.imagenet import WNID
-from snnbench.data.listing import visible
 from snnbench.errors import ConfigError
 
 

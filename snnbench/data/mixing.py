@@ -39,6 +39,38 @@ class Mixture:
     order: np.ndarray | None
 
 
+class Augment:
+    """Base of the augmentations: they change samples one by one, and say how the recipe mixes a batch.
+
+    Args:
+        mixup: alpha of the Beta distribution from which mixup draws a sample's weight beside its partner; 0 turns
+            mixup off.
+        cutmix: alpha of the Beta distribution from which CutMix draws the share that a sample keeps; 0 turns CutMix
+            off.
+        mix_prob: probability that anything is mixed, where mixup or CutMix is on.
+        mix_switch_prob: probability of CutMix instead of mixup, where both are on.
+        mix_per: one draw for the whole batch, or one for each sample.
+        mix_partner: the partners are the batch rolled by one (torchvision, the survey), reversed (timm) or shuffled.
+        mix_until_epoch: epoch from which on nothing is mixed (timm's mixup_off_epoch); null mixes to the end.
+    """
+
+    def __init__(
+        self,
+        mixup: float,
+        cutmix: float,
+        mix_prob: float,
+        mix_switch_prob: float,
+        mix_per: Literal["batch", "sample"],
+        mix_partner: Literal["roll", "flip", "shuffle"],
+        mix_until_epoch: int | None,
+    ):
+        self.mix = (
+            BatchMix(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
+            if mixup > 0 or cutmix > 0
+            else None
+        )
+
+
 class BatchMix:
     """Mix each sample with a partner of the same batch.
 

@@ -39,7 +39,10 @@ def read_idx(files: VerifiedFiles, name: str, reader) -> np.ndarray:
 class MNIST(BenchData):
     """x `[N, 1, 28, 28]`, normalised by `mean` and `std` of [0, 1] values; the official 60,000 / 10,000 split.
 
-    Args (beside BenchData's): accept_md5: sums of copies to read although they are not the published files.
+    Args:
+        mean: mean of the pixels in [0, 1], a list of one number; it is subtracted.
+        std: standard deviation of the pixels in [0, 1], a list of one number; what is left is divided by it.
+        accept_md5: MD5 sums of copies that are read although they are not the published files.
     """
 
     traits = ("images",)

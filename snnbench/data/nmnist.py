@@ -22,7 +22,8 @@ DIGITS = tuple(map(str, range(10)))
 class NMNIST(EventData):
     """x `[N, T, 2, H, W]`; official split, files sorted by (class, number).
 
-    Args (beside EventData's): complete: refuse a folder that has not all 60,000 and 10,000 recordings.
+    Args:
+        complete: a folder is refused that does not hold all 60,000 and 10,000 recordings.
     """
 
     traits = ("events",)
@@ -76,9 +77,9 @@ class NMNIST(EventData):
         for entry in visible(folder):
             digit = entry.name in DIGITS
             if digit and not entry.is_dir():
-                raise ConfigError(f"'{entry}' is no folder (or a link to nowhere): remove it and unpack N-MNIST again.")
-            if not digit and entry.is_dir() and any(entry.glob("*.bin")):
-                raise ConfigError(f"'{entry}' is no folder of a digit, yet holds .bin files: move it elsewhere.")
+                raise ConfigError(f"'{entry.path}' is no folder: remove it and unpack N-MNIST again.")
+            if not digit and entry.is_dir() and any(Path(entry).glob("*.bin")):
+                raise ConfigError(f"'{entry.path}' is no folder of a digit, yet holds .bin files: move it elsewhere.")
         return range(10)
 
     def find(self) -> Recordings | None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from snnbench.data.listing import visible
+from snnbench.data.files import visible
 from snnbench.errors import ConfigError
 
 IMAGES = (".jpeg", ".jpg", ".png")

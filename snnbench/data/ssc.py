@@ -11,7 +11,7 @@ from snnbench.data.audio_events import AudioEvents
 
 
 class SSC(AudioEvents):
-    """x `[N, T, 1, 1, bands]`, 35 classes; official training, validation and test sets. Arguments as AudioEvents'."""
+    """x `[N, T, 1, 1, bands]`, 35 classes; official training, validation and test sets."""
 
     source = sources.SSC
     classes = 35

@@ -19,7 +19,8 @@ class Latency(Encoder):
 
     Args:
         time_steps: T (injected).
-        low, high: pixel values of the latest and the earliest spike.
+        low: pixel value of the latest spike; darker pixels are raised to it.
+        high: pixel value of the earliest spike; brighter pixels are cut to it.
         threshold: relative brightness up to which a pixel stays silent.
 
     Raises:

@@ -19,7 +19,8 @@ class Poisson(Encoder):
 
     Args:
         time_steps: T (injected).
-        low, high: pixel values that never and always spike.
+        low: pixel value that never spikes.
+        high: pixel value that spikes at every step.
 
     Raises:
         ConfigError: high is not above low.

@@ -19,7 +19,8 @@ class RankLatency(Encoder):
 
     Args:
         time_steps: T (injected).
-        low, high: pixel values that are silent and that fire at step 0.
+        low: pixel value that stays silent.
+        high: pixel value that fires at step 0.
 
     Raises:
         ConfigError: high is not above low.

@@ -20,7 +20,7 @@ class ThresholdLatency(Encoder):
     Args:
         time_steps: T (injected).
         tau: time constant of the charging membrane, in steps.
-        threshold: theta, in units of pixel values; spytorch's images lie in [0, 1].
+        threshold: pixel value theta up to which a pixel stays silent; spytorch's images lie in [0, 1].
     """
 
     traits = ("single_spike_input", "brightness")

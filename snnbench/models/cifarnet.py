@@ -21,7 +21,8 @@ class CifarNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        channels, strides: of each convolution.
+        channels: number of channels of each convolution.
+        strides: stride of each convolution.
         hidden: neurons of the fully connected layer.
         dropout: share of the readout's inputs dropped, one mask for all T: a share of the spike counts.
 

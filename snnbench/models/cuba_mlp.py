@@ -24,8 +24,10 @@ class CubaMLP(SpikingModel):
     """`[T, N, C, H, W] -> output spikes [T, N, K]`; the mean over T is a neuron's firing rate.
 
     Args:
-        hidden: neurons of each hidden layer.
-        weight_scale, scale_by_leak: initial weights, see the module.
+        hidden: number of neurons of each hidden layer.
+        weight_scale: factor of the initial weights' standard deviation, which is this over the root of a neuron's
+            number of inputs.
+        scale_by_leak: that deviation is multiplied by 1 - beta, the membrane's leak in a step.
 
     Raises:
         ConfigError: a hidden layer without neurons.
@@ -63,8 +65,11 @@ class LeakyCubaMLP(SpikingModel):
     objective=mean_ce is the published loss and every accuracy is read off the same score.
 
     Args:
-        hidden, weight_scale, scale_by_leak: see `CubaMLP`.
-        readout: class scores as a maximum over time, or the potentials U_{t+1} themselves ("mean").
+        hidden: number of neurons of each hidden layer.
+        weight_scale: factor of the initial weights' standard deviation, which is this over the root of a neuron's
+            number of inputs.
+        scale_by_leak: that deviation is multiplied by 1 - beta, the membrane's leak in a step.
+        readout: what becomes of an output's potential, its maximum over time ("max") or its mean over time ("mean").
 
     Raises:
         ConfigError: a hidden layer without neurons.

@@ -29,10 +29,10 @@ class FilterNet(SpikingModel):
     """`[T, N, C, H, W] -> T x spikes [T, N, K]`.
 
     Args:
-        layers: before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1 (default: stride 1,
-            same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
+        layers: layers before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1 (default:
+            stride 1, same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
         hidden: neurons of each hidden linear layer.
-        dropout: behind each hidden linear layer, a fresh mask for each step.
+        dropout: share of each hidden linear layer's spikes that is dropped, anew at each step.
 
     Raises:
         ConfigError: a layer that cannot be read, or an image too small for the layers.

@@ -39,7 +39,7 @@ class PLIFNet(SpikingModel):
     """`[T, N, C, H, W] -> votes [T, N, K]` in [0, 1].
 
     Args:
-        channels: of every convolution.
+        channels: number of channels of every convolution.
         stages: units before each pool, [3, 3] for CIFAR-10 and [1, 1, 1, 1] for CIFAR10-DVS.
         hidden: neurons of the first linear layer; null: a quarter of its inputs (the event nets).
         dropout: share of the inputs of the two linear layers that is dropped, one mask for all T.

@@ -94,9 +94,9 @@ class QKFormer(SpikingModel):
     Args:
         depths: blocks a stage; their number is the number of stages, the last of which uses self-attention.
         dim: width D of the last stage; each stage before has half.
-        heads: attention heads, the same in all stages.
-        mlp_ratio: hidden width of the MLP over the stage's.
-        scale: factor of Q K^T V in the last stage.
+        heads: number of attention heads, the same in all stages.
+        mlp_ratio: hidden width of the MLP divided by the stage's width.
+        scale: factor on the attention Q K^T V of the last stage.
         attn_v_th: threshold of the attention neurons.
         stem: stride of the first embedding: "cifar" 1, "imagenet" 4, "dvs" 8; "auto": cifar below 96 rows, else dvs for
             two stages and imagenet for more.

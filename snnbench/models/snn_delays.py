@@ -58,7 +58,7 @@ class SNNDelays(SpikingModel):
     """`[T, N, C, H, W] -> [T', N, K]`, T' = T + tail * (layers + 1).
 
     Args:
-        hidden: neurons of each hidden layer. layers: hidden layers.
+        hidden: neurons of each hidden layer. layers: number of hidden layers.
         dropout: share of a hidden layer's spikes that is dropped, one mask for all T.
         readout_tau: time constant of the integrator in steps; official: the neurons'.
         readout: softmax_sum, or membrane: logits[t] = v_t.

@@ -63,13 +63,13 @@ class Spikformer(SpikingModel):
     Args:
         depth: number of blocks.
         dim: width D of the tokens, a multiple of 8.
-        heads: attention heads; does not change the parameters but the function.
-        mlp_ratio: hidden width of the MLP over D.
-        scale: factor of Q K^T V.
-        attn_v_th: threshold of the neuron behind it.
+        heads: number of attention heads; it changes what the net computes, not its number of parameters.
+        mlp_ratio: hidden width of the MLP divided by D.
+        scale: factor on the attention Q K^T V.
+        attn_v_th: firing threshold of the neuron behind the attention.
         projections: "linear" as in the CIFAR code or "conv" as in the ImageNet and DVS code.
-        stem: max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 -> 14);
-            "auto": small up to 16 rows, cifar below 96, else imagenet.
+        stem: number of max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 ->
+            14); "auto": small up to 16 rows, cifar below 96, else imagenet.
 
     Raises:
         ConfigError: dim not a multiple of 8 or of heads, or an image smaller than the stem's total stride.

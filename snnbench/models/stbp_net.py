@@ -32,7 +32,7 @@ class STBPNet(SpikingModel):
     """`[T, N, C, H, W] -> spikes [T, N, K]`, with several voters a class their mean in [0, 1].
 
     Args:
-        layers: before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of 2.
+        layers: layers before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of 2.
         hidden: neurons of each hidden linear layer.
         voters: output neurons a class, neighbours.
         dropout: share of the inputs dropped in front of every unit but the first and the last, anew at each step.

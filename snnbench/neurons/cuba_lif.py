@@ -30,7 +30,8 @@ class CubaLIF(Neuron):
 
     Args:
         site, surrogate, v_th, strict, amplitude: see `Neuron`; spytorch's surrogate is `fast_sigmoid`, beta 100.
-        tau_mem, tau_syn: time constants of membrane and current, in ms.
+        tau_mem: time constant of the membrane, in ms.
+        tau_syn: time constant of the synaptic current, in ms.
         dt: length of a time step, in ms.
     """
 

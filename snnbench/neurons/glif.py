@@ -37,7 +37,10 @@ class GLIF(Neuron):
         site, surrogate, strict, amplitude: see `Neuron`; the released code fires at strictly u > v_th.
         gates: three numbers in (0, 1) for alpha, beta, gamma, started at (g + 0.5) / 2 (released `--gate .6 .8 .6`), or
             null: logits from U(-0.1, 0.1) (`--randomgate`, in every published training command).
-        tau, v_th, leak, conduct: where tau, v_th (v_re too), leak and all c_t start.
+        tau: decay factor of the potential at the start.
+        v_th: firing threshold at the start, also the amount v_re that a soft reset subtracts.
+        leak: linear leak in a step at the start.
+        conduct: weight c_t of every step's input at the start.
         hard_gates: gates are rounded to 0 or 1, the gradient passes straight through.
         channel_wise: parameters of each channel (the headline results), or scalars of the layer, 7 + T of them.
         gate_lr: the gates' learning rate over the weights'; the released code takes 0.1 on CIFAR, 1 on ImageNet.

@@ -39,7 +39,8 @@ class SRM(Neuron):
 
     Args:
         site, surrogate, v_th, strict, amplitude: see `Neuron`; SLAYER has v_th 10 and surrogate `exp_abs`, width 10.
-        tau_s, tau_ref: time constants of PSP and refractory response, in ms (released tauSr, tauRef).
+        tau_s: time constant of the postsynaptic potential, in ms (released tauSr).
+        tau_ref: time constant of the refractory response, in ms (released tauRef).
         scale_ref: depth of the refractory response in thresholds (released scaleRef).
         dt: length of a time step, in ms (released Ts).
 

@@ -35,7 +35,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     Args:
         site: channels and zero_init (gain starts at 0) of where the norm sits (injected).
-        eps: added to the variance.
+        eps: number added to the variance.
         momentum: weight of the new batch in the running statistics.
         sync: share statistics between the ranks of a distributed run (any backend, CPU too).
     """

@@ -32,7 +32,7 @@ class OSR(Temporal):
 
     Args:
         site: channels and zero_init (gain starts at 0) of where the norm sits (injected).
-        eps: added to the variance (released 1e-4, the survey 1e-5).
+        eps: number added to the variance (released 1e-4, the survey 1e-5).
         momentum: weight of the last batch in the running statistics (released 0.1, the survey 0.1 / T).
         bound: largest ratio, either way, between the standard deviations of a step and of the running statistics.
         beyond: where a ratio passes the bound, "batch" lets the whole layer use the step's own statistics (released),

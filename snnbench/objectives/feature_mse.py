@@ -24,8 +24,9 @@ class FeatureMSE(Distillation):
     """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" is the sum without beta.
 
     Args:
-        beta: weight of the features (survey: 0.1; 0.01 gave the same).
-        layers, teacher_layers: names of neuron layers, in pairs; null: all of them.
+        beta: weight of the distance between features (survey: 0.1; 0.01 gave the same).
+        layers: names of the student's neuron layers that are compared; null compares all of them.
+        teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
         label_smoothing: see `Distillation`.
 
     Raises:

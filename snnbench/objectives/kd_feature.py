@@ -28,9 +28,10 @@ class FeatureDistillation(Distillation):
     """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" is the weighted sum over N, no lam.
 
     Args:
-        lam: weight of the features.
-        student: "current" or "rate", what is read from the student's layers.
-        layers, teacher_layers: names of neuron layers, in pairs; null: the last one of each image size.
+        lam: weight of the distance between features.
+        student: what is read from the student's layers, the neurons' "current" or their firing "rate".
+        layers: names of the student's neuron layers that are compared; null compares the last one of each image size.
+        teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
         label_smoothing: see `Distillation`.
 
     Raises:

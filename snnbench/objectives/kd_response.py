@@ -27,9 +27,10 @@ class ResponseDistillation(Distillation):
 
     Args:
         alpha: weight of the teacher; the label's is 1 - alpha.
-        temperature: tau, softens both outputs.
+        temperature: tau, by which the logits of student and teacher are divided before the softmax.
         label_smoothing: see `Distillation`.
-        raw_logit_target: the survey's defect, see above.
+        raw_logit_target: the teacher's logits go into the loss without a softmax, a defect of the survey's code; for
+            its published row only.
     """
 
     def __init__(

@@ -29,9 +29,10 @@ class SpikeTrainDistillation(Distillation):
     Args:
         lam: weight of the teacher; the label's is 1 - lam.
         mode: one window over all steps ("full"), or windows that slide.
-        window, stride: of sliding windows, in time steps; window null: half of T. Edge steps are in fewer windows.
-        distance: "squared_l2" (sum over classes, mean over samples) or "heating".
-        temperature: tau of "heating".
+        window: length of a sliding window in time steps; null is half of T.
+        stride: time steps from one sliding window to the next; steps at the ends lie in fewer windows.
+        distance: how outputs are compared, "squared_l2" (sum over classes, mean over samples) or "heating".
+        temperature: temperature tau of the distance "heating".
         label_smoothing: see `Distillation`.
 
     Raises:

@@ -32,9 +32,11 @@ class NumSpikes(Objective):
     "count_error" is the mean of |c - c*| in spikes. Probabilities `[N, K]` move c* between false_count and true_count.
 
     Args:
-        true_count, false_count: spikes wanted of the class's output and of each other, in the region.
-        start, stop: the region, in ms; stop null: the end of the sequence.
-        tau_s: time constant of eps in ms, the neuron's. dt: length of a time step, in ms.
+        true_count: number of spikes in the region that the label's output should give.
+        false_count: number of spikes in the region that every other output should give.
+        start: time in ms at which the region begins.
+        stop: time in ms at which the region ends; null is the end of the sequence.
+        tau_s: time constant of the kernel eps in ms, the same as the neuron's. dt: length of a time step, in ms.
 
     Raises:
         ConfigError: true_count not above false_count; a region that is empty or does not lie within T.

@@ -24,8 +24,9 @@ class SpikeTime(SpikeTrainLoss):
     """`(spikes [T, N, K], target) -> (loss, {"spike_time"})`, at least fp32; targets as in `SpikeTrainLoss`.
 
     Args:
-        tau_s: time constant of eps in ms, the neuron's. dt: length of a time step, in ms.
-        first, period: step of the first target spike of the right class, and steps from one to the next.
+        tau_s: time constant of the kernel eps in ms, the same as the neuron's. dt: length of a time step, in ms.
+        first: step of the first target spike of the label's output.
+        period: steps from one target spike to the next.
 
     Raises:
         ConfigError: no target spike lies within T; target trains of another shape.

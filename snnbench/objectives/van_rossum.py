@@ -27,9 +27,11 @@ class VanRossum(SpikeTrainLoss):
     `[N, T, K]`. "unmatched" is the loss in units of one spike too many or too few at the start, a sample.
 
     Args:
-        tau_rise, tau_decay: time constants of the kernel, in ms (the neuron's tau_syn and tau_mem in the paper).
+        tau_rise: time constant of the kernel's rise, in ms (the neuron's tau_syn in the paper).
+        tau_decay: time constant of the kernel's decay, in ms (the neuron's tau_mem in the paper).
         dt: length of a time step, in ms.
-        first, period: step of the first target spike of the right class, and steps from one to the next.
+        first: step of the first target spike of the label's output.
+        period: steps from one target spike to the next.
 
     Raises:
         ConfigError: no target spike lies within T; tau_decay below dt (the Euler low-pass would overshoot); target

@@ -36,9 +36,9 @@ class TemperatureSearch(BPTT):
     b is a buffer of the surrogate, hence in every checkpoint; metrics.csv shows it as `surrogate_b`.
 
     Args:
-        db: step of b; 0: no search, which is BPTT with a fixed surrogate.
+        db: step by which the temperature b is moved; 0 searches nothing, which is BPTT with a fixed surrogate.
         eps: how far a weight is moved to either side (units of weight).
-        b_min: smallest b.
+        b_min: smallest temperature b that is tried.
         weights: how many of the first layer's weights are probed, a subset fixed by the run's seed; null: all.
         samples: how many samples of the batch the search takes; null: all.
     """

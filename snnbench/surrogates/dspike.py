@@ -26,8 +26,8 @@ class Dspike(Surrogate):
     """Peak b / (2 tanh(b h)) at x = 0, integral 1.
 
     Args:
-        b: temperature; the larger, the steeper.
-        half_width: h (units of membrane potential).
+        b: temperature; a larger one makes the spike's replacement steeper.
+        half_width: distance h from the threshold beyond which there is no gradient (units of membrane potential).
     """
 
     traits = ("temperature",)

@@ -23,7 +23,7 @@ class ExpAbs(Surrogate):
 
     Args:
         width: distance from the threshold over which it falls to 1/e (units of membrane potential).
-        scale: half the integral.
+        scale: half of the derivative's integral.
     """
 
     def __init__(self, width: Annotated[float, "> 0"] = 1.0, scale: Annotated[float, "> 0"] = 1.0):

@@ -21,7 +21,7 @@ class FastSigmoid(Surrogate):
 
     Args:
         beta: slope (per unit of membrane potential).
-        scale: the value at threshold.
+        scale: value of the derivative at the threshold.
     """
 
     def __init__(self, beta: Annotated[float, "> 0"] = 25.0, scale: Annotated[float, "> 0"] = 1.0):

@@ -20,7 +20,7 @@ class Gaussian(Surrogate):
     """Normal density around the threshold; peak 1 / (sqrt(2 pi) sigma), integral 1.
 
     Args:
-        sigma: standard deviation (units of membrane potential).
+        sigma: standard deviation of the Gaussian (units of membrane potential).
     """
 
     def __init__(self, sigma: Annotated[float, "> 0"] = 0.4):

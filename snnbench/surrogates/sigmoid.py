@@ -19,7 +19,7 @@ class Sigmoid(Surrogate):
     """Logistic density; peak alpha/4, integral 1.
 
     Args:
-        alpha: slope (per unit of membrane potential).
+        alpha: slope of the sigmoid (per unit of membrane potential).
     """
 
     def __init__(self, alpha: Annotated[float, "> 0"] = 4.0):

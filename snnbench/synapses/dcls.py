@@ -131,11 +131,11 @@ class DCLS(SynapseFamily):
     """Delayed linear layers over `[T, N, C]` and convolutions over `[T, N, C, *]`; T stays.
 
     Args:
-        taps: D, odd; delays are 0 .. D - 1 steps. 1 is an ordinary synapse.
-        bumps: Gaussians a connection (the paper's kernel count).
-        sigma: their width at the start in steps; null: D // 2.
+        taps: odd number D of delays, which are 0 .. D - 1 steps; 1 makes an ordinary synapse.
+        bumps: number of Gaussians of a connection (the paper's kernel count).
+        sigma: width of the Gaussians at the start, in steps; null makes it D // 2.
         sigma_until: share of the training after which the width has come down to 0.23 (official: epochs // 4).
-        learn_delays: false keeps the random delays (the paper's baseline).
+        learn_delays: the delays are learnt; false keeps the random ones (the paper's baseline).
         position_lr: learning rate of the positions as a multiple of the optimiser's.
 
     Raises:

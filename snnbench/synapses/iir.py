@@ -142,9 +142,10 @@ class IIR(SynapseFamily):
     """Convolutions and linear layers behind a filter of their input lines.
 
     Args:
-        order: dual_exp (second order) or low_pass (first).
-        tau_m: slow time constant in steps, the only one of low_pass. tau_s: fast one.
-        train: the coefficients are learnt.
+        order: kind of the filter, "dual_exp" (second order) or "low_pass" (first order).
+        tau_m: slow time constant in steps; low_pass has no other.
+        tau_s: fast time constant of dual_exp in steps.
+        train: the filters' coefficients are learnt.
     """
 
     traits = ("synapse_filter",)

@@ -53,7 +53,7 @@ class WeightStandardised(SynapseFamily):
     In the published networks the only linear layer is the readout, a bare `nn.Linear`.
 
     Args:
-        eps: added to n * variance under the root.
+        eps: number added to n * variance under the root.
     """
 
     traits = ("weight_standardised",)

@@ -21,7 +21,8 @@ class RunTeacher(Teacher):
 
     Args:
         run: folder of the teacher's run; null leaves it open (a recipe does), and such a run is refused.
-        weights: its last checkpoint, or the best (on its validation split if it has one, else on the test set).
+        weights: which checkpoint of that run, the last or the best; its validation split tells the best if it has one,
+            else the test set.
         experiment: recipe that makes this teacher, for the message where `run` is missing; another one is a deviation.
         identity: filled in when a run is composed; given by hand, it insists on that teacher.
 

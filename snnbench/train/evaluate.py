@@ -16,6 +16,7 @@ from snnbench.teachers.recorded import load_model
 from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.measures import measures
 from snnbench.train.provenance import describe_device
+from snnbench.train.quiet import quiet
 from snnbench.train.run import build_task, precision
 from snnbench.writing import writing
 
@@ -29,6 +30,7 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     Raises:
         ConfigError: the checkpoint is damaged or belongs to another network, or the data are not there.
     """
+    quiet()
     config = planned.config
     L.seed_everything(config["seed"], workers=True, verbose=False)  # encoders may draw
     model, rule = build_model(config)

@@ -23,7 +23,15 @@ def sgd(
     nesterov: bool = False,
     decay_1d: bool = True,
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum.
+
+    Args:
+        lr: learning rate at factor 1 of the schedule.
+        momentum: share of the last step that is added to the next.
+        weight_decay: factor of each weight that is added to its gradient (L2).
+        nesterov: the gradient is corrected for the step that momentum is about to take (Nesterov's momentum).
+        decay_1d: weight decay also acts on biases and on gains of normalisation.
+    """
     groups = parameter_groups(model, lr, weight_decay, decay_1d)
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_on_cuda(model))
 
@@ -36,7 +44,15 @@ def adam(
     decay_1d: bool = True,
     amsgrad: bool = False,
 ) -> torch.optim.Optimizer:
-    """Adam; weight decay is added to the gradient (L2). amsgrad: divide by the largest second moment so far."""
+    """Adam (Kingma & Ba 2015).
+
+    Args:
+        lr: learning rate at factor 1 of the schedule.
+        betas: decay in a step of the averages of the gradient and of its square.
+        weight_decay: factor of each weight that is added to its gradient (L2).
+        decay_1d: weight decay also acts on biases and on gains of normalisation.
+        amsgrad: steps are divided by the largest average of the square so far, not by the current one.
+    """
     groups = parameter_groups(model, lr, weight_decay, decay_1d)
     return torch.optim.Adam(groups, lr=lr, betas=tuple(betas), amsgrad=amsgrad, fused=_on_cuda(model))
 
@@ -48,7 +64,14 @@ def adamw(
     weight_decay: Annotated[float, ">= 0"] = 0.05,
     decay_1d: bool = False,
 ) -> torch.optim.Optimizer:
-    """AdamW; decoupled weight decay."""
+    """AdamW (Loshchilov & Hutter 2019): Adam whose weight decay does not pass through the gradient.
+
+    Args:
+        lr: learning rate at factor 1 of the schedule.
+        betas: decay in a step of the averages of the gradient and of its square.
+        weight_decay: share of each weight, times the learning rate, that a step takes off.
+        decay_1d: weight decay also acts on biases and on gains of normalisation.
+    """
     groups = parameter_groups(model, lr, weight_decay, decay_1d)
     return torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), fused=_on_cuda(model))
 
@@ -60,7 +83,14 @@ def rmaxprop(
     eps: Annotated[float, "> 0"] = 1e-12,
     w_max: Annotated[float, "> 0"] | None = None,
 ) -> torch.optim.Optimizer:
-    """RMaxProp (SuperSpike): steps divided by the largest recent gradient of a weight; no decay, clips to w_max."""
+    """RMaxProp (SuperSpike): steps divided by the largest recent gradient of a weight; nothing decays the weights.
+
+    Args:
+        lr: learning rate at factor 1 of the schedule.
+        gamma: decay in a step of the largest squared gradient that is remembered.
+        eps: number added to the divisor, which keeps steps finite.
+        w_max: weights are clipped to [-w_max, w_max] after each step; null clips nothing.
+    """
     return RMaxProp(parameter_groups(model, lr, 0.0, True), lr=lr, gamma=gamma, eps=eps, w_max=w_max)
 
 

@@ -27,6 +27,7 @@ from snnbench.train.measures import measures
 from snnbench.train.obey import Obey
 from snnbench.train.parameters import ParameterLog
 from snnbench.train.provenance import describe_device, new_record, now, write
+from snnbench.train.quiet import quiet
 from snnbench.train.resume import ResumeState, checkpoint_to_resume
 from snnbench.train.spent import Spent
 from snnbench.train.task import Task
@@ -40,6 +41,7 @@ def train(composed: Composed) -> Path:
     Raises:
         ConfigError: something in the configuration cannot be built; nothing has been written.
     """
+    quiet()
     config, run_dir = composed.config, identity.run_dir(composed.config, composed.choices)
     devices = _devices(config)
     L.seed_everything(config["seed"], workers=True, verbose=False)

@@ -12,7 +12,11 @@ from snnbench.errors import ConfigError
 
 
 class Schedule:
-    """`factor(epoch)` for epoch in [0, epochs]."""
+    """`factor(epoch)` for epoch in [0, epochs].
+
+    Args:
+        interval: the learning rate is set once an epoch ("epoch", as most recipes do) or at every step ("step").
+    """
 
     def __init__(self, epochs: int, interval: str):
         self.epochs, self.interval = epochs, interval
@@ -23,7 +27,14 @@ class Schedule:
 
 class Cosine(Schedule):
     """Linear warm-up from `warmup_factor`, then half a cosine down to `min_factor` (timm's order: the cosine runs
-    over all epochs and the warm-up replaces its beginning), then `cooldown_epochs` at the minimum."""
+    over all epochs and the warm-up replaces its beginning), then `cooldown_epochs` at the minimum.
+
+    Args:
+        warmup_epochs: number of epochs in which the factor rises linearly to 1.
+        warmup_factor: factor on the learning rate where the warm-up begins.
+        min_factor: factor on the learning rate where the cosine ends.
+        cooldown_epochs: number of epochs at the end that keep min_factor; the cosine ends before them.
+    """
 
     def __init__(
         self,
@@ -52,7 +63,13 @@ class Cosine(Schedule):
 
 class CosineAfterWarmup(Schedule):
     """Linear warm-up from `warmup_factor`, then half a cosine down to `min_factor` over the epochs that are left: the
-    cosine begins where the warm-up ends (MAE's fine-tuning code, He et al. 2022; QKFormer's on ImageNet)."""
+    cosine begins where the warm-up ends (MAE's fine-tuning code, He et al. 2022; QKFormer's on ImageNet).
+
+    Args:
+        warmup_epochs: number of epochs in which the factor rises linearly to 1.
+        warmup_factor: factor on the learning rate where the warm-up begins.
+        min_factor: factor on the learning rate after the last epoch.
+    """
 
     def __init__(
         self,
@@ -79,7 +96,11 @@ class CosineAfterWarmup(Schedule):
 
 class CosineWave(Schedule):
     """Half a cosine down to zero in `half_period` epochs, up again in as many, and so on: torch's CosineAnnealingLR
-    with T_max below the number of epochs (PLIF's code; GLIF's on event data)."""
+    with T_max below the number of epochs (PLIF's code; GLIF's on event data).
+
+    Args:
+        half_period: number of epochs from the full learning rate down to zero.
+    """
 
     def __init__(
         self,
@@ -97,7 +118,13 @@ class CosineWave(Schedule):
 class OneCycle(Schedule):
     """Up to the optimiser's lr and down again by half cosines, as torch's OneCycleLR (Smith & Topin, 2019) stepped once
     an epoch: lr / div_factor at epoch 0, lr at `peak` * epochs - 1, lr / (div_factor * final_div_factor) at the last.
-    The optimiser's momentum stays (torch cycles it too)."""
+    The optimiser's momentum stays (torch cycles it too).
+
+    Args:
+        peak: share of the epochs after which the learning rate is at its largest.
+        div_factor: the first learning rate is the largest one divided by this.
+        final_div_factor: the last learning rate is the first one divided by this.
+    """
 
     def __init__(
         self,
@@ -122,7 +149,12 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 
 class Step(Schedule):
-    """Multiply by `gamma` after every `every` epochs."""
+    """Multiply by `gamma` after every `every` epochs.
+
+    Args:
+        every: number of epochs after which the learning rate falls once more.
+        gamma: factor by which it falls.
+    """
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """A package of the user's own adds options to the axes without a file in snnbench's folders."""
 
+import re
 import textwrap
 
 import pytest
@@ -79,3 +80,35 @@ def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch):
     monkeypatch.setenv("SNNBENCH_PLUGINS", "nobody_s_package")
     with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS=nobody_s_package: there is no package"):
         options("neuron")
+
+
+@pytest.mark.parametrize(("line", "says"), [
+    ("", "must say whether it holds images or events"),
+    ("traits = ()", "must say whether it holds images or events"),
+    ('traits = ("image",)', "must say whether it holds images or events"),
+    ('traits = ("images", "events")', "must say whether it holds images or events"),
+    ('traits = "images"', 'e.g. traits = ("images",), not traits = \'images\''),
+    ("traits = KINDS", 'e.g. traits = ("images",), not traits = KINDS'),
+    ("requires = WANTED", 'e.g. requires = {"images": "the reason"}, not requires = WANTED'),
+    ('traits = ("images",)', None),
+    ('traits = ["events"]', None),
+])  # fmt: skip
+def test_a_data_set_says_what_it_holds(tmp_path, monkeypatch, line, says):
+    name = f"plugin_data_{sum(line.encode())}"
+    package(tmp_path, monkeypatch, name)
+    (tmp_path / name / "mine.py").write_text(
+        f"from snnbench.data.base import BenchData\n\n\nclass Mine(BenchData):\n    {line or 'pass'}\n"
+    )
+    (tmp_path / name / "configs" / "data").mkdir()
+    (tmp_path / name / "configs" / "data" / "mine.yaml").write_text(
+        f"# Mine\n_target_: {name}.mine.Mine\nroot: .\nshape: [1, 8, 8]\nnum_classes: 2\n"
+    )
+    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
+    chosen = ["data=mine", "encoder=frames", "augment=events_none"] if "events" in line else ["data=mine"]
+    if says is None:
+        assert compose(chosen).choices["data"] == "mine"
+        return
+    with pytest.raises(ConfigError, match=re.escape(says)) as refused:
+        compose(chosen)
+    assert "Mine" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -11,6 +11,7 @@ from snnbench.build import instantiate
 from snnbench.config.catalogue import description, options, path_of
 from snnbench.config.check import check
 from snnbench.config.compose import compose
+from snnbench.config.parameters import explain
 from snnbench.config.signature import component
 from snnbench.objectives.distillation import Lesson
 from snnbench.site import Site
@@ -36,6 +37,16 @@ def test_yaml_is_described_and_complete(axis, name):
     found = component(node(axis, name)["_target_"])
     missing = set(found.parameters) - set(node(axis, name)) - AXES[axis].injected
     assert not missing, f"configs/{axis}/{name}.yaml does not list {missing}"
+
+
+@pytest.mark.parametrize(("axis", "name"), [(a, n) for a in AXES for n in options(a)])
+def test_every_parameter_says_what_it_means(axis, name):
+    """`snnbench list axis=name` prints these texts one by one, so that none may lean on another parameter's."""
+    told = {parameter.name: parameter.meaning for parameter in explain(axis, name)[2]}
+    silent = [key for key, text in told.items() if len(text.split()) < 3]
+    assert not silent, f"the docstring's `Args:` of {node(axis, name)['_target_']} must say what {silent} mean"
+    shared = [key for key, text in told.items() if list(told.values()).count(text) > 1]
+    assert not shared, f"{shared} have one text: give each its own"
 
 
 SOURCED = ("neuron", "surrogate", "rule", "norm")

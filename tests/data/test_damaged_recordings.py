@@ -113,7 +113,7 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     EVENT_SETS["nmnist"].write(tmp_path)
-    monkeypatch.setattr(files.os, "listdir", refuse)
+    monkeypatch.setattr(files.os, "scandir", refuse)
     with pytest.raises(ConfigError, match="NMNIST/Train' may not be read by this user"):
         EVENT_SETS["nmnist"].read(tmp_path).setup()
 
@@ -219,6 +219,7 @@ def test_misfits_are_named(tmp_path, name, of, misfit):
     with pytest.raises(ConfigError) as refused:
         EVENT_SETS[name].read(tmp_path).setup()
     assert culprit in str(refused.value)
+    assert "(1)" not in misfit or f"is a second copy of '{path.name.replace(' (1)', '')}'" in str(refused.value)
 
 
 @pytest.mark.parametrize("entry", ["file", "link"])
@@ -227,5 +228,6 @@ def test_a_class_folder_that_is_none_is_named(tmp_path, entry):
     folder = tmp_path / "NMNIST" / "Train" / "3"
     shutil.rmtree(folder)
     folder.write_bytes(b"x") if entry == "file" else folder.symlink_to("gone")
-    with pytest.raises(ConfigError, match="Train/3' is no folder"):
+    says = "is no folder" if entry == "file" else "is a link to 'gone', which is not there"
+    with pytest.raises(ConfigError, match=f"Train/3' {says}"):
         EVENT_SETS["nmnist"].read(tmp_path).setup()

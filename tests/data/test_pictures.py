@@ -159,10 +159,10 @@ def misfits(folder: Path, name: str) -> str:
         return r"p_1 \(1\)\.JPEG' is a second copy of 'p_1\.JPEG'"
     if name == "dangling link":
         os.symlink("/nowhere/p.JPEG", place / "p_9.JPEG")
-        return r"p_9\.JPEG' is a link to a file that is not there"
+        return r"p_9\.JPEG' is a link to '/nowhere/p\.JPEG', which is not there"
     if name == "dangling class":
         os.symlink("/nowhere", folder / "val" / "n00000003")
-        return r"n00000003' is a link to a file that is not there"
+        return r"n00000003' is a link to '/nowhere', which is not there"
     if name == "text":
         (place / "notes.txt").touch()
         return r"notes\.txt' is no picture"

@@ -1,13 +1,18 @@
 """What a run shows on a terminal of 80 columns: where it begins, each epoch, and what came of it."""
 
+import logging
 import re
+import warnings
 
 import pytest
+from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
 
 from snnbench.cli.main import main
 from snnbench.cli.summary import closing
+from snnbench.config.compose import compose
 from snnbench.records import RunRecord
 from snnbench.train.bar import clock
+from snnbench.train.run import train
 from tests.train.conftest import SMALL, only_run
 
 RUN = ["train", *SMALL, "train.epochs=2", "train.limit_train_batches=3", "measure.operations=false"]
@@ -46,6 +51,27 @@ def test_a_run_says_what_it_is_and_what_came_of_it(tmp_path, capsys):
 def test_progress_off_leaves_the_end_alone(tmp_path, capsys):
     assert main([*RUN, "log.progress=off", f"paths.runs={tmp_path}"]) == 0
     assert capsys.readouterr().out.startswith("test accuracy")
+
+
+def test_nothing_of_lightning_s_own_is_said(tmp_path, monkeypatch):
+    """Its advice on srun comes where that program is installed, the line on CUDA_VISIBLE_DEVICES on a GPU."""
+    said = []
+    listener = logging.Handler(logging.DEBUG)
+    listener.emit = lambda record: said.append(record.getMessage())
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    monkeypatch.setattr(CPUAccelerator, "setup", lambda self, trainer: CUDAAccelerator.set_nvidia_flags(0))
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.INFO)  # as its import leaves them
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [listener])
+    logging.getLogger("lightning.pytorch").manager._clear_cache()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        folder = train(compose([*RUN[1:], f"paths.runs={tmp_path}"]))  # whoever calls it, not only the command line
+        assert main(["eval", f"run={folder}"]) == 0
+    assert not said
+    assert not [str(one.message) for one in warned if "lightning" in one.filename]
 
 
 def record(**changes) -> RunRecord:

@@ -1,0 +1,17 @@
+"""Lightning's banners and advice, which are about other people's programs, do not reach our users."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
+ADVICE = "litlogger|does not have many workers|isinstance.treespec"  # warned of in the name of other modules
+
+
+def quiet() -> None:
+    """Silence Lightning below an error. Call it after Lightning was imported, which makes its loggers talkative."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=f".*({ADVICE})")
