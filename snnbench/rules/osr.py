@@ -6,18 +6,14 @@ optimiser steps once a batch. The paper's norm (`norm=osr`) and threshold stabil
 their own.
 
 The survey's script without AMP back-propagates the last step only; its runs used AMP, and this is what they do.
-Under DistributedDataParallel every step's backward reduces gradients; only the last would need to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
-from snnbench.temporal import stepping
+from snnbench.rules.base import Batch, Outcome, Rule
+from snnbench.rules.walk import walk_batch
 
 
 class OSR(Rule):
@@ -35,26 +31,5 @@ class OSR(Rule):
     }
     one_step_at_the_end = True
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
-        time_steps = x_seq.shape[0]
-        outcomes = []
-        zero_grad()
-        with stepping(model, detach=True) as step:
-            for x_t in x_seq:
-                logits = step(x_t)
-                loss, parts = loss_of(logits.unsqueeze(0))
-                loss = loss / time_steps
-                backward(loss)
-                outcomes.append(detached_outcome(logits, loss, parts))
-        optimizer_step()
-        logits, losses, parts = zip(*outcomes)
-        mean_parts = {name: sum(p[name] for p in parts) / time_steps for name in parts[0]}
-        return torch.stack(logits), torch.stack(losses).sum(), mean_parts
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
+        return walk_batch(model, batch)

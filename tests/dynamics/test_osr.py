@@ -12,6 +12,7 @@ from snnbench.errors import ConfigError
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
 from snnbench.objectives.per_step import PerStep
+from snnbench.rules.base import Batch
 from snnbench.rules.bptt import BPTT
 from snnbench.rules.osr import OSR as OnlineRule
 from snnbench.surrogates.sigmoid import Sigmoid
@@ -117,12 +118,11 @@ TARGET = torch.tensor([0, 2, 1])
 WAITS = {f"aten::{name}" for name in ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "masked_select", "index")}
 
 
-def train(rule, net: nn.Module, x_seq: Tensor, backward=lambda loss: loss.backward(), target: Tensor = TARGET):
+def train(rule, net: nn.Module, x_seq: Tensor, backward=Tensor.backward, target: Tensor = TARGET):
     objective, counts = PerStep(0.05), []
     rule.prepare(net)
-    outcome = rule.train_batch(
-        net, x_seq, lambda logits: objective(logits, target), backward, lambda: counts.append(1), net.zero_grad
-    )
+    loss_of, step = lambda logits: objective(logits, target), lambda: counts.append(1)
+    outcome = rule.train_batch(net, Batch(x_seq, target, loss_of, backward, step, net.zero_grad))
     assert counts == [1]
     return outcome
 
@@ -213,11 +213,9 @@ class TestRule:
         net, x_seq = Net(), batch(1).float().expand(4, -1, -1, -1, -1)
         optimizer, objective, losses = torch.optim.SGD(net.parameters(), 0.2, momentum=0.9), PerStep(0.0), []
         for _ in range(40):
-            _, loss, _ = OnlineRule().train_batch(
-                net, x_seq, lambda logits: objective(logits, TARGET), lambda loss: loss.backward(), optimizer.step,
-                optimizer.zero_grad,
-            )  # fmt: skip
-            losses.append(loss.item())
+            calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+            shown = Batch(x_seq, TARGET, lambda logits: objective(logits, TARGET), **calls)
+            losses.append(OnlineRule().train_batch(net, shown)[1].item())
         assert losses[-1] < 0.5 * losses[0]
 
 
