@@ -17,8 +17,8 @@ from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.neurons.plif import PLIF
 from snnbench.norms.osr import OSR as OSRNorm
 from snnbench.rules.base import Batch
-from snnbench.rules.osr import OSR
 from snnbench.rules.ottt import OTTT
+from snnbench.rules.sltt import SLTT
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.sigmoid import Sigmoid
@@ -121,7 +121,7 @@ def test_moments(shape, device):
 
 RULES = {
     "ottt": (OTTT, lambda site, **changes: LIF(site, Sigmoid(), decay_input=False, reset="soft"), lambda site: None),
-    "osr": (OSR, lambda site, **changes: LIFOSR(site, Sigmoid()), OSRNorm),
+    "osr": (SLTT, lambda site, **changes: LIFOSR(site, Sigmoid()), OSRNorm),
 }
 
 

@@ -1,11 +1,11 @@
-"""Online training without traces (SLTT's gradient, as in OSR: Zhu et al., ICLR 2024, OpenReview CIj1CVbkpr).
+"""Spatial learning through time: the gradient through time is dropped (SLTT, Meng et al., ICCV 2023, arXiv:2302.14311).
 
 The network walks through time; each step has its own loss over T, its own backward pass, and a membrane cut from the
-graph, so the gradient through time is dropped and memory does not grow with T. Gradients of all steps add up and the
-optimiser steps once a batch. The paper's norm (`norm=osr`) and threshold stabiliser (`neuron=lif_osr`) are switches of
-their own.
+graph, so memory does not grow with T. Gradients of all steps add up and the optimiser steps once a batch. OSR (Zhu et
+al., ICLR 2024, OpenReview CIj1CVbkpr) trains by this gradient; its norm (`norm=osr`) and threshold stabiliser
+(`neuron=lif_osr`) are switches of their own.
 
-The survey's script without AMP back-propagates the last step only; its runs used AMP, and this is what they do.
+The survey's OSR script without AMP back-propagates the last step only; its runs used AMP, and this is what they do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from snnbench.rules.base import Batch, Outcome, Rule
 from snnbench.rules.walk import walk_batch
 
 
-class OSR(Rule):
+class SLTT(Rule):
     """One forward and backward a time step, one optimiser step a batch."""
 
     traits = ("online",)
