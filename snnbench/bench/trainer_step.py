@@ -37,8 +37,8 @@ def train_step(
         model, rule, objective, encoder, optimizer=None, schedule=None, num_classes=data["num_classes"], seed=0,
         teacher=teacher,
     )  # fmt: skip
-    trained = task._trained()
-    optimizer, batch = optimizer_of(trained, device), CapturedBatch(trained, task._forward_backward)
+    trained = task.trained()
+    optimizer, batch = optimizer_of(trained, device), CapturedBatch(trained, task.run_rule)
     x, target = batch_of(work, config, device, way.layout)
 
     def clear() -> None:
@@ -47,7 +47,7 @@ def train_step(
     def eager() -> Tensor:
         calls = {"backward": Tensor.backward, "optimizer_step": optimizer.step, "zero_grad": clear}
         with kernel_path(kernels), autocast(device, way.precision):
-            return task._run_rule(x, target, **calls)[1]
+            return task.run_rule(x, target, **calls)[1]
 
     def captured() -> Tensor:
         with kernel_path(kernels), autocast(device, way.precision):

@@ -17,6 +17,7 @@ from snnbench.errors import ConfigError
 from snnbench.plain import CONTROL
 
 GROUPS = (*AXES, *BUNDLES)
+RENAMED = {("rule", "osr"): "sltt"}  # (axis, former name) -> name
 MOST_JOBS = 10_000
 LONGEST = 2000
 
@@ -48,6 +49,8 @@ def check_choice(override: Override) -> None:
         return
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{override.input_line}: {key} takes one name; `snnbench list {key}` shows all")
+    if value not in options(key) and (now := RENAMED.get((key, value))):
+        raise ConfigError(f"{key}={value} is called {key}={now} now: write {key}={now}")
     if value is not None and value not in options(key):
         raise ConfigError(
             f"{key}={value} does not exist; {nearest(value, options(key))} (`snnbench list {key}` shows all)"

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 Loss = tuple[Tensor, dict[str, Tensor]]
 Outcome = tuple[Tensor, Tensor, dict[str, Tensor]]
+
+
+def nothing() -> None:
+    """Does nothing: stands for the optimiser where gradients alone are wanted."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch as a rule gets it. With the default calls, a rule makes gradients and steps no optimiser.
+
+    Args:
+        x_seq: The encoded input `[T, N, C, H, W]`.
+        target: The labels `[N]`, or probabilities `[N, K]` after mixing.
+        loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts. It knows the target, and what a teacher
+            made of this batch.
+        backward: Is called with the loss in place of `loss.backward()`.
+        optimizer_step: Steps the optimiser, which clips gradients first if the run wants that.
+        zero_grad: Drops all gradients.
+        index: The samples' numbers `[N]` in the training set, or None if the loader does not tell them.
+    """
+
+    x_seq: Tensor
+    target: Tensor
+    loss_of: Callable[[Tensor], Loss]
+    backward: Callable[[Tensor], None] = Tensor.backward
+    optimizer_step: Callable[[], None] = nothing
+    zero_grad: Callable[[], None] = nothing
+    index: Tensor | None = None
 
 
 class Rule:
@@ -18,7 +47,7 @@ class Rule:
     previewed: int | None = 0  # samples of an epoch's first batch that `before_epoch` sees; None: all, 0: no call
 
     def prepare(self, model: nn.Module) -> None:
-        """Called once after building; may set `synapse.mechanics`. Raises ConfigError if the model does not suit."""
+        """Called once after building; may set `mechanics`. Raises ConfigError if the model does not suit."""
 
     def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> bool:
         """Called before the first batch of each epoch is trained on, with its first `previewed` samples.
@@ -33,26 +62,15 @@ class Rule:
         """What the rule adds to an epoch's row of metrics.csv; the same names every epoch."""
         return {}
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
         """Train on one batch.
 
         Args:
-            model: `[T', N, C, H, W] -> logits [T', N, K]`, whole sequences or, inside `stepping`, single steps.
-            x_seq: the batch, `[T, N, C, H, W]`.
-            loss_of: logits `[T', N, K]` -> (scalar loss, its named parts); closes over the target.
-            backward: called instead of `loss.backward()`.
-            optimizer_step, zero_grad: called when the rule wants them.
+            model: Maps `[T', N, C, H, W]` to logits `[T', N, K]`: whole sequences or, inside `stepping`, single steps.
+            batch: The input, its loss, and the calls that the rule makes in its own order.
 
         Returns:
-            Logits `[T, N, K]`, total loss and parts, all detached.
+            Logits `[T, N, K]`, total loss and its parts, all detached.
         """
         raise NotImplementedError(f"{type(self).__name__} must define train_batch")
 

@@ -6,11 +6,9 @@ the neuron's choice (`detach_reset`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from torch import nn
 
-from torch import Tensor, nn
-
-from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
+from snnbench.rules.base import Batch, Outcome, Rule, detached_outcome
 
 
 class BPTT(Rule):
@@ -18,18 +16,10 @@ class BPTT(Rule):
 
     one_step_at_the_end = True
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
-        zero_grad()
-        logits = model(x_seq)
-        loss, parts = loss_of(logits)
-        backward(loss)
-        optimizer_step()
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
+        batch.zero_grad()
+        logits = model(batch.x_seq)
+        loss, parts = batch.loss_of(logits)
+        batch.backward(loss)
+        batch.optimizer_step()
         return detached_outcome(logits, loss, parts)

@@ -7,25 +7,21 @@ gradients of all steps and updates once a batch; variant O updates at every step
 As in the released code (and SpikingJelly): the first synapse keeps its instantaneous input, the readout uses a trace
 although it has no dynamics. `trace_first=True, trace_readout=False` is the rule as derived: exact for one hidden layer
 with a soft, detached reset.
-
-Under DistributedDataParallel every step's backward reduces gradients; variant A would need them only at the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.lif import LIF
-from snnbench.rules.base import Loss, Outcome, Rule, detached_outcome
+from snnbench.rules.base import Batch, Outcome, Rule
 from snnbench.rules.trace import TraceMechanics
+from snnbench.rules.walk import walk_batch
 from snnbench.synapses.base import Synapse
-from snnbench.temporal import stepping
 
 
 class OTTT(Rule):
@@ -86,31 +82,5 @@ class OTTT(Rule):
         for synapse in synapses[first:last]:
             synapse.mechanics = TraceMechanics(1 - 1 / self.tau)
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
-        time_steps, each_step = x_seq.shape[0], self.variant == "O"
-        outcomes = []
-        zero_grad()
-        with stepping(model, detach=True) as step:
-            for t, x_t in enumerate(x_seq):
-                if each_step and t > 0:
-                    zero_grad()
-                logits = step(x_t)
-                loss, parts = loss_of(logits.unsqueeze(0))
-                loss = loss / time_steps
-                backward(loss)
-                if each_step:
-                    optimizer_step()
-                outcomes.append(detached_outcome(logits, loss, parts))
-        if not each_step:
-            optimizer_step()
-        logits, losses, parts = zip(*outcomes)
-        mean_parts = {name: sum(p[name] for p in parts) / time_steps for name in parts[0]}
-        return torch.stack(logits), torch.stack(losses).sum(), mean_parts
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
+        return walk_batch(model, batch, each_step=self.variant == "O")

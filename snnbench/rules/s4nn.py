@@ -16,7 +16,6 @@ same run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.first_spike import first_spike_times
-from snnbench.rules.base import Loss, Outcome, Rule
+from snnbench.rules.base import Batch, Outcome, Rule
 from snnbench.synapses.base import Linear
 
 SEEN, FIRED = "s4nn_samples", "s4nn_fired"
@@ -72,21 +71,14 @@ class S4NN(Rule):
         for index, synapse in enumerate(synapses[:-1]):
             model.register_buffer(f"{FIRED}_{index}", torch.zeros(len(synapse.weight), dtype=torch.int64))
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise ConfigError("rule=s4nn updates layer by layer within one process; set train.devices=1")
         self._revive(model)
+        x_seq = batch.x_seq
         logits, times = run_times(model, x_seq)
         with torch.enable_grad():
-            loss, parts = loss_of(logits.requires_grad_())
+            loss, parts = batch.loss_of(logits.requires_grad_())
             (error,) = torch.autograd.grad(loss, logits)
         delta = error.mean(0)  # dL/dlogits is -dL/dt_o at every step
         synapses = model.synapses()
@@ -96,11 +88,11 @@ class S4NN(Rule):
                 weight = synapses[index].weight
                 delta = unit_length(delta)
                 before = (times[index].unsqueeze(1) < times[index + 1].unsqueeze(2)).to(weight.dtype)  # [N, out, in]
-                zero_grad()
+                batch.zero_grad()
                 weight.grad = torch.einsum("no,noi->oi", delta, before) / len(delta)
-                optimizer_step()
+                batch.optimizer_step()
                 delta = torch.einsum("no,noi,oi->ni", delta, before, weight)
-            zero_grad()
+            batch.zero_grad()
         return logits.detach(), loss.detach(), parts
 
     def _count(self, model: nn.Module, hidden_times: list[Tensor], x_seq: Tensor) -> None:

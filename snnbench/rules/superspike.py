@@ -22,7 +22,6 @@ the output down, as there; random and uniform feedback goes from the output to e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -33,7 +32,7 @@ from snnbench.errors import ConfigError
 from snnbench.models.layers import Flatten
 from snnbench.models.parts import Unit
 from snnbench.neurons.cuba_lif import CubaLIF
-from snnbench.rules.base import Loss, Outcome, Rule
+from snnbench.rules.base import Batch, Outcome, Rule
 from snnbench.synapses.base import Linear, Synapse
 from snnbench.temporal import full_precision
 
@@ -76,24 +75,16 @@ class SuperSpike(Rule):
                 weights = torch.randn(units[-1].synapse.out_features, unit.synapse.out_features)
                 model.register_buffer(f"{FEEDBACK}_{index}", weights)
 
-    def train_batch(
-        self,
-        model: nn.Module,
-        x_seq: Tensor,
-        loss_of: Callable[[Tensor], Loss],
-        backward: Callable[[Tensor], None],
-        optimizer_step: Callable[[], None],
-        zero_grad: Callable[[], None],
-    ) -> Outcome:
+    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise ConfigError("rule=superspike makes its gradients within one process; set train.devices=1")
-        units = model.units()
+        units, x_seq = model.units(), batch.x_seq
         with torch.no_grad():
             inputs, potentials, logits = run_chain(units, x_seq)
         with torch.enable_grad():
-            loss, parts = loss_of(logits.requires_grad_())
+            loss, parts = batch.loss_of(logits.requires_grad_())
             (slope,) = torch.autograd.grad(loss, logits)
-        zero_grad()
+        batch.zero_grad()
         with torch.no_grad(), torch.autocast(x_seq.device.type, enabled=False):
             for unit, x, u, error in zip(units, inputs, potentials, self.errors(model, full_precision(-slope))):
                 learning = unit.neuron.surrogate.derivative(u - unit.neuron.v_th) * error
@@ -101,7 +92,7 @@ class SuperSpike(Rule):
                 if unit.synapse.bias is not None:
                     always = unit.neuron.response(torch.ones_like(x[:, :1, :1]))
                     unit.synapse.bias.grad = -three_factors(learning, always.expand(-1, x.shape[1], -1)).squeeze(1)
-        optimizer_step()
+        batch.optimizer_step()
         return logits.detach(), loss.detach(), {name: part.detach() for name, part in parts.items()}
 
     def errors(self, model: nn.Module, output: Tensor) -> list[Tensor]:

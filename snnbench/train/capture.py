@@ -23,14 +23,13 @@ MOST_SHAPES = 2  # whole batches with hard and with soft targets; a smaller last
 @dataclass
 class _Graph:
     graph: torch.cuda.CUDAGraph
-    x: Tensor
-    target: Tensor
+    batch: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     gradients: list[tuple[nn.Parameter, Tensor | None]]
 
 
 class CapturedBatch:
-    """Calls `function(x, target) -> outputs`, captured once for each shape of batch.
+    """Calls `function(*batch) -> outputs`, captured once for each shape of batch (samples, targets, ...).
 
     After a call every parameter's `.grad` holds the gradient that the function made of this batch (not added to an
     older one), or None. The outputs are overwritten by the next call. `function` must not synchronise with the host.
@@ -41,70 +40,70 @@ class CapturedBatch:
             may need another's outputs.
     """
 
-    def __init__(self, model: nn.Module, function: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    def __init__(self, model: nn.Module, function: Callable[..., tuple[Tensor, ...]],
                  what: str = "the training step", pool=None):  # fmt: skip
         self.model, self.function, self.what, self.pool = model, function, what, pool
         self._graphs: dict[tuple, _Graph] = {}
         self._refused = False
 
-    def fits(self, x: Tensor, target: Tensor) -> bool:
+    def fits(self, *batch: Tensor) -> bool:
         """Whether a batch of this shape has a graph or may get one."""
-        return not self._refused and (self._key(x, target) in self._graphs or len(self._graphs) < MOST_SHAPES)
+        return not self._refused and (self._key(batch) in self._graphs or len(self._graphs) < MOST_SHAPES)
 
     def forget(self) -> None:
         """Drop all graphs; the next call captures anew."""
         self._graphs.clear()
 
-    def __call__(self, x: Tensor, target: Tensor) -> tuple[Tensor, ...] | None:
+    def __call__(self, *batch: Tensor) -> tuple[Tensor, ...] | None:
         """Outputs of this batch, or None if it cannot be captured (said once; nothing has changed then)."""
-        key = self._key(x, target)
+        key = self._key(batch)
         if key not in self._graphs:
             try:
-                self._graphs[key] = self._capture(x, target)
+                self._graphs[key] = self._capture(batch)
             except RuntimeError as error:
                 self._refused = True
                 self.model.zero_grad(set_to_none=True)
                 log.warning(f"{self.what} cannot be captured as a CUDA graph and runs eagerly: {error}")
                 return None
         found = self._graphs[key]
-        found.x.copy_(x, non_blocking=True)
-        found.target.copy_(target, non_blocking=True)
+        for held, given in zip(found.batch, batch):
+            held.copy_(given, non_blocking=True)
         found.graph.replay()
         for parameter, gradient in found.gradients:
             parameter.grad = gradient
         return found.outputs
 
     @staticmethod
-    def _key(x: Tensor, target: Tensor) -> tuple:
-        return (x.shape, x.stride(), x.dtype, target.shape, target.dtype)
+    def _key(batch: tuple[Tensor, ...]) -> tuple:
+        return tuple((given.shape, given.stride(), given.dtype) for given in batch)
 
-    def _run(self, x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    def _run(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         self.model.zero_grad(set_to_none=True)
         enabled = torch.is_autocast_enabled("cuda")
         # a weight cast before the capture must not be found in autocast's cache inside it
         with torch.autocast("cuda", torch.get_autocast_dtype("cuda"), enabled=enabled, cache_enabled=False):
-            return self.function(x, target)
+            return self.function(*batch)
 
-    def _capture(self, x: Tensor, target: Tensor) -> _Graph:
+    def _capture(self, batch: tuple[Tensor, ...]) -> _Graph:
         """Warm up on a side stream, put buffers and generator back, and record."""
-        x, target = x.clone(), target.clone()
+        device, batch = batch[0].device, tuple(given.clone() for given in batch)
         buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        generator = torch.cuda.get_rng_state(x.device)
+        generator = torch.cuda.get_rng_state(device)
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UP):
-                    self._run(x, target)
+                    self._run(batch)
         finally:
             torch.cuda.current_stream().wait_stream(stream)
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):  # what is read as a number must not look changed in the capture
                     buffer.copy_(before)
-            torch.cuda.set_rng_state(generator, x.device)
+            torch.cuda.set_rng_state(generator, device)
         self.model.zero_grad(set_to_none=True)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-            outputs = self._run(x, target)
-        return _Graph(graph, x, target, outputs, [(p, p.grad) for p in self.model.parameters()])
+            outputs = self._run(batch)
+        return _Graph(graph, batch, outputs, [(p, p.grad) for p in self.model.parameters()])

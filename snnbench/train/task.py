@@ -20,6 +20,7 @@ from snnbench import kernels
 from snnbench.data.mixing import MIXING_STREAM, Mixture
 from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.progress import tell_progress
+from snnbench.rules.base import Batch
 from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
@@ -71,11 +72,11 @@ class Task(L.LightningModule):
         self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
     def configure_optimizers(self):
-        optimizer = self.make_optimizer(self._trained())
+        optimizer = self.make_optimizer(self.trained())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _trained(self) -> nn.Module:
+    def trained(self) -> nn.Module:
         """What the optimiser steps: the model, with the objective where that learns too (its transforms)."""
         learns = next(self.objective.parameters(), None) is not None
         return nn.ModuleList([self.model, self.objective]) if learns else self.model
@@ -93,7 +94,7 @@ class Task(L.LightningModule):
         pool = torch.cuda.graph_pool_handle()
         self._captured_test = CapturedBatch(self.model, self._test, "the test", pool)
         if self.rule.one_step_at_the_end:
-            self._captured = CapturedBatch(self._trained(), self._forward_backward, pool=pool)
+            self._captured = CapturedBatch(self.trained(), self.run_rule, pool=pool)
 
     def on_fit_end(self) -> None:
         self._captured = self._captured_test = None
@@ -116,13 +117,13 @@ class Task(L.LightningModule):
             self._forget_graphs()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        x, target = batch
+        x, target, *index = batch  # a loader may say which samples these are
         soft = self._mixed(x, target, batch_index)
         x, target = soft if soft is not None else (x, target)
         if batch_index == 0 and self.rule.previewed != 0:
             self._preview(x, target)
         optimizer = self.optimizers()
-        batch_tally, loss = self._train_batch(x, target, optimizer)
+        batch_tally, loss = self._train_batch(x, target, *index, optimizer=optimizer)
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
         self.train_meter.add(batch_tally, len(x))
@@ -138,14 +139,14 @@ class Task(L.LightningModule):
         """Where a number lies on the host at once, and nobody waits for a device."""
         return self.device.type == "cpu"
 
-    def _train_batch(self, x: Tensor, target: Tensor, optimizer) -> tuple[Tensor, Tensor]:
-        """(tally, loss), detached, after the optimiser's step."""
-        found = _replayed(self._captured, x, target)
+    def _train_batch(self, *batch: Tensor, optimizer) -> tuple[Tensor, Tensor]:
+        """(tally, loss), detached, after the optimiser's step. batch: samples, targets, and their index if known."""
+        found = _replayed(self._captured, *batch)
         if found is not None:
             self._step(optimizer)
             return found
         steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
-        return self._run_rule(x, target, backward=self.manual_backward, **steps)
+        return self.run_rule(*batch, backward=self.manual_backward, **steps)
 
     def _preview(self, x: Tensor, target: Tensor) -> None:
         """Show the rule the epoch's first samples; training then draws the random numbers it would have drawn."""
@@ -156,9 +157,18 @@ class Task(L.LightningModule):
         if stale:
             self._forget_graphs()
 
-    def _run_rule(self, x: Tensor, target: Tensor, **calls) -> tuple[Tensor, Tensor]:
+    def run_rule(self, x: Tensor, target: Tensor, index: Tensor | None = None, **calls) -> tuple[Tensor, Tensor]:
+        """(tally, loss), detached, of what the rule makes of a batch.
+
+        Args:
+            x: Samples as the loader gives them, `[N, *]`, augmented and mixed.
+            target: Labels `[N]` or probabilities `[N, K]`.
+            index: The samples' numbers `[N]`, or None.
+            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made: that
+                is what a CUDA graph holds of a rule whose only optimiser step comes last.
+        """
         with self._posed(x, target) as (x_seq, loss_of):
-            logits, loss, _ = self.rule.train_batch(self.model, x_seq, loss_of=loss_of, **calls)
+            logits, loss, _ = self.rule.train_batch(self.model, Batch(x_seq, target, loss_of, index=index, **calls))
         return tally(loss, logits.mean(0), target), loss
 
     @contextmanager
@@ -170,10 +180,6 @@ class Task(L.LightningModule):
         with lessons as lesson:  # what an objective with a teacher takes beside logits and target
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
 
-    def _forward_backward(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What a CUDA graph holds: all of the rule but the optimiser's step, which comes last and once."""
-        return self._run_rule(x, target, backward=Tensor.backward, optimizer_step=_nothing, zero_grad=_nothing)
-
     def _mixed(self, x: Tensor, target: Tensor, batch_index: int):
         if self.mix is None or not self.mix.active(self.current_epoch):
             return None
@@ -184,7 +190,7 @@ class Task(L.LightningModule):
 
     def _step(self, optimizer) -> None:
         if self.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self._trained().parameters(), self.grad_clip)
+            nn.utils.clip_grad_norm_(self.trained().parameters(), self.grad_clip)
         optimizer.step()
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:
@@ -198,7 +204,7 @@ class Task(L.LightningModule):
         after the last loss was computed.
         """
         loss = self.train_meter.sums[0] / self.train_meter.seen
-        if not (torch.isfinite(loss) & all_finite(self._trained())):
+        if not (torch.isfinite(loss) & all_finite(self.trained())):
             self._raise_non_finite(float(loss), x)
 
     def _raise_non_finite(self, loss: float, x: Tensor) -> NoReturn:
@@ -247,10 +253,6 @@ class Task(L.LightningModule):
             self.log(f"acc_{name}", meter.accuracy, logger=False, sync_dist=False, rank_zero_only=False)
 
 
-def _replayed(captured: CapturedBatch | None, x: Tensor, target: Tensor) -> tuple[Tensor, ...] | None:
+def _replayed(captured: CapturedBatch | None, *batch: Tensor) -> tuple[Tensor, ...] | None:
     """What the CUDA graph of such a batch gives, or None: run it eagerly."""
-    return captured(x, target) if captured is not None and captured.fits(x, target) else None
-
-
-def _nothing() -> None:
-    """The optimiser's part while a graph is captured."""
+    return captured(*batch) if captured is not None and captured.fits(*batch) else None

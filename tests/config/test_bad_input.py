@@ -128,3 +128,9 @@ def test_a_method_beside_an_experiment_is_not_lost():
     found = compose([*other, *(f"~{key}" for key in ("model.readout", "optimizer.betas", "optimizer.weight_decay"))])
     assert found.choices["rule"] == "superspike"
     assert found.config["surrogate"]["beta"] == 10.0  # the method's value, not the recipe's 100
+
+
+def test_a_former_name_says_the_new_one():
+    with pytest.raises(ConfigError, match=r"^rule=osr is called rule=sltt now: write rule=sltt$"):
+        compose(["rule=osr"])
+    assert compose(["method=osr"]).choices["rule"] == "sltt"

@@ -13,6 +13,7 @@ from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import Composed, compose
 from snnbench.config.paths import shipped_dir
 from snnbench.config.signature import component
+from snnbench.rules.base import Batch
 from snnbench.tables.reported import load_reported
 from snnbench.teachers.base import Teacher
 
@@ -136,10 +137,9 @@ def test_experiments_loss_falls_within_20_steps(recipe):
     for _ in range(steps):  # spike times move by whole steps, after many small updates
         x_seq = encoder(x)
         with teacher.lesson(model, objective, x, x_seq) if teacher else nullcontext(tuple) as lesson:
-            _, loss, _ = rule.train_batch(
-                model, x_seq, lambda logits: objective(logits, target, *lesson()), lambda loss: loss.backward(),
-                optimizer.step, optimizer.zero_grad,
-            )  # fmt: skip
+            loss_of = lambda logits, lesson=lesson: objective(logits, target, *lesson())  # noqa: E731
+            batch = Batch(x_seq, target, loss_of, optimizer_step=optimizer.step, zero_grad=optimizer.zero_grad)
+            _, loss, _ = rule.train_batch(model, batch)
         first = loss if first is None else first
         if loss < 0.95 * first:
             return

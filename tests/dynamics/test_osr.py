@@ -12,8 +12,9 @@ from snnbench.errors import ConfigError
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
 from snnbench.objectives.per_step import PerStep
+from snnbench.rules.base import Batch
 from snnbench.rules.bptt import BPTT
-from snnbench.rules.osr import OSR as OnlineRule
+from snnbench.rules.sltt import SLTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
@@ -117,12 +118,11 @@ TARGET = torch.tensor([0, 2, 1])
 WAITS = {f"aten::{name}" for name in ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "masked_select", "index")}
 
 
-def train(rule, net: nn.Module, x_seq: Tensor, backward=lambda loss: loss.backward(), target: Tensor = TARGET):
+def train(rule, net: nn.Module, x_seq: Tensor, backward=Tensor.backward, target: Tensor = TARGET):
     objective, counts = PerStep(0.05), []
     rule.prepare(net)
-    outcome = rule.train_batch(
-        net, x_seq, lambda logits: objective(logits, target), backward, lambda: counts.append(1), net.zero_grad
-    )
+    loss_of, step = lambda logits: objective(logits, target), lambda: counts.append(1)
+    outcome = rule.train_batch(net, Batch(x_seq, target, loss_of, backward, step, net.zero_grad))
     assert counts == [1]
     return outcome
 
@@ -135,7 +135,7 @@ class TestRule:
     def test_is_backpropagation_without_the_temporal_path(self):
         """One graph over the whole sequence, membranes detached, loss of all steps: the same gradients and outcome."""
         online, whole, x_seq = Net().double(), Net().double(), batch(5)
-        logits, loss, parts = train(OnlineRule(), online, x_seq)
+        logits, loss, parts = train(SLTT(), online, x_seq)
         with stepping(whole, detach=True) as step:
             expected = torch.stack([step(x_t) for x_t in x_seq])
         total, total_parts = PerStep(0.05)(expected, TARGET)
@@ -152,7 +152,7 @@ class TestRule:
     def test_equals_backpropagation_through_one_step_and_not_through_more(self):
         for time_steps, same in [(1, True), (4, False)]:
             online, through_time, x_seq = Net().double(), Net().double(), batch(time_steps)
-            train(OnlineRule(), online, x_seq)
+            train(SLTT(), online, x_seq)
             train(BPTT(), through_time, x_seq)
             a, b = (flat([p.grad for p in net.parameters()]) for net in (online, through_time))
             assert torch.allclose(a, b, rtol=1e-9, atol=1e-12) == same
@@ -186,7 +186,7 @@ class TestRule:
                 train(rule, Net().double(), batch(time_steps), backward)
             return most[0]
 
-        online = [most_saved(OnlineRule(), t) for t in (2, 4, 8)]
+        online = [most_saved(SLTT(), t) for t in (2, 4, 8)]
         assert len(set(online)) == 1
         assert most_saved(BPTT(), 8) > 3 * online[0]
 
@@ -206,28 +206,26 @@ class TestRule:
         soft = F.one_hot(TARGET).double()  # one_hot checks its numbers on the CPU
         with Watch():
             for _ in range(2):
-                train(OnlineRule(), net, batch(3), target=soft)
+                train(SLTT(), net, batch(3), target=soft)
         assert [buffer.data_ptr() for buffer in net.buffers()] == pointers
 
     def test_learns(self):
         net, x_seq = Net(), batch(1).float().expand(4, -1, -1, -1, -1)
         optimizer, objective, losses = torch.optim.SGD(net.parameters(), 0.2, momentum=0.9), PerStep(0.0), []
         for _ in range(40):
-            _, loss, _ = OnlineRule().train_batch(
-                net, x_seq, lambda logits: objective(logits, TARGET), lambda loss: loss.backward(), optimizer.step,
-                optimizer.zero_grad,
-            )  # fmt: skip
-            losses.append(loss.item())
+            calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+            shown = Batch(x_seq, TARGET, lambda logits: objective(logits, TARGET), **calls)
+            losses.append(SLTT().train_batch(net, shown)[1].item())
         assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["method=osr", "norm=bn"], r"rule=osr does not go with norm=bn: .*use norm=osr"),
-        (["method=osr", "norm=tebn"], r"rule=osr does not go with norm=tebn: .*use norm=osr"),
-        (["method=osr", "neuron=psn"], r"rule=osr does not go with neuron=psn: .*use neuron=lif_osr"),
-        (["method=osr", "objective=mean_ce"], r"rule=osr does not fit the rest: .*use objective=per_step"),
+        (["method=osr", "norm=bn"], r"rule=sltt does not go with norm=bn: .*use norm=osr"),
+        (["method=osr", "norm=tebn"], r"rule=sltt does not go with norm=tebn: .*use norm=osr"),
+        (["method=osr", "neuron=psn"], r"rule=sltt does not go with neuron=psn: .*use neuron=lif_osr"),
+        (["method=osr", "objective=mean_ce"], r"rule=sltt does not fit the rest: .*use objective=per_step"),
         (["method=ottt", "neuron=psn"], r"rule=ottt does not go with neuron=psn: .*use neuron=lif_ottt"),
     ],
 )

@@ -12,7 +12,7 @@ from snnbench.errors import ConfigError
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.objectives.per_step import PerStep
-from snnbench.rules.base import Rule
+from snnbench.rules.base import Batch, Rule
 from snnbench.rules.bptt import BPTT
 from snnbench.rules.ottt import OTTT
 from snnbench.surrogates.sigmoid import Sigmoid
@@ -26,10 +26,8 @@ def train(rule: Rule, net: nn.Module, x_seq, target, lr: float = 0.0):
     """One batch with plain SGD; returns the rule's outcome (gradients stay on the parameters)."""
     objective, optimizer = PerStep(0.05), torch.optim.SGD(net.parameters(), lr)
     rule.prepare(net)
-    return rule.train_batch(
-        net, x_seq, lambda logits: objective(logits, target), lambda loss: loss.backward(), optimizer.step,
-        optimizer.zero_grad,
-    )  # fmt: skip
+    calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+    return rule.train_batch(net, Batch(x_seq, target, lambda logits: objective(logits, target), **calls))
 
 
 def batch(*shape: int, classes: int = 3):
@@ -104,9 +102,7 @@ def test_scalar_chain(rule, dw1, dw2):
     net, x_seq = Chain(), torch.tensor([1.0, 1, 1, 0, 1], dtype=F64).view(-1, 1, 1)
     rule.prepare(net)
     steps = 1 if isinstance(rule, BPTT) else 5  # OTTT divides each step's loss by T
-    logits, loss, _ = rule.train_batch(
-        net, x_seq, lambda s: (s.sum() * steps, {}), lambda loss: loss.backward(), lambda: None, net.zero_grad
-    )
+    logits, loss, _ = rule.train_batch(net, Batch(x_seq, None, lambda s: (s.sum() * steps, {})))
     assert logits.flatten().tolist() == [0] * 5
     assert loss.item() == 0
     assert (net[0].weight.grad.item(), net[2].weight.grad.item()) == pytest.approx((dw1, dw2), abs=1e-7)
@@ -129,7 +125,7 @@ def saved_bytes(rule: Rule, time_steps: int) -> int:
         live.clear()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        rule.train_batch(net, x_seq, lambda o: objective(o, target), backward, lambda: None, net.zero_grad)
+        rule.train_batch(net, Batch(x_seq, target, lambda o: objective(o, target), backward))
     return most[0]
 
 

@@ -14,6 +14,7 @@ from snnbench.models.s4nn_mlp import S4NNMLP
 from snnbench.neurons.first_spike import FirstSpike, first_spike_times
 from snnbench.norms.none import NoNorm
 from snnbench.objectives.target_time import TargetTime, firing_times
+from snnbench.rules.base import Batch
 from snnbench.rules.s4nn import FIRED, S4NN, SEEN, run_times
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.synapses.plain import Plain
@@ -49,10 +50,13 @@ def trained(label: int, **optimizer) -> tuple[S4NNMLP, float]:
     rule.prepare(model)
     sgd = torch.optim.SGD(model.parameters(), **({"lr": 0.2, "weight_decay": 1e-6} | optimizer))
     target = torch.tensor([label])
-    _, loss, _ = rule.train_batch(
-        model, spikes_at(INPUT_TIMES), lambda logits: objective(logits, target), None, sgd.step, sgd.zero_grad
-    )
-    return model, loss.item()
+    return model, train_once(rule, model, spikes_at(INPUT_TIMES), objective, target, sgd).item()
+
+
+def train_once(rule, model, x_seq, objective, target, optimizer) -> torch.Tensor:
+    """The loss of one batch."""
+    calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+    return rule.train_batch(model, Batch(x_seq, target, lambda logits: objective(logits, target), **calls))[1]
 
 
 def errors(model: S4NNMLP, before: list[list[list[float]]], lr: float = 0.2, decay: float = 1e-6) -> list[list[float]]:
@@ -141,9 +145,7 @@ def test_label_that_wins_by_the_margin_leaves_decay_alone():
     before = [s.weight.clone() for s in model.synapses()]
     sgd = torch.optim.SGD(model.parameters(), lr=0.2, weight_decay=1e-6)
     objective, target = TargetTime(3.0), torch.tensor([0])
-    rule.train_batch(
-        model, spikes_at(INPUT_TIMES), lambda logits: objective(logits, target), None, sgd.step, sgd.zero_grad
-    )
+    train_once(rule, model, spikes_at(INPUT_TIMES), objective, target, sgd)
     for old, synapse in zip(before, model.synapses()):
         torch.testing.assert_close(synapse.weight, old * (1 - 0.2e-6), rtol=1e-12, atol=0)
 
@@ -166,7 +168,7 @@ def test_batch_takes_the_mean_and_walking_equals_running():
     x_seq = torch.cat([spikes_at(INPUT_TIMES)] * 2, dim=1)
     sgd = torch.optim.SGD(model.parameters(), lr=0.2, weight_decay=1e-6)
     targets = torch.tensor([2, 2])
-    rule.train_batch(model, x_seq, lambda logits: objective(logits, targets), None, sgd.step, sgd.zero_grad)
+    train_once(rule, model, x_seq, objective, targets, sgd)
     torch.testing.assert_close(weights(model), weights(trained(2)[0]))
     model.train()
     with stepping(model) as step:
@@ -193,7 +195,7 @@ def test_dead_hidden_neurons_start_again():
     x_seq = spikes_at(INPUT_TIMES)
 
     def train():
-        rule.train_batch(model, x_seq, lambda logits: objective(logits, target), None, sgd.step, sgd.zero_grad)
+        train_once(rule, model, x_seq, objective, target, sgd)
 
     train()
     train()

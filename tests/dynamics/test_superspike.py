@@ -20,6 +20,7 @@ from snnbench.neurons.lif import LIF
 from snnbench.norms.none import NoNorm
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.objectives.van_rossum import VanRossum
+from snnbench.rules.base import Batch
 from snnbench.rules.superspike import FEEDBACK, SuperSpike, run_chain, three_factors
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.synapses.plain import Plain
@@ -58,13 +59,9 @@ def follow_filter(x_seq, decay=ALPHA, rate=RATE):
     return torch.stack(out)
 
 
-def no_step():
-    return None
-
-
 def train_once(rule, model, x_seq, objective, target):
     rule.prepare(model)
-    return rule.train_batch(model, x_seq, lambda s: objective(s, target), None, no_step, model.zero_grad)
+    return rule.train_batch(model, Batch(x_seq, target, lambda s: objective(s, target), zero_grad=model.zero_grad))
 
 
 def test_surrogate():
@@ -215,10 +212,9 @@ def test_rule_learns_target_trains():
     objective, target = VanRossum(first=10, period=10), torch.tensor([0, 1, 2, 1])
     optimizer = rmaxprop(model, lr=5e-3)
     rule.prepare(model)
-    losses = [
-        rule.train_batch(model, x_seq, lambda s: objective(s, target), None, optimizer.step, optimizer.zero_grad)[1]
-        for _ in range(60)
-    ]
+    calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+    batch_ = Batch(x_seq, target, lambda s: objective(s, target), **calls)
+    losses = [rule.train_batch(model, batch_)[1] for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
 
 

@@ -22,6 +22,7 @@ from snnbench.neurons.plif import PLIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.objectives.mean_ce import MeanCE
+from snnbench.rules.base import Batch
 from snnbench.rules.tandem import Tandem
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
@@ -60,9 +61,7 @@ def lively(net):
 
 def train(net, x_seq, target):
     objective = MeanCE(0.1)
-    return Tandem().train_batch(
-        net, x_seq, lambda y: objective(y, target), lambda loss: loss.backward(), lambda: None, net.zero_grad
-    )
+    return Tandem().train_batch(net, Batch(x_seq, target, lambda y: objective(y, target), zero_grad=net.zero_grad))
 
 
 class TestPage:

@@ -16,8 +16,9 @@ from snnbench.neurons.lif import LIF
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.neurons.plif import PLIF
 from snnbench.norms.osr import OSR as OSRNorm
-from snnbench.rules.osr import OSR
+from snnbench.rules.base import Batch
 from snnbench.rules.ottt import OTTT
+from snnbench.rules.sltt import SLTT
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.sigmoid import Sigmoid
@@ -120,7 +121,7 @@ def test_moments(shape, device):
 
 RULES = {
     "ottt": (OTTT, lambda site, **changes: LIF(site, Sigmoid(), decay_input=False, reset="soft"), lambda site: None),
-    "osr": (OSR, lambda site, **changes: LIFOSR(site, Sigmoid()), OSRNorm),
+    "osr": (SLTT, lambda site, **changes: LIFOSR(site, Sigmoid()), OSRNorm),
 }
 
 
@@ -136,10 +137,8 @@ def test_online_rules_get_the_gradients_of_the_plain_path(name, device, calls):
         getattr(rule, "prepare", lambda model: None)(model)
         x = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(2)).to(device)
         with kernels.use(mode):
-            logits, _, _ = rule.train_batch(
-                model, shown(x, STEPS), lambda logits: (logits.square().mean(), {}), torch.Tensor.backward,
-                lambda: None, model.zero_grad,
-            )  # fmt: skip
+            batch = Batch(shown(x, STEPS), None, lambda logits: (logits.square().mean(), {}))
+            logits, _, _ = rule.train_batch(model, batch)
         found.append([logits, *(p.grad for p in model.parameters())])
     assert calls
     for fused, reference in zip(*found):

@@ -51,8 +51,8 @@ def a_statistic(monkeypatch):
 def one_loss_in_the_middle(monkeypatch):
     run = Task._train_batch
 
-    def broken(self, x, target, optimizer):
-        tally, loss = run(self, x, target, optimizer)
+    def broken(self, *batch, optimizer):
+        tally, loss = run(self, *batch, optimizer=optimizer)
         return (tally + torch.tensor([float("inf"), 0.0]), loss) if self.global_step == 2 else (tally, loss)
 
     monkeypatch.setattr(Task, "_train_batch", broken)
