@@ -19,6 +19,7 @@ from snnbench.axes import AXES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.environment import check_interpolations, check_no_secret
+from snnbench.config.identity import Identity, identify
 from snnbench.config.nearest import nearest
 from snnbench.config.overrides import GROUPS, check_choice, first_line, parse
 from snnbench.config.paths import configs_dir
@@ -33,11 +34,19 @@ UNREADABLE = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyErro
 
 @dataclass(frozen=True)
 class Composed:
-    """config: resolved, plain dict; choices: {group: chosen YAML or None}; overrides: as given."""
+    """A configuration as `compose` makes it.
+
+    Args:
+        config: the resolved configuration, a plain dict.
+        choices: for each config group the chosen YAML, or None where the group is empty.
+        overrides: the overrides as they were given.
+        identity: which run this is: its name, hashes and folder.
+    """
 
     config: dict
     choices: dict[str, str | None]
     overrides: tuple[str, ...]
+    identity: Identity
 
 
 def compose(overrides: list[str]) -> Composed:
@@ -58,7 +67,8 @@ def compose(overrides: list[str]) -> Composed:
     check_choices(config, choices)
     check(config, choices)
     check_no_secret(config)
-    return Composed(identified(config), choices, tuple(overrides))
+    config = identified(config)
+    return Composed(config, choices, tuple(overrides), identify(config, choices))
 
 
 def recipe_of(experiment: str, *chosen: str) -> Composed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 # What changes where or how a run is watched, but not its result.
@@ -58,17 +59,43 @@ def deviations(config: dict, recipe: dict) -> dict[str, list]:
     return {k: [theirs.get(k), ours.get(k)] for k in sorted(ours | theirs) if ours.get(k) != theirs.get(k)}
 
 
-def run_name(config: dict, choices: dict) -> str:
+@dataclass(frozen=True)
+class Identity:
+    """Which run a configuration is, worked out once when it is composed.
+
+    Args:
+        name: the folder of its runs below `paths.runs`: its own name, else the experiment, else data-model-method.
+        config_hash: see `config_hash`.
+        recipe_hash: see `recipe_hash`.
+        run_id: "<config hash>-s<seed>".
+        folder: the folder of this run; the same configuration and seed always find the same one.
+    """
+
+    name: str
+    config_hash: str
+    recipe_hash: str
+    run_id: str
+    folder: Path
+
+
+def identify(config: dict, choices: dict[str, str | None]) -> Identity:
+    """The identity of a resolved configuration that was made by these choices."""
+    name, whole = _name(config, choices), config_hash(config)
+    run_id = f"{whole}-s{config['seed']}"
+    return Identity(name, whole, recipe_hash(config), run_id, Path(config["paths"]["runs"]) / name / run_id)
+
+
+def checkpoint_path(folder: str | Path, which: str) -> Path:
+    """Where a run folder keeps a checkpoint; which: "last" or "best"."""
+    return Path(folder) / "checkpoints" / f"{which}.ckpt"
+
+
+def _name(config: dict, choices: dict) -> str:
     if config.get("name"):
         return config["name"]
     if choices.get("experiment"):
         return choices["experiment"]
     return "-".join(str(choices[axis]) for axis in ("data", "model")) + f"-{choices.get('method') or choices['rule']}"
-
-
-def run_dir(config: dict, choices: dict) -> Path:
-    """The folder of this run: the same configuration and seed always find the same one."""
-    return Path(config["paths"]["runs"]) / run_name(config, choices) / f"{config_hash(config)}-s{config['seed']}"
 
 
 def _without(config: dict, keys: tuple[str, ...]) -> dict:

@@ -14,9 +14,10 @@ from snnbench.kernels import use
 from snnbench.records import RunRecord
 from snnbench.teachers.recorded import load_model
 from snnbench.train.environment import LaunchEnvironment
+from snnbench.train.hardware import one_device
 from snnbench.train.measures import measures
 from snnbench.train.provenance import describe_device
-from snnbench.train.run import build_task, precision
+from snnbench.train.run import build_task
 from snnbench.writing import writing
 
 
@@ -30,6 +31,7 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
         ConfigError: the checkpoint is damaged or belongs to another network, or the data are not there.
     """
     config = planned.config
+    hardware = one_device(config["train"])
     L.seed_everything(config["seed"], workers=True, verbose=False)  # encoders may draw
     model, rule = build_model(config)
     load_model(model, checkpoint, record.config["train"]["epochs"])
@@ -37,11 +39,9 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     data.setup("validate")
     task = build_task(config, model, rule, data, build_objective(config))
     trainer = L.Trainer(
-        accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
-        devices=1,
+        **hardware.trainer_arguments(),
         plugins=[LaunchEnvironment()],
         logger=False,
-        precision=precision(config),
         enable_progress_bar=False,
         enable_model_summary=False,
         limit_val_batches=config["train"]["limit_test_batches"],
@@ -50,7 +50,7 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     with use(config["kernels"]):
         trainer.validate(task, datamodule=data, verbose=False)
         task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
-        measured = measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
+        measured = measures(config["measure"], task, data, half=hardware.is_half)
     altering = _altering(record, planned, data.data_hash, name)
     path = folder / file_name({key: now for key, (_, now) in altering.items()})
     test, val = task.eval_meters["test"], task.eval_meters.get("val")
