@@ -16,7 +16,7 @@ import sys
 from snnbench.cli.jobs import run_jobs
 from snnbench.config.compose import compose
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
-from snnbench.config.teacher import require_named
+from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
 from snnbench.tables.ranking import ranking, records_in
 from snnbench.train.launch import ALONE, launch

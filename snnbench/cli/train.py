@@ -24,7 +24,7 @@ from snnbench.cli.jobs import end_with_grid
 from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
 from snnbench.config.compose import Composed, compose
-from snnbench.config.teacher import require_named
+from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
 from snnbench.train.going_on import checkpoint_to_resume

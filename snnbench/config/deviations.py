@@ -24,4 +24,17 @@ def deviations(composed: Composed, recipe: Composed) -> dict[str, list]:
         # where only the run's own values make the components fit each other, all that differs is listed
         with suppress(ConfigError):
             config = recipe_of(composed.choices["experiment"], *chosen).config
-    return swapped | identity.deviations(composed.config, config)
+    return swapped | identity.deviations(composed.config, config) | _other_sources(composed, recipe)
+
+
+def _other_sources(composed: Composed, recipe: Composed) -> dict[str, list]:
+    """Weights from a run of another recipe than the one asked for, or a start that the experiment knows nothing of."""
+    found = {}
+    for section in ("teacher", "start"):
+        wanted = (recipe.config.get(section) or {}).get("experiment")
+        source = composed.sources.get(section)
+        got = (source.record.experiment or source.record.name) if source else None
+        is_news = section == "start" and composed.choices["experiment"] is not None
+        if got != wanted and (wanted is not None or is_news):
+            found[f"{section}.experiment"] = [wanted, got]
+    return found

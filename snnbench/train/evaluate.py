@@ -12,12 +12,12 @@ from snnbench.build import build_data, build_model, build_objective
 from snnbench.config.evaluation import Evaluation, file_name
 from snnbench.kernels import use
 from snnbench.records import RunRecord
-from snnbench.teachers.recorded import load_model
 from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.hardware import one_device
 from snnbench.train.measures import measures
 from snnbench.train.provenance import describe_device
 from snnbench.train.run import build_task
+from snnbench.weights import load_model
 from snnbench.writing import writing
 
 

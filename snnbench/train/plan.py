@@ -25,6 +25,7 @@ class Plan:
         checkpoint: the checkpoint that it goes on from, or None for a new run.
         best_on: what best.ckpt is the best epoch on: "val", the validation split, where there is one, else "test", as
             in most papers.
+        speaks: whether this process writes on the console: the first of the launch, unless `log.progress` is off.
     """
 
     composed: Composed
@@ -33,6 +34,7 @@ class Plan:
     hardware: Hardware
     checkpoint: Path | None
     best_on: str
+    speaks: bool
 
     @property
     def config(self) -> dict:
@@ -57,4 +59,5 @@ def plan_run(composed: Composed, launch: Launch, checkpoint: Path | None) -> Pla
     experiment = composed.choices["experiment"]
     recipe = recipe_of(experiment) if experiment else composed
     best_on = "val" if composed.config["data"].get("val_fraction", 0.0) > 0 else "test"
-    return Plan(composed, recipe, deviations(composed, recipe), hardware, checkpoint, best_on)
+    speaks = launch.rank == 0 and composed.config["log"]["progress"] != "off"
+    return Plan(composed, recipe, deviations(composed, recipe), hardware, checkpoint, best_on, speaks)

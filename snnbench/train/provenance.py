@@ -44,21 +44,13 @@ def new_record(plan: Plan, data, model, teacher=None) -> dict:
         "data": data.describe() | {"name": choices["data"], "data_hash": data.data_hash, "split_hash": data.split_hash},
         "versions": versions(),
         "teacher": teacher.about if teacher is not None else {},
-        "deviations": plan.deviations | _other_teacher(config, teacher),
+        "deviations": plan.deviations,
         "epochs_planned": plan.recipe.config["train"]["epochs"],
         "best_on": plan.best_on,
         "parameters": sum(p.numel() for p in model.parameters()),
         "started": now(),
         "command": "snnbench " + shlex.join(sys.argv[1:]),
     }
-
-
-def _other_teacher(config: dict, teacher) -> dict:
-    """A teacher of another recipe than the one asked for is a deviation too."""
-    wanted = config["teacher"]["experiment"] if teacher is not None else None
-    if wanted is None or teacher.about["experiment"] == wanted:
-        return {}
-    return {"teacher.experiment": [wanted, teacher.about["experiment"] or teacher.about["name"]]}
 
 
 def versions() -> dict:

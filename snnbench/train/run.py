@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import lightning as L
+from torch import nn
 
 from snnbench.build import build_data, build_model, build_objective, build_teacher, instantiate
+from snnbench.data.base import BenchData
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
@@ -23,6 +25,7 @@ from snnbench.train.plan import Plan
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.resume import ResumeState
 from snnbench.train.spent import Spent
+from snnbench.train.start import start_of
 from snnbench.train.task import Task
 
 
@@ -32,23 +35,11 @@ def train(plan: Plan) -> None:
     Raises:
         ConfigError: something in the configuration cannot be built; nothing has been written.
     """
+    task, data, record = _prepared(plan)
     config, folder = plan.config, plan.identity.folder
-    L.seed_everything(config["seed"], workers=True, verbose=False)
-    model, rule = build_model(config)
-    data = build_data(config)
-    data.setup("fit")
-    teacher = build_teacher(config)
-    objective = build_objective(config, model, teacher)
-    if plan.hardware.on_cuda:  # the layout that tensor cores read; the CPU keeps its bits
-        for network in (model, teacher):
-            if network is not None:
-                channels_last(network)
-    task = build_task(config, model, rule, data, objective, teacher)
-
     folder.mkdir(parents=True, exist_ok=True)
-    record = new_record(plan, data, model, teacher)
     write(folder, record)
-    epochs = EpochLog(folder, print_lines=config["log"]["progress"] != "off")
+    epochs = EpochLog(folder, print_lines=plan.speaks)
     spent = Spent()
     trainer = _trainer(plan, epochs, spent)
     try:
@@ -74,6 +65,37 @@ def train(plan: Plan) -> None:
             }
             write(folder, record)
         close(config["log"], record["status"])
+
+
+def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
+    """Everything that a run needs and its record so far; nothing has been written yet."""
+    config = plan.config
+    L.seed_everything(config["seed"], workers=True, verbose=False)
+    model, rule = build_model(config)
+    data = build_data(config)
+    data.setup("fit")
+    teacher = build_teacher(config)
+    objective = build_objective(config, model, teacher)
+    if plan.hardware.on_cuda:  # the layout that tensor cores read; the CPU keeps its bits
+        for network in (model, teacher):
+            if network is not None:
+                channels_last(network)
+    started_from = _start(plan, model)
+    task = build_task(config, model, rule, data, objective, teacher)
+    return task, data, new_record(plan, data, model, teacher) | {"start": started_from}
+
+
+def _start(plan: Plan, model: nn.Module) -> dict:
+    """Give the network its start weights and return what the record says of them; a run that resumes has its own."""
+    source = plan.composed.sources.get("start")
+    if source is None:
+        return {}
+    start = start_of(model, source, plan.config["start"]["part"])
+    if plan.checkpoint is None:
+        start.give(model)
+        if plan.speaks:
+            print(start.sentence(), flush=True)
+    return start.about()
 
 
 def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task:
