@@ -20,7 +20,6 @@ from pathlib import Path
 
 from snnbench.cli.grid import expand, visible_gpus
 from snnbench.cli.queue import Job, Queue, run_queue, runs_folder
-from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir, results_dir
 from snnbench.errors import ConfigError
@@ -107,7 +106,7 @@ def evidence() -> list[Job]:
                 jobs.append(teacher)
         else:
             composed = compose(job.overrides())
-            if (identity.config_hash(composed.config), composed.config["seed"]) in finished:
+            if (composed.identity.config_hash, composed.config["seed"]) in finished:
                 continue
         if str(job) not in map(str, jobs):
             jobs.append(job)

@@ -32,7 +32,7 @@ class RunRecord:
 
     config_hash covers the whole resolved config; recipe_hash the config without seed, paths and machine, so that
     records with one recipe_hash are seeds of one experiment. `reproduces` is an id of `results/reported` (or null).
-    teacher says whose network taught this one (empty: nobody did).
+    teacher says whose network taught this one (empty: nobody did), start whose weights it began with (empty: its own).
     deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}; another component by
     its axis, {"neuron": ["lif", "plif"]}.
     epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
@@ -63,6 +63,7 @@ class RunRecord:
     versions: dict[str, Any] = field(default_factory=dict)
     device: dict[str, Any] = field(default_factory=dict)
     teacher: dict[str, Any] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
     deviations: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
     epochs_planned: int | None = None

@@ -97,7 +97,8 @@ def command_cases() -> Iterator[Case]:
 def _places() -> Iterator[Case]:
     """Paths of a configuration, and of a checkpoint."""
     taught = ["teacher=run", "objective=kd_response"]
-    keys = {"paths.runs": [], "paths.data": ["data=mnist"], "train.ckpt_path": [], "teacher.run": taught}
+    keys = {"paths.runs": [], "paths.data": ["data=mnist"], "train.ckpt_path": [], "start.run": [],
+            "teacher.run": taught}  # fmt: skip
     for place in PLACES:
         yield Case(f"eval: checkpoint={place[:30]!r}", ["eval", "run=run", f"checkpoint={place}"], True, FILES)
         quoted = "'" + place.replace("'", "\\'") + "'"

@@ -27,7 +27,8 @@ SHORT = [
 ]  # fmt: skip
 LEFT_ALONE = (
     "data.root", "data.shape", "data.num_classes", "data.complete", "data.num_workers", "data.resize", "teacher.run",
-    "teacher.weights", "teacher.experiment", "teacher.identity", "rule.weights", "rule.samples",
+    "teacher.weights", "teacher.experiment", "teacher.identity", "start.run", "start.experiment", "start.identity",
+    "rule.weights", "rule.samples",
 )  # fmt: skip
 LARGEST_PIXELS = 64
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snnbench.config.evaluation import evaluation
+from snnbench.config.identity import checkpoint_path
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
 
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(given["run"])
     record = load_record(folder / "run.json")
     name = given.get("checkpoint") or "last"
-    checkpoint = folder / "checkpoints" / f"{name}.ckpt" if name in ("last", "best") else Path(name)
+    checkpoint = checkpoint_path(folder, name) if name in ("last", "best") else Path(name)
     if not checkpoint.is_file():
         raise ConfigError(
             f"checkpoint={name}: {checkpoint} does not exist; the run may have ended before its first epoch did"

@@ -14,10 +14,9 @@ import subprocess
 import sys
 
 from snnbench.cli.jobs import run_jobs
-from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
-from snnbench.config.teacher import require_named
+from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
 from snnbench.tables.ranking import ranking, records_in
 from snnbench.train.launch import ALONE, launch
@@ -45,7 +44,7 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
     for job in failed:
         print(f"failed: {job}", file=sys.stderr)
     print(f"{len(grid) - len(failed)} of {len(grid)} jobs done")
-    for line in ranking(records_in(identity.run_dir(job.config, job.choices) for job in composed)):
+    for line in ranking(records_in(job.identity.folder for job in composed)):
         print(line)
     return 1 if failed else 0
 

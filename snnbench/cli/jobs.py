@@ -15,7 +15,6 @@ import threading
 import time
 from pathlib import Path
 
-from snnbench.config import identity
 from snnbench.config.compose import Composed
 from snnbench.train import signals
 
@@ -84,9 +83,8 @@ def _report(job: Job, code: int) -> None:
 
 
 def _log(composed: Composed) -> Path:
-    config = composed.config
-    name = identity.run_name(config, composed.choices).replace("/", "_")
-    return Path(config["paths"]["runs"]) / "logs" / f"{name}-{identity.config_hash(config)}-s{config['seed']}.txt"
+    run = composed.identity
+    return Path(composed.config["paths"]["runs"]) / "logs" / f"{run.name.replace('/', '_')}-{run.run_id}.txt"
 
 
 def _end(processes: list[subprocess.Popen]) -> None:

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
@@ -61,8 +60,7 @@ class Job:
 
     def folder(self) -> Path:
         """The run folder of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
-        composed = compose(self.overrides())
-        return identity.run_dir(composed.config, composed.choices)
+        return compose(self.overrides()).identity.folder
 
     def seconds_left(self, folder: Path | None) -> float:
         """Of the expected seconds those that the epochs still to come take, and a student after them."""

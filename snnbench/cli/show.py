@@ -5,7 +5,6 @@ from __future__ import annotations
 from omegaconf import OmegaConf
 
 from snnbench.cli.grid import expand
-from snnbench.config import identity
 from snnbench.config.compose import compose
 
 Config = dict[str, object]
@@ -20,7 +19,7 @@ def show(overrides: list[str], is_grid: bool) -> None:
     shared = shared_part([job.config for job in composed])
     print(f"# {len(jobs)} jobs; what they share\n{_yaml(shared)}")
     for number, (texts, job) in enumerate(zip(jobs, composed), 1):
-        print(f"# job {number} of {len(jobs)}: {' '.join(texts)}\n# {identity.run_dir(job.config, job.choices)}")
+        print(f"# job {number} of {len(jobs)}: {' '.join(texts)}\n# {job.identity.folder}")
         print(_yaml(own_part(job.config, shared)))
 
 

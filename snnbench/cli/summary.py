@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from snnbench.config.compose import Composed
 from snnbench.config.paths import shipped_dir
 from snnbench.errors import ConfigError
 from snnbench.records import RunRecord
 from snnbench.tables.reported import Reported, load_reported
+from snnbench.train.going_on import epochs_done
 
 
-def opening(config: dict, choices: dict[str, str | None], folder: Path) -> str:
-    """What is trained on what, how long, into which folder, and whether it resumes."""
-    train = config["train"]
+def opening(composed: Composed, checkpoint: Path | None) -> str:
+    """What is trained on what, how long, into which folder, and whether it goes on from a checkpoint."""
+    config, choices = composed.config, composed.choices
+    train, folder = config["train"], composed.identity.folder
     how = choices.get("method") or choices["rule"]
     parts = ", ".join(f"{axis} {choices[axis]}" for axis in ("neuron", "norm", "objective"))
     recipe = f"recipe {choices['experiment']}: " if choices.get("experiment") else ""
     if train["ckpt_path"]:
-        length = f"going on from {train['ckpt_path']}, {train['epochs']} epochs in all"
-    elif done := _epochs_done(folder):
+        length = f"going on from {checkpoint}, {train['epochs']} epochs in all"
+    elif checkpoint is not None and (done := epochs_done(folder)):
         length = f"resuming after epoch {done} of {train['epochs']}"
     else:
         length = f"{train['epochs']} {'epoch' if train['epochs'] == 1 else 'epochs'}"
@@ -28,15 +30,6 @@ def opening(config: dict, choices: dict[str, str | None], folder: Path) -> str:
         f"  {parts}, T {config['T']}, batches of {train['batch_size']}, seed {config['seed']}\n"
         f"  {length}, into {folder}"
     )
-
-
-def _epochs_done(folder: Path) -> int:
-    """Epochs whose numbers lie in the folder beside a checkpoint to go on from; 0 for a new run."""
-    metrics = folder / "metrics.csv"
-    if not (folder / "checkpoints" / "last.ckpt").exists() or not metrics.exists():
-        return 0
-    with metrics.open(newline="") as file:
-        return sum(1 for _ in csv.DictReader(file))
 
 
 def closing(record: RunRecord, folder: Path) -> str:

@@ -21,12 +21,12 @@ from snnbench.cli.grid import run_grid
 from snnbench.cli.jobs import end_with_grid
 from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
-from snnbench.config import identity
-from snnbench.config.compose import compose
-from snnbench.config.teacher import require_named
+from snnbench.config.compose import Composed, compose
+from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
-from snnbench.train.launch import launch
+from snnbench.train.going_on import checkpoint_to_resume
+from snnbench.train.launch import Launch, launch
 from snnbench.train.lock import locked
 
 
@@ -46,37 +46,40 @@ def _run(overrides: list[str]) -> int:
     end_with_grid()
     composed = compose(overrides)
     require_named(composed.config)
-    folder = identity.run_dir(composed.config, composed.choices)
-    if _is_done(folder):
+    here = launch()
+    folder, is_first = composed.identity.folder, here.rank == 0
+    if _is_done(folder, is_first):
         return 0
-    with locked(folder, launch()):
-        if _is_done(folder):
+    with locked(folder, here):
+        if _is_done(folder, is_first):
             return 0
-        if composed.config["log"]["progress"] != "off" and launch().rank == 0:
-            print(opening(composed.config, composed.choices, folder), flush=True)
-        return _train(composed)
+        checkpoint = checkpoint_to_resume(composed)
+        if composed.config["log"]["progress"] != "off" and is_first:
+            print(opening(composed, checkpoint), flush=True)
+        return _train(composed, here, checkpoint)
 
 
-def _is_done(folder: Path) -> bool:
+def _is_done(folder: Path, is_first: bool) -> bool:
     path = folder / "run.json"
     done = path.exists() and load_record(path).status == "done"
-    if done and launch().rank == 0:
+    if done and is_first:
         print(f"done already: {folder} (delete the folder to run it again)")
     return done
 
 
-def _train(composed) -> int:
+def _train(composed: Composed, here: Launch, checkpoint: Path | None) -> int:
     from snnbench.train.finite import NonFiniteLoss
+    from snnbench.train.plan import plan_run
     from snnbench.train.run import train
 
     try:
-        folder = train(composed)
+        train(plan_run(composed, here, checkpoint))
     except NonFiniteLoss as error:
         print(f"snnbench: {error}", file=sys.stderr)
         return 1
-    if launch().rank == 0:
-        record = load_record(folder / "run.json")
-        print(closing(record, folder))
+    if here.rank == 0:
+        folder = composed.identity.folder
+        print(closing(load_record(folder / "run.json"), folder))
     return 0
 
 

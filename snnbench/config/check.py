@@ -24,11 +24,13 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     """
     check_plain(config)
     for section, name in SECTIONS.items():
-        node = config.get(section) if section else {k: v for k, v in config.items() if k not in (*AXES, *SECTIONS)}
+        schema = component(f"snnbench.config.schema.{name}").parameters
+        needed = {key: parameter for key, parameter in schema.items() if parameter.required}
+        top = {key: value for key, value in config.items() if key not in (*AXES, *SECTIONS)}
+        node = config.get(section, None if needed else {}) if section else top
         if not isinstance(node, dict):
             raise ConfigError(f"{section}={node} must be a section with keys, see configs/train.yaml")
-        schema = component(f"snnbench.config.schema.{name}").parameters
-        _check_values(section, node, schema, schema)
+        _check_values(section, node, schema, needed)
     if config["name"] is not None and not is_name(config["name"]):
         raise ConfigError(f"name={config['name']} becomes a folder: it must be {A_NAME}")
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in present(config)}

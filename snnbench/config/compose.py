@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hydra import compose as hydra_compose
@@ -19,12 +18,14 @@ from snnbench.axes import AXES
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.environment import check_interpolations, check_no_secret
+from snnbench.config.finished_run import FinishedRun
+from snnbench.config.identity import Identity, flat, identify
 from snnbench.config.nearest import nearest
 from snnbench.config.overrides import GROUPS, check_choice, first_line, parse
 from snnbench.config.paths import configs_dir
 from snnbench.config.plugins import config_dirs
+from snnbench.config.sources import identified, read_sources
 from snnbench.config.targets import check_choices
-from snnbench.config.teacher import identified
 from snnbench.errors import ConfigError
 
 # What Hydra, OmegaConf and PyYAML raise besides their own errors where a file is not what they expect.
@@ -33,11 +34,21 @@ UNREADABLE = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyErro
 
 @dataclass(frozen=True)
 class Composed:
-    """config: resolved, plain dict; choices: {group: chosen YAML or None}; overrides: as given."""
+    """A configuration as `compose` makes it.
+
+    Args:
+        config: the resolved configuration, a plain dict.
+        choices: for each config group the chosen YAML, or None where the group is empty.
+        overrides: the overrides as they were given.
+        identity: which run this is: its name, hashes and folder.
+        sources: the finished runs that it takes weights from, by section: teacher, start.
+    """
 
     config: dict
     choices: dict[str, str | None]
     overrides: tuple[str, ...]
+    identity: Identity
+    sources: dict[str, FinishedRun]
 
 
 def compose(overrides: list[str]) -> Composed:
@@ -58,7 +69,9 @@ def compose(overrides: list[str]) -> Composed:
     check_choices(config, choices)
     check(config, choices)
     check_no_secret(config)
-    return Composed(identified(config), choices, tuple(overrides))
+    sources = read_sources(config)
+    config = identified(config, sources)
+    return Composed(config, choices, tuple(overrides), identify(config, choices), sources)
 
 
 def recipe_of(experiment: str, *chosen: str) -> Composed:
@@ -80,7 +93,7 @@ def _method_on_top(parsed: list[Override]) -> list[str]:
         axes = [next(iter(entry.items())) for entry in bundle.pop("defaults", None) or () if isinstance(entry, dict)]
         chosen = {axis.removeprefix("override /"): choice for axis, choice in axes}
         return [f"{axis}={choice}" for axis, choice in chosen.items() if axis not in given] + [
-            f"{key}={json.dumps(value)}" for key, value in _flat(bundle) if str(key).split(".")[0] not in given
+            f"{key}={json.dumps(value)}" for key, value in flat(bundle) if str(key).split(".")[0] not in given
         ]
     except (*UNREADABLE, OmegaConfBaseException) as error:
         raise ConfigError(f"configs/method/{method}.yaml cannot be read ({first_line(error)}); mend it") from None
@@ -98,15 +111,6 @@ def _without_nulls(parsed: list[Override]) -> list[str]:
     empty = [o for o in parsed if o.key_or_group in GROUPS and (o.is_delete() or o.value() is None)]
     kept = [o.input_line for o in parsed if o not in empty and o.key_or_group not in nulls]
     return [*kept, *(f"~{key}" for key in nulls)]
-
-
-def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """`{"a": {"b": 1}}` -> ("a.b", 1)."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _compose(overrides: list[str]) -> DictConfig:

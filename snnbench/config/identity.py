@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 # What changes where or how a run is watched, but not its result.
@@ -19,6 +21,8 @@ VOLATILE = (
     "data.resident",  # another path to the same distribution; the record tells which one a run took
     "teacher.run",  # who teaches is in teacher.identity
     "teacher.experiment",
+    "start.run",  # whose weights a run starts from is in start.identity
+    "start.experiment",
     "train.ckpt_path",
     "train.devices",
     "train.accelerator",
@@ -36,9 +40,10 @@ REPETITION = ("seed", "data.fold", "data.split_seed")
 
 def recipe_hash(config: dict) -> str:
     """Hash of everything that shapes the result but seed and fold: runs that share it repeat each other."""
-    config = _without(config, (*VOLATILE, *REPETITION))
-    if (config.get("teacher") or {}).get("identity"):  # teachers of one recipe teach repetitions of one run
-        config["teacher"]["identity"] = config["teacher"]["identity"].split()[0]
+    config = _without(_without_idle_start(config), (*VOLATILE, *REPETITION))
+    for section in ("teacher", "start"):  # runs of one recipe teach, or start, repetitions of one run
+        if (config.get(section) or {}).get("identity"):
+            config[section]["identity"] = config[section]["identity"].split()[0]
     return _digest(config)
 
 
@@ -48,17 +53,51 @@ def config_hash(config: dict) -> str:
     Both belong to one recipe, but who asks for the reference path wants a run of its own beside the fused one.
     """
     path = {"kernels": "reference"} if config.get("kernels") == "reference" else {}
-    return _digest(_without(config, VOLATILE) | path)
+    return _digest(_without(_without_idle_start(config), VOLATILE) | path)
 
 
 def deviations(config: dict, recipe: dict) -> dict[str, list]:
     """What a run changed in its experiment's recipe: {key: [recipe's value, run's value]}; length and seeds aside."""
-    aside = (*VOLATILE, *REPETITION, *EMPTY_IS_ABSENT, "train.epochs", "teacher.identity")  # the record names a copy
-    ours, theirs = (_flat(_without(c, aside)) for c in (config, recipe))
+    # the record itself names a copy of the data and the runs that weights come from
+    aside = (*VOLATILE, *REPETITION, *EMPTY_IS_ABSENT, "train.epochs", "teacher.identity", "start.identity")
+    if not (_starts(config) or _starts(recipe)):
+        config, recipe = _without_idle_start(config), _without_idle_start(recipe)
+    ours, theirs = (dict(flat(_without(c, aside))) for c in (config, recipe))
     return {k: [theirs.get(k), ours.get(k)] for k in sorted(ours | theirs) if ours.get(k) != theirs.get(k)}
 
 
-def run_name(config: dict, choices: dict) -> str:
+@dataclass(frozen=True)
+class Identity:
+    """Which run a configuration is, worked out once when it is composed.
+
+    Args:
+        name: the folder of its runs below `paths.runs`: its own name, else the experiment, else data-model-method.
+        config_hash: see `config_hash`.
+        recipe_hash: see `recipe_hash`.
+        run_id: "<config hash>-s<seed>".
+        folder: the folder of this run; the same configuration and seed always find the same one.
+    """
+
+    name: str
+    config_hash: str
+    recipe_hash: str
+    run_id: str
+    folder: Path
+
+
+def identify(config: dict, choices: dict[str, str | None]) -> Identity:
+    """The identity of a resolved configuration that was made by these choices."""
+    name, whole = _name(config, choices), config_hash(config)
+    run_id = f"{whole}-s{config['seed']}"
+    return Identity(name, whole, recipe_hash(config), run_id, Path(config["paths"]["runs"]) / name / run_id)
+
+
+def checkpoint_path(folder: str | Path, which: str) -> Path:
+    """Where a run folder keeps a checkpoint; which: "last" or "best"."""
+    return Path(folder) / "checkpoints" / f"{which}.ckpt"
+
+
+def _name(config: dict, choices: dict) -> str:
     if config.get("name"):
         return config["name"]
     if choices.get("experiment"):
@@ -66,9 +105,15 @@ def run_name(config: dict, choices: dict) -> str:
     return "-".join(str(choices[axis]) for axis in ("data", "model")) + f"-{choices.get('method') or choices['rule']}"
 
 
-def run_dir(config: dict, choices: dict) -> Path:
-    """The folder of this run: the same configuration and seed always find the same one."""
-    return Path(config["paths"]["runs"]) / run_name(config, choices) / f"{config_hash(config)}-s{config['seed']}"
+def _starts(config: dict) -> bool:
+    """Whether a configuration begins with the weights of another run."""
+    start = config.get("start") or {}
+    return start.get("run") is not None or start.get("experiment") is not None
+
+
+def _without_idle_start(config: dict) -> dict:
+    """Without the section `start` where it says nothing, as it was before there was such a section."""
+    return config if _starts(config) else {key: value for key, value in config.items() if key != "start"}
 
 
 def _without(config: dict, keys: tuple[str, ...]) -> dict:
@@ -83,11 +128,13 @@ def _without(config: dict, keys: tuple[str, ...]) -> dict:
     return config
 
 
-def _flat(node: dict, prefix: str = "") -> dict:
-    flat: dict = {}
+def flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The values of nested dicts by their dotted keys: `{"a": {"b": 1}}` -> ("a.b", 1)."""
     for key, value in node.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _digest(config: dict) -> str:

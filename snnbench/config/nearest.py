@@ -14,6 +14,7 @@ SYNONYMS = {
     "net": "model", "network": "model", "arch": "model", "loss": "objective", "optim": "optimizer",
     "scheduler": "schedule", "workers": "data.num_workers", "amp": "train.precision", "recipe": "experiment",
     "output": "paths.runs", "data_dir": "paths.data", "resume": "train.ckpt_path",
+    "pretrained": "start.run", "finetune": "start.run", "init_from": "start.run",
 }  # fmt: skip
 SHOWN = 12
 

@@ -1,6 +1,7 @@
 """The parts of a configuration that are not components: run, training, measurement, logging.
 
 Read as text by `snnbench.config.signature`, so annotations are literal here too. Defaults live in `configs/train.yaml`.
+A section whose keys all have a default here may be missing altogether, as it is in records of older versions.
 """
 
 from __future__ import annotations
@@ -49,6 +50,25 @@ class Train:
 
 
 @dataclass
+class Start:
+    """The weights that a new run begins with; a run that resumes goes on with its own.
+
+    Args:
+        run: folder of a finished run whose weights are taken over; null: the network's own initial weights.
+        weights: that run's last checkpoint, or its best.
+        part: the whole network, or those tensors that fit by name and shape.
+        experiment: recipe that makes such a run; where it is set, `run` must be given.
+        identity: filled in when a run is composed; given by hand, it insists on that run.
+    """
+
+    run: str | None = None
+    weights: Literal["best", "last"] = "last"
+    part: Literal["all", "fitting"] = "all"
+    experiment: str | None = None
+    identity: str | None = None
+
+
+@dataclass
 class Measure:
     """Operation counts on the test set: how many samples (null: all), and pJ an operation (45 nm); and whether to
     test once more with mirrored images."""
@@ -71,4 +91,4 @@ class Log:
     every_n_steps: Annotated[int, ">= 1"]
 
 
-SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "measure": "Measure", "log": "Log"}
+SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "start": "Start", "measure": "Measure", "log": "Log"}

@@ -10,17 +10,23 @@ from pathlib import Path
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from snnbench.config.identity import checkpoint_path
+
 SHARE = 50  # the newest is written when what it would save from being lost took this many times as long as writing it
 
 
-def checkpoints(folder: Path, best_on: str = "test") -> list[ModelCheckpoint]:
-    """Two callbacks: `folder`/best.ckpt by the accuracy on `best_on` ("val" or "test"), then `folder`/last.ckpt.
+def checkpoints(run_folder: Path, best_on: str) -> list[ModelCheckpoint]:
+    """The callbacks that keep a run's checkpoints: the best by the accuracy on `best_on` ("val" or "test"), the newest.
 
-    Two, for Lightning's save_last writes only when the monitored one does; the last epoch's goes last.
+    There are two of them because Lightning's `save_last` writes only when the monitored checkpoint is written. The
+    newest comes second, so that it holds what the best one has to remember.
     """
+    best, last = (checkpoint_path(run_folder, which) for which in ("best", "last"))
     always = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = BestCheckpoint(folder, filename="best", monitor=f"acc_{best_on}", mode="max", **always)
-    return [best, NewestCheckpoint(folder, filename="last", **always)]
+    return [
+        BestCheckpoint(best.parent, filename=best.stem, monitor=f"acc_{best_on}", mode="max", **always),
+        NewestCheckpoint(last.parent, filename=last.stem, **always),
+    ]
 
 
 def is_tested(trainer) -> bool:

@@ -12,12 +12,13 @@ from snnbench.build import build_data, build_model, build_objective
 from snnbench.config.evaluation import Evaluation, file_name
 from snnbench.kernels import use
 from snnbench.records import RunRecord
-from snnbench.teachers.recorded import load_model
 from snnbench.train.environment import LaunchEnvironment
+from snnbench.train.hardware import one_device
 from snnbench.train.measures import measures
 from snnbench.train.provenance import describe_device
 from snnbench.train.quiet import quiet
-from snnbench.train.run import build_task, precision
+from snnbench.train.run import build_task
+from snnbench.weights import load_model
 from snnbench.writing import writing
 
 
@@ -32,6 +33,7 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     """
     quiet()
     config = planned.config
+    hardware = one_device(config["train"])
     L.seed_everything(config["seed"], workers=True, verbose=False)  # encoders may draw
     model, rule = build_model(config)
     load_model(model, checkpoint, record.config["train"]["epochs"])
@@ -39,11 +41,9 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     data.setup("validate")
     task = build_task(config, model, rule, data, build_objective(config))
     trainer = L.Trainer(
-        accelerator=config["train"]["accelerator"].replace("cuda", "gpu"),
-        devices=1,
+        **hardware.trainer_arguments(),
         plugins=[LaunchEnvironment()],
         logger=False,
-        precision=precision(config),
         enable_progress_bar=False,
         enable_model_summary=False,
         limit_val_batches=config["train"]["limit_test_batches"],
@@ -52,7 +52,7 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
     with use(config["kernels"]):
         trainer.validate(task, datamodule=data, verbose=False)
         task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
-        measured = measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
+        measured = measures(config["measure"], task, data, half=hardware.is_half)
     altering = _altering(record, planned, data.data_hash, name)
     path = folder / file_name({key: now for key, (_, now) in altering.items()})
     test, val = task.eval_meters["test"], task.eval_meters.get("val")

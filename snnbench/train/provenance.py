@@ -6,7 +6,6 @@ import platform
 import shlex
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,33 +14,29 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench import __version__
-from snnbench.axes import AXES
-from snnbench.config import identity
-from snnbench.config.compose import Composed, recipe_of
 from snnbench.config.paths import repository
-from snnbench.errors import ConfigError
 from snnbench.records import write_record
+from snnbench.train.plan import Plan
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def new_record(composed: Composed, data, model, teacher=None) -> dict:
+def new_record(plan: Plan, data, model, teacher=None) -> dict:
     """The record of a run that starts now."""
-    config, choices = composed.config, composed.choices
-    recipe = recipe_of(choices["experiment"]) if choices["experiment"] else composed
+    config, choices, identity = plan.config, plan.composed.choices, plan.identity
     commit, dirty = git_state()
     return {
-        "run_id": f"{identity.config_hash(config)}-s{config['seed']}",
+        "run_id": identity.run_id,
         "status": "running",
-        "name": identity.run_name(config, choices),
+        "name": identity.name,
         "experiment": choices["experiment"],
         "reproduces": config["reproduces"],
         "choices": {axis: choice for axis, choice in choices.items() if choice is not None},
         "config": config,
-        "config_hash": identity.config_hash(config),
-        "recipe_hash": identity.recipe_hash(config),
+        "config_hash": identity.config_hash,
+        "recipe_hash": identity.recipe_hash,
         "seed": config["seed"],
         "time_steps": config["T"],
         "git_commit": commit,
@@ -49,37 +44,13 @@ def new_record(composed: Composed, data, model, teacher=None) -> dict:
         "data": data.describe() | {"name": choices["data"], "data_hash": data.data_hash, "split_hash": data.split_hash},
         "versions": versions(),
         "teacher": teacher.about if teacher is not None else {},
-        "deviations": deviations(composed, recipe) | _other_teacher(config, teacher),
-        "epochs_planned": recipe.config["train"]["epochs"],
+        "deviations": plan.deviations,
+        "epochs_planned": plan.recipe.config["train"]["epochs"],
+        "best_on": plan.best_on,
         "parameters": sum(p.numel() for p in model.parameters()),
         "started": now(),
         "command": "snnbench " + shlex.join(sys.argv[1:]),
     }
-
-
-def deviations(composed: Composed, recipe: Composed) -> dict[str, list]:
-    """What a run changed in its experiment's recipe: {axis or key: [recipe's, run's]}; see `identity.deviations`.
-
-    Another component counts once, by its axis; its values count where they are not what the recipe gives it. A method
-    counts by the components and values that it changed.
-    """
-    pairs = {axis: [recipe.choices[axis], composed.choices[axis]] for axis in AXES}
-    swapped = {axis: pair for axis, pair in pairs.items() if pair[0] != pair[1]}
-    config = recipe.config
-    if swapped:
-        chosen = [f"{axis}={choice or 'null'}" for axis, (_, choice) in swapped.items()]
-        # where only the run's own values make the components fit each other, all that differs is listed
-        with suppress(ConfigError):
-            config = recipe_of(composed.choices["experiment"], *chosen).config
-    return swapped | identity.deviations(composed.config, config)
-
-
-def _other_teacher(config: dict, teacher) -> dict:
-    """A teacher of another recipe than the one asked for is a deviation too."""
-    wanted = config["teacher"]["experiment"] if teacher is not None else None
-    if wanted is None or teacher.about["experiment"] == wanted:
-        return {}
-    return {"teacher.experiment": [wanted, teacher.about["experiment"] or teacher.about["name"]]}
 
 
 def versions() -> dict:

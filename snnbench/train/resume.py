@@ -67,29 +67,25 @@ def _set_generators(state: dict, device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"][0].cpu(), device)
 
 
-def checkpoint_to_resume(explicit: str | None, run_dir: Path, config_hash: str) -> Path | None:
-    """The checkpoint to go on from: the one named, else the run folder's own, else None.
+def refuse_other_run(checkpoint: Path, config_hash: str) -> None:
+    """Look into the checkpoint that a run of this hash is to go on from.
 
     Raises:
-        ConfigError: the named file is missing, or was written by another configuration.
+        ConfigError: the file is missing or damaged, or was written by another configuration.
     """
-    own = run_dir / "checkpoints" / "last.ckpt"
-    path = Path(explicit) if explicit else (own if own.exists() else None)
-    if path is None:
-        return None
-    if not path.is_file():
-        raise ConfigError(f"train.ckpt_path={explicit} is no file: give the path of a last.ckpt, or null to start anew")
-    try:
-        made_by = (
-            torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("snnbench", {}).get("config_hash")
+    if not checkpoint.is_file():
+        raise ConfigError(
+            f"train.ckpt_path={checkpoint} is no file: give the path of a last.ckpt, or null to start anew"
         )
+    try:
+        held = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        made_by = held.get("snnbench", {}).get("config_hash")
     except Exception as error:
         raise ConfigError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}): delete it to start anew"
+            f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): delete it to start anew"
         ) from None
     if made_by != config_hash:
         raise ConfigError(
-            f"train.ckpt_path={path} was written by another configuration ({made_by}, this one is {config_hash}): "
-            "resume with the overrides it was started with"
+            f"train.ckpt_path={checkpoint} was written by another configuration ({made_by}, this one is "
+            f"{config_hash}): resume with the overrides it was started with"
         )
-    return path

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import lightning as L
-import torch
+from torch import nn
 
 from snnbench.build import build_data, build_model, build_objective, build_teacher, instantiate
-from snnbench.config import identity
-from snnbench.config.compose import Composed
-from snnbench.errors import ConfigError
+from snnbench.data.base import BenchData
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
 from snnbench.synapses.base import channels_last
@@ -21,57 +17,42 @@ from snnbench.train.bar import RunBar, wants_bar
 from snnbench.train.checkpoints import checkpoints
 from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.epochs import EpochLog
-from snnbench.train.launch import launch
 from snnbench.train.loggers import close, loggers
 from snnbench.train.measures import measures
 from snnbench.train.obey import Obey
 from snnbench.train.parameters import ParameterLog
+from snnbench.train.plan import Plan
 from snnbench.train.provenance import describe_device, new_record, now, write
 from snnbench.train.quiet import quiet
-from snnbench.train.resume import ResumeState, checkpoint_to_resume
+from snnbench.train.resume import ResumeState
 from snnbench.train.spent import Spent
+from snnbench.train.start import start_of
 from snnbench.train.task import Task
 
 
-def train(composed: Composed) -> Path:
-    """Train, evaluate after every epoch, measure operations, write the record. Returns the run folder.
-
-    A run folder that holds a finished run is left as it is; one that holds a checkpoint is resumed.
+def train(plan: Plan) -> None:
+    """Train, evaluate after every epoch, measure operations, and write the record into the run's folder.
 
     Raises:
         ConfigError: something in the configuration cannot be built; nothing has been written.
     """
     quiet()
-    config, run_dir = composed.config, identity.run_dir(composed.config, composed.choices)
-    devices = _devices(config)
-    L.seed_everything(config["seed"], workers=True, verbose=False)
-    model, rule = build_model(config)
-    data = build_data(config)
-    data.setup("fit")
-    teacher = build_teacher(config)
-    objective = build_objective(config, model, teacher)
-    if torch.cuda.is_available() and config["train"]["accelerator"] != "cpu":
-        for network in (model, teacher):  # what tensor cores read; the CPU keeps its bits
-            if network is not None:
-                channels_last(network)
-    task = build_task(config, model, rule, data, objective, teacher)
-    checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
-
-    run_dir.mkdir(parents=True, exist_ok=True)
-    record = new_record(composed, data, model, teacher) | {"best_on": best_on(config)}
-    write(run_dir, record)
-    epochs = EpochLog(run_dir, print_lines=config["log"]["progress"] != "off")
+    task, data, record = _prepared(plan)
+    config, folder = plan.config, plan.identity.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder, record)
+    epochs = EpochLog(folder, print_lines=plan.speaks)
     spent = Spent()
-    trainer = _trainer(config, run_dir, epochs, spent, devices, record["run_id"])
+    trainer = _trainer(plan, epochs, spent)
     try:
         with use(config["kernels"]), signals.obeyed():
-            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(task, datamodule=data, ckpt_path=plan.checkpoint, weights_only=True)
             record |= results(epochs) | {"peak_memory_mb": spent.peak_memory_mb()}
             record["data"]["resident"] = data.placement
-            write(run_dir, record | {"device": describe_device(trainer)})
+            write(folder, record | {"device": describe_device(trainer)})
             if trainer.is_global_zero:
                 task.to(trainer.strategy.root_device)  # Lightning leaves the network on the CPU
-                record |= measures(config["measure"], task, data, half=precision(config) == "bf16-mixed")
+                record |= measures(config["measure"], task, data, half=plan.hardware.is_half)
         record["status"] = "done"
     except BaseException as error:
         record |= signals.ending(error)
@@ -84,9 +65,39 @@ def train(composed: Composed) -> Path:
                 "finished": now(),
                 "device": describe_device(trainer),
             }
-            write(run_dir, record)
+            write(folder, record)
         close(config["log"], record["status"])
-    return run_dir
+
+
+def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
+    """Everything that a run needs and its record so far; nothing has been written yet."""
+    config = plan.config
+    L.seed_everything(config["seed"], workers=True, verbose=False)
+    model, rule = build_model(config)
+    data = build_data(config)
+    data.setup("fit")
+    teacher = build_teacher(config)
+    objective = build_objective(config, model, teacher)
+    if plan.hardware.on_cuda:  # the layout that tensor cores read; the CPU keeps its bits
+        for network in (model, teacher):
+            if network is not None:
+                channels_last(network)
+    started_from = _start(plan, model)
+    task = build_task(config, model, rule, data, objective, teacher)
+    return task, data, new_record(plan, data, model, teacher) | {"start": started_from}
+
+
+def _start(plan: Plan, model: nn.Module) -> dict:
+    """Give the network its start weights and return what the record says of them; a run that resumes has its own."""
+    source = plan.composed.sources.get("start")
+    if source is None:
+        return {}
+    start = start_of(model, source, plan.config["start"]["part"])
+    if plan.checkpoint is None:
+        start.give(model)
+        if plan.speaks:
+            print(start.sentence(), flush=True)
+    return start.about()
 
 
 def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task:
@@ -137,20 +148,16 @@ def results(epochs: EpochLog) -> dict:
     return found
 
 
-def best_on(config: dict) -> str:
-    """What best.ckpt is the best on: the validation split where there is one, else the test set, as in most papers."""
-    return "val" if config["data"].get("val_fraction", 0.0) > 0 else "test"
-
-
-def _trainer(config: dict, run_dir: Path, epochs: EpochLog, spent: Spent, devices: dict, run_id: str) -> L.Trainer:
+def _trainer(plan: Plan, epochs: EpochLog, spent: Spent) -> L.Trainer:
+    config, identity = plan.config, plan.identity
     train, log = config["train"], config["log"]
     callbacks = [
         Obey(),
         epochs,
-        ParameterLog(run_dir),
-        ResumeState(identity.config_hash(config)),
+        ParameterLog(identity.folder),
+        ResumeState(identity.config_hash),
         spent,
-        *checkpoints(run_dir / "checkpoints", best_on(config)),
+        *checkpoints(identity.folder, plan.best_on),
     ]
     if train["ema"] is not None:
         callbacks.append(MovingAverage(decay=train["ema"]))
@@ -159,13 +166,11 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, spent: Spent, device
     return L.Trainer(
         max_epochs=train["epochs"],
         check_val_every_n_epoch=train["eval_every"],
-        accelerator=train["accelerator"].replace("cuda", "gpu"),
-        **devices,
-        precision=precision(config),
+        **plan.hardware.trainer_arguments(),
         callbacks=callbacks,
         plugins=[BackgroundCheckpointIO(), LaunchEnvironment()],
-        logger=loggers(log, run_dir, run_id, config),
-        default_root_dir=run_dir,
+        logger=loggers(log, identity.folder, identity.run_id, config),
+        default_root_dir=identity.folder,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
@@ -175,40 +180,6 @@ def _trainer(config: dict, run_dir: Path, epochs: EpochLog, spent: Spent, device
         limit_val_batches=train["limit_test_batches"],
         log_every_n_steps=log["every_n_steps"],
     )
-
-
-def _devices(config: dict) -> dict:
-    """Processes are started by torchrun or srun, never by Lightning (it would start a whole grid again)."""
-    wanted, start = config["train"]["devices"], launch()
-    if start.processes == 1:
-        if wanted > 1:
-            raise ConfigError(
-                f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
-                f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
-            )
-        return {"devices": 1}
-    if config["train"]["batch_size"] % start.processes:
-        raise ConfigError(
-            f"train.batch_size={config['train']['batch_size']} is the global batch and does not divide by "
-            f"{start.processes} processes: choose a multiple of {start.processes}"
-        )
-    devices = start.processes // start.nodes
-    if config["train"]["accelerator"] != "cpu" and 0 < torch.cuda.device_count() < devices:
-        raise ConfigError(
-            f"{devices} processes on this machine need {devices} GPUs, but each sees {torch.cuda.device_count()}: "
-            "start fewer, or let every process see all of them (srun --gpus-per-node, not --gpus-per-task)"
-        )
-    return {"devices": devices, "num_nodes": start.nodes, "strategy": "ddp"}
-
-
-def precision(config: dict) -> str:
-    wanted, accelerator = config["train"]["precision"], config["train"]["accelerator"]
-    on_cuda = torch.cuda.is_available() and accelerator != "cpu"
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.accelerator=cuda: no CUDA device is visible; use train.accelerator=cpu or auto")
-    if wanted == "auto":
-        wanted = "bf16" if on_cuda else "fp32"
-    return {"bf16": "bf16-mixed", "fp32": "32-true"}[wanted]
 
 
 def _steady(rates: list[float]) -> float:

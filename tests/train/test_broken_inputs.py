@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from snnbench.cli.main import main
-from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir
 from snnbench.data.sources import CIFAR10
@@ -29,8 +28,7 @@ class Mine(IF):
 
 def run_folder(place, *overrides):
     """Where `snnbench train` with the small network and these overrides puts its run."""
-    composed = compose([*SMALL, *overrides, f"paths.runs={place / 'runs'}"])
-    return identity.run_dir(composed.config, composed.choices)
+    return compose([*SMALL, *overrides, f"paths.runs={place / 'runs'}"]).identity.folder
 
 
 def write(path, content):

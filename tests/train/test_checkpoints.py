@@ -24,7 +24,7 @@ def test_writing_takes_a_small_share_of_the_time(monkeypatch, tmp_path, seconds_
         written.append(trainer.current_epoch)
 
     monkeypatch.setattr(ModelCheckpoint, "on_train_epoch_end", write)
-    _, newest = checkpoints.checkpoints(tmp_path)
+    _, newest = checkpoints.checkpoints(tmp_path, "test")
     alone = SimpleNamespace(broadcast=lambda decision: decision)
     for epoch in range(EPOCHS):
         clock[0] += 2.0

@@ -3,7 +3,7 @@
 import pytest
 
 from snnbench.config.compose import compose, recipe_of
-from snnbench.train.provenance import deviations
+from snnbench.config.deviations import deviations
 
 RECIPE = "survey/cifar10_lif"
 

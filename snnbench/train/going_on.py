@@ -1,0 +1,29 @@
+"""What a run that was cut off goes on from. Torch-free, so that a command can say it before torch is imported."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from snnbench.config.compose import Composed
+from snnbench.config.identity import checkpoint_path
+
+
+def checkpoint_to_resume(composed: Composed) -> Path | None:
+    """The checkpoint that a run goes on from: `train.ckpt_path`, else its own folder's newest one, else None.
+
+    Whether the file is there and belongs to this run is asked by `snnbench.train.resume.refuse_other_run`.
+    """
+    if explicit := composed.config["train"]["ckpt_path"]:
+        return Path(explicit)
+    own = checkpoint_path(composed.identity.folder, "last")
+    return own if own.exists() else None
+
+
+def epochs_done(folder: Path) -> int:
+    """How many epochs have a row in the metrics of a run folder."""
+    metrics = folder / "metrics.csv"
+    if not metrics.exists():
+        return 0
+    with metrics.open(newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))

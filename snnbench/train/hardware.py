@@ -1,0 +1,85 @@
+"""On what a run computes: its devices and its precision, decided once from the configuration and the launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from snnbench.errors import ConfigError
+from snnbench.train.launch import Launch
+
+LIGHTNING_PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes on.
+
+    Args:
+        accelerator: Lightning's name of it: auto, cpu or gpu.
+        on_cuda: whether the network runs on a CUDA device.
+        precision: Lightning's name of it: bf16-mixed or 32-true.
+        devices: devices of each node that the run uses, one process each.
+        nodes: machines that the run is spread over.
+    """
+
+    accelerator: str
+    on_cuda: bool
+    precision: str
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def is_half(self) -> bool:
+        """Whether matrix products run in bf16."""
+        return self.precision == LIGHTNING_PRECISION["bf16"]
+
+    def trainer_arguments(self) -> dict:
+        """The arguments of a Lightning trainer that say where and how precisely it computes."""
+        several = {"num_nodes": self.nodes, "strategy": "ddp"} if self.devices * self.nodes > 1 else {}
+        return {"accelerator": self.accelerator, "devices": self.devices, "precision": self.precision, **several}
+
+
+def one_device(train: dict) -> Hardware:
+    """The hardware of one process, from the section `train` of a configuration; `train.devices` is not looked at.
+
+    Raises:
+        ConfigError: the configuration insists on CUDA and no CUDA device is visible.
+    """
+    wanted, on_cuda = train["precision"], torch.cuda.is_available() and train["accelerator"] != "cpu"
+    if train["accelerator"] == "cuda" and not on_cuda:
+        raise ConfigError("train.accelerator=cuda: no CUDA device is visible; use train.accelerator=cpu or auto")
+    if wanted == "auto":
+        wanted = "bf16" if on_cuda else "fp32"
+    return Hardware(train["accelerator"].replace("cuda", "gpu"), on_cuda, LIGHTNING_PRECISION[wanted])
+
+
+def all_devices(train: dict, launch: Launch) -> Hardware:
+    """The hardware of all processes of a launch, from the section `train` of a configuration.
+
+    Processes are started by torchrun or srun and never by Lightning, which would start a whole grid again.
+
+    Raises:
+        ConfigError: the number of processes fits neither `train.devices`, nor the batch, nor the GPUs of the machine.
+    """
+    hardware = one_device(train)
+    if launch.processes == 1:
+        if (wanted := train["devices"]) > 1:
+            raise ConfigError(
+                f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
+                f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
+            )
+        return hardware
+    if train["batch_size"] % launch.processes:
+        raise ConfigError(
+            f"train.batch_size={train['batch_size']} is the global batch and does not divide by "
+            f"{launch.processes} processes: choose a multiple of {launch.processes}"
+        )
+    devices = launch.processes // launch.nodes
+    if train["accelerator"] != "cpu" and 0 < torch.cuda.device_count() < devices:
+        raise ConfigError(
+            f"{devices} processes on this machine need {devices} GPUs, but each sees {torch.cuda.device_count()}: "
+            "start fewer, or let every process see all of them (srun --gpus-per-node, not --gpus-per-task)"
+        )
+    return replace(hardware, devices=devices, nodes=launch.nodes)

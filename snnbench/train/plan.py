@@ -1,0 +1,63 @@
+"""The plan of a run: all that is known of it before anything is built or written, worked out once and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from snnbench.config.compose import Composed, recipe_of
+from snnbench.config.deviations import deviations
+from snnbench.config.identity import Identity
+from snnbench.train.hardware import Hardware, all_devices
+from snnbench.train.launch import Launch
+from snnbench.train.resume import refuse_other_run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is.
+
+    Args:
+        composed: the configuration of the run, its choices and its identity.
+        recipe: the experiment that it follows, as published; the run's own configuration where it follows none.
+        deviations: what the run changed in that recipe, {axis or key: [recipe's, run's]}.
+        hardware: the devices and the precision that it computes with.
+        checkpoint: the checkpoint that it goes on from, or None for a new run.
+        best_on: what best.ckpt is the best epoch on: "val", the validation split, where there is one, else "test", as
+            in most papers.
+        speaks: whether this process writes on the console: the first of the launch, unless `log.progress` is off.
+    """
+
+    composed: Composed
+    recipe: Composed
+    deviations: dict[str, list]
+    hardware: Hardware
+    checkpoint: Path | None
+    best_on: str
+    speaks: bool
+
+    @property
+    def config(self) -> dict:
+        """The resolved configuration."""
+        return self.composed.config
+
+    @property
+    def identity(self) -> Identity:
+        """The run's name, hashes and folder."""
+        return self.composed.identity
+
+
+def plan_run(composed: Composed, launch: Launch, checkpoint: Path | None) -> Plan:
+    """The plan of a composed run, which this launch trains from this checkpoint on.
+
+    Raises:
+        ConfigError: the processes or devices do not fit the configuration, or the checkpoint is another run's.
+    """
+    hardware = all_devices(composed.config["train"], launch)
+    if checkpoint is not None:
+        refuse_other_run(checkpoint, composed.identity.config_hash)
+    experiment = composed.choices["experiment"]
+    recipe = recipe_of(experiment) if experiment else composed
+    best_on = "val" if composed.config["data"].get("val_fraction", 0.0) > 0 else "test"
+    speaks = launch.rank == 0 and composed.config["log"]["progress"] != "off"
+    return Plan(composed, recipe, deviations(composed, recipe), hardware, checkpoint, best_on, speaks)
