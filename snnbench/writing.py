@@ -16,3 +16,16 @@ def writing(path: str | Path) -> Iterator[None]:
         if error.filename is None:
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write to inside the block; it becomes `path` at the end, or vanishes after an error."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        with writing(path):
+            yield beside
+            beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

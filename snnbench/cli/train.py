@@ -84,11 +84,12 @@ def _train(composed) -> int:
 
 
 def _quiet() -> None:
-    """Lightning's banners and advice are about other people's programs."""
+    """Lightning's banners and advice are about other people's programs; torch would speak of a damaged checkpoint."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
     warnings.filterwarnings("ignore", message=".*(litlogger|does not have many workers|isinstance.treespec).*")
+    warnings.filterwarnings("ignore", message="Detected pickle protocol")
 
 
 def _split(arguments: list[str]) -> tuple[set[str], list[str], int | None]:
@@ -98,7 +99,7 @@ def _split(arguments: list[str]) -> tuple[set[str], list[str], int | None]:
             flags.add("-m" if text == "--multirun" else text)
         elif text == "--jobs":
             value = next(rest, "")
-            if not value.isdigit() or int(value) < 1:
+            if not value.isdecimal() or int(value) < 1:
                 raise ConfigError(f"--jobs {value} must be a whole number >= 1")
             jobs = int(value)
         elif text.startswith("-"):

@@ -81,6 +81,8 @@ def _check_sizes(data: dict, paths: dict) -> None:
     for key, path in paths.items():
         if not path.strip():
             raise ConfigError(f"paths.{key} is empty: give a folder, e.g. paths.{key}={key}")
+        if path.startswith("~"):  # Lightning would read it as the home folder, we would not
+            raise ConfigError(f"paths.{key}={path} begins with ~, which the shell leaves as it is here: write $HOME")
 
 
 def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) -> None:

@@ -33,7 +33,7 @@ class Train:
 
     eval_every divides epochs, so that the last epoch is tested."""
 
-    epochs: Annotated[int, ">= 1"]
+    epochs: Annotated[int, "in [1, 1000000]"]
     batch_size: Annotated[int, "in [1, 1000000]"]
     eval_batch_size: Annotated[int, "in [1, 1000000]"]
     eval_every: Annotated[int, ">= 1"]

@@ -65,6 +65,9 @@ class NumSpikes(Objective):
         self.dt = dt
         self.register_buffer("eps", torch.tensor(alpha_kernel(tau_s, dt), dtype=torch.float64), persistent=False)
 
+    def check_length(self, time_steps: int) -> None:
+        self.region(time_steps)
+
     def region(self, time_steps: int) -> tuple[int, int]:
         """[start, stop) in steps, rounded as released."""
         start = round(self.start / self.dt)

@@ -21,7 +21,7 @@ from snnbench.tables.speedrun import is_speedrun, speedrun_table
 from snnbench.tables.speeds import Speeds, load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.survey_plots import survey_plots
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 RENDERERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
@@ -64,10 +64,8 @@ def build_all(
 
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode():
-        temporary = path.with_name(f".{path.name}.tmp")
-        with writing(path):
-            temporary.write_bytes(text.encode())
-        temporary.replace(path)
+        with whole(path) as file:
+            file.write_bytes(text.encode())
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:

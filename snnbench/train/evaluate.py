@@ -17,7 +17,7 @@ from snnbench.train.environment import LaunchEnvironment
 from snnbench.train.measures import measures
 from snnbench.train.provenance import describe_device
 from snnbench.train.run import build_task, precision
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 
 def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: Path, name: str) -> str:
@@ -69,8 +69,8 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
         "data": {"name": planned.choices.get("data"), "data_hash": data.data_hash},
         "device": describe_device(trainer),
     }
-    with writing(path):
-        path.write_text(json.dumps(found, indent=1) + "\n")
+    with whole(path) as file:
+        file.write_text(json.dumps(found, indent=1) + "\n")
     others = ", ".join(f"{what} {value:.2f} %" for what, value in recorded(record).items())
     return f"test accuracy {test.accuracy:.2f} % of checkpoint {name} (recorded: {others})  {path}"
 

@@ -74,7 +74,7 @@ def checkpoint_to_resume(explicit: str | None, run_dir: Path, config_hash: str) 
         ConfigError: the named file is missing, or was written by another configuration.
     """
     own = run_dir / "checkpoints" / "last.ckpt"
-    path = Path(explicit) if explicit else (own if own.exists() else None)
+    path = Path(explicit) if explicit is not None else (own if own.exists() else None)
     if path is None:
         return None
     if not path.is_file():

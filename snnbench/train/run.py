@@ -8,7 +8,7 @@ import lightning as L
 import torch
 
 from snnbench.config import identity
-from snnbench.config.build import build_data, build_model, build_objective, build_teacher, instantiate
+from snnbench.config.build import build_data, build_model, build_objective, build_teacher, check_optimizer, instantiate
 from snnbench.config.compose import Composed
 from snnbench.config.errors import ConfigError
 from snnbench.kernels import use
@@ -42,6 +42,7 @@ def train(composed: Composed) -> Path:
     """
     config, run_dir = composed.config, identity.run_dir(composed.config, composed.choices)
     devices = _devices(config)
+    precision(config)  # it may refuse, and then nothing is written
     L.seed_everything(config["seed"], workers=True, verbose=False)
     model, rule = build_model(config)
     data = build_data(config)
@@ -53,6 +54,10 @@ def train(composed: Composed) -> Path:
             if network is not None:
                 channels_last(network)
     task = build_task(config, model, rule, data, objective, teacher)
+    for part in (model, objective):
+        part.check_length(config["T"])
+    task.encoder.check_shape(config["data"]["shape"])
+    check_optimizer(config, model)
     checkpoint = checkpoint_to_resume(config["train"]["ckpt_path"], run_dir, identity.config_hash(config))
 
     run_dir.mkdir(parents=True, exist_ok=True)

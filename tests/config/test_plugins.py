@@ -79,3 +79,10 @@ def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch):
     monkeypatch.setenv("SNNBENCH_PLUGINS", "nobody_s_package")
     with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS=nobody_s_package: there is no package"):
         options("neuron")
+
+
+@pytest.mark.parametrize("name", ["nobody", "os.path", "nobody.mine", "../x", "a b", "1", "/tmp", ".x", "x\n"])
+def test_what_is_no_package_is_one_sentence(name, monkeypatch):
+    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
+    with pytest.raises(ConfigError, match="there is no package of this name to import"):
+        compose([])
