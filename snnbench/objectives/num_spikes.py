@@ -53,7 +53,7 @@ class NumSpikes(Objective):
         start: Annotated[float, ">= 0"] = 0.0,
         stop: Annotated[float, "> 0"] | None = None,
         tau_s: Annotated[float, "> 0"] = 10.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
     ):
         super().__init__()
         if true_count <= false_count:

@@ -66,6 +66,21 @@ def test_bad_override_is_one_sentence(override, hint, capsys, tmp_path, monkeypa
     assert not list(tmp_path.iterdir()), "nothing may be written"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["model=spikformer_tiny"], "model.mlp_ratio=1e20"),
+        (["model=qkformer_tiny"], "model.mlp_ratio=1e20"),
+        (["method=slayer"], "neuron.dt=1e-7"),
+        (["method=slayer", "synapse=axonal_delay"], "synapse.dt=1e-320"),
+        (["method=superspike"], "neuron.dt=1e20"),
+    ],
+)
+def test_a_number_that_becomes_a_size_has_two_ends(overrides, key):
+    with pytest.raises(ConfigError, match=r"must be a number in [\[(]"):
+        compose([*overrides, key])
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("betas", ["[]", "[0.9]", "[0.9,0.99,0.999]", "0.9", "[0.9,1.0]"])
 def test_a_pair_is_two_numbers(optimizer, betas):
