@@ -42,3 +42,6 @@ BUNDLES: dict[str, str] = {
     "method": "named bundle of the axes above, as a paper proposed it",
     "experiment": "complete recipe that reproduces one published row",
 }
+
+# the other sections: key -> class of snnbench.config.schema that lists its keys; "" is the top level
+SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "start": "Start", "measure": "Measure", "log": "Log"}

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from snnbench.errors import ConfigError
+from snnbench.reading import csv_rows, is_number
 
 # who, where, when
 STAMP = ("date", "commit", "dirty", "device", "size", "versions", "clock_mhz", "power_w", "temperature_c")
@@ -31,7 +32,13 @@ FILES = {
     "survey_speed": SURVEY_SPEED,
     "survey_nets": SURVEY_NETS,
 }
+# cells that must be numbers: of every row, and of a measurement (some are empty there)
+COUNTED = ("value", "time_steps", "power")
+MEASURED = (
+    "samples_per_s", "ms_median", "ms_p10", "ms_p90", "peak_gib", "first_step_s", "gb_per_s", "share_of_copy",
+)  # fmt: skip
 OK = "ok"
+REMEDY = "remove the damaged rows or move the file away"
 BASELINE = "jit_lif"  # the engine that the survey divides by
 
 
@@ -57,13 +64,17 @@ def append(folder: Path, name: str, row: dict) -> None:
 
 
 def load(folder: Path, name: str) -> list[dict[str, str]]:
-    """All rows, cells as text; empty if there is no such file. Raises ConfigError for other columns."""
+    """All rows, cells as text; empty if there is no such file. Raises ConfigError for other columns or damaged rows."""
     path = folder / f"{name}.csv"
     if not path.exists():
         return []
     _check_header(path, FILES[name])
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with csv_rows(path, REMEDY) as reader:
+        rows = []
+        for row in reader:
+            _check_row(row, f"{path}, line {reader.line_num}")
+            rows.append(row)
+        return rows
 
 
 def latest(rows: list[dict[str, str]], keys: tuple[str, ...]) -> list[dict[str, str]]:
@@ -80,10 +91,20 @@ def number(row: dict[str, str] | None, column: str) -> float | None:
 
 
 def _check_header(path: Path, columns: tuple[str, ...]) -> None:
-    with path.open(newline="") as file:
-        header = next(csv.reader(file), None)
+    with csv_rows(path, REMEDY) as reader:
+        header = reader.fieldnames
     if header is not None and tuple(header) != columns:
         raise ConfigError(f"{path} was written by another version of the bench: move it away or choose another out=")
+
+
+def _check_row(row: dict[str, str], where: str) -> None:
+    if None in row or None in row.values():
+        raise ConfigError(f"{where}: wrong number of cells; {REMEDY}")
+    needed = [*COUNTED, "ms_median", *filter(row.get, MEASURED)] if row["status"] == OK else COUNTED
+    for column in needed:
+        if column in row and not is_number(row[column], whole=column in COUNTED):
+            kind = "a whole number" if column in COUNTED else "a finite number"
+            raise ConfigError(f"{where}: {column} is '{row[column][:40]}' but must be {kind}; {REMEDY}")
 
 
 def _text(value: object) -> str:

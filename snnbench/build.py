@@ -73,6 +73,20 @@ def build_model(config: dict):
     return model, rule
 
 
+def check_optimizer(config: dict, model) -> None:
+    """Lightning builds the optimiser later, when the run's folder exists already.
+
+    Raises:
+        ConfigError: none can be built from these values and the parameters of `model`.
+    """
+    try:
+        instantiate(config["optimizer"], model)
+    except ConfigError:
+        raise
+    except (ValueError, IndexError) as error:  # torch's own checks
+        raise ConfigError(f"no optimiser can be built from these values of optimizer: {error}") from None
+
+
 def build_teacher(config: dict):
     """The frozen teacher of a configuration, or None. Draws nothing from the run's own random state.
 

@@ -13,6 +13,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from snnbench.errors import ConfigError
+
+LONGEST = 1_000_000  # steps of a kernel; no sequence is longer
+
 
 @cache
 def decay_then_follow(time_steps: int, decay: float, rate: float) -> tuple[float, ...]:
@@ -48,13 +52,18 @@ def alpha_kernel(tau: float, dt: float, scale: float = 1.0, cut: float = 0.01) -
 
     It ends before the first t > tau at which |k| < cut: an absolute bound, as released (slayerPytorch @01beeeb, which
     also ends it with the sample), so that its length depends on `scale`.
+
+    Raises:
+        ConfigError: it has more than LONGEST steps.
     """
     response: list[float] = []
     while True:
         t = len(response) * dt
         value = scale * t / tau * math.exp(1 - t / tau)
-        if t > tau and abs(value) < cut:
+        if t > tau and not abs(value) >= cut:  # of a tiny tau it is inf * 0, no number
             return tuple(response)
+        if len(response) == LONGEST:
+            raise ConfigError(f"a time constant of {tau} ms in steps of dt={dt} ms makes an endless kernel: lower it")
         response.append(value)
 
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from snnbench.errors import ConfigError
-from snnbench.forms import A_NAME, is_hash, is_name, is_seed, is_word
-from snnbench.plain import CONTROL, LARGEST, check_plain
+from snnbench.record_forms import check_forms
 from snnbench.writing import writing
 
 STATUSES = ("done", "failed", "interrupted", "running")
@@ -124,33 +123,8 @@ def check_record(values: Mapping[str, Any], where: str = "record") -> RunRecord:
             raise ConfigError(f"{where}: key '{name}' is {value!r} but must be {annotation}")
     if values["status"] not in STATUSES:
         raise ConfigError(f"{where}: status is {values['status']!r} but must be one of {', '.join(STATUSES)}")
-    _check_forms(values, where)
+    check_forms(values, where)
     return RunRecord(**values)
-
-
-def _check_forms(values: Mapping[str, Any], where: str) -> None:
-    """What becomes a folder, a file or a component later on: a record may be a stranger's."""
-    forms = {
-        "run_id": (is_name, A_NAME),
-        "name": (is_name, A_NAME),
-        "experiment": (is_name, A_NAME),
-        "config_hash": (is_hash, "letters and digits"),
-        "recipe_hash": (is_hash, "letters and digits"),
-        "seed": (is_seed, f"a whole number in [0, {LARGEST}]"),
-    }
-    for name, (fits, form) in forms.items():
-        if values.get(name) is not None and not fits(values[name]):
-            raise ConfigError(f"{where}: key '{name}' is {values[name]!r} but must be {form}")
-    for axis, choice in values["choices"].items():
-        if not is_word(axis) or (choice is not None and not is_name(choice)):
-            raise ConfigError(f"{where}: key 'choices' holds {axis!r}: {choice!r} but must hold names")
-    for name in ("reproduces", "command"):
-        if CONTROL.search(values.get(name) or ""):
-            raise ConfigError(f"{where}: key '{name}' is {values[name]!r} but must have no control characters")
-    try:
-        check_plain(values["config"])
-    except ConfigError as error:
-        raise ConfigError(f"{where}: key 'config' holds no configuration: {error}") from None
 
 
 def _json_safe(value: Any) -> Any:

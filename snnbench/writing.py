@@ -18,15 +18,25 @@ def writing(path: str | Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write to inside the block; it becomes `path` at the end, or vanishes after an error."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        with writing(path):
+            yield beside
+            beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
 def write_if_changed(path: Path, text: str) -> None:
     """Write `text` to `path` in one step, and leave the file alone where it holds this text already.
 
     Raises:
         OSError: the file cannot be written; the error names it, and the old file stays whole.
     """
-    if path.exists() and path.read_bytes() == text.encode():
-        return
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(path):
-        temporary.write_bytes(text.encode())
-    temporary.replace(path)
+    if not path.exists() or path.read_bytes() != text.encode():
+        with whole(path) as file:
+            file.write_bytes(text.encode())

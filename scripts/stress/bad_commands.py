@@ -28,6 +28,7 @@ PLACES = [
     "nowhere", "file", "file/x", "folder", "link", "loop", "x" * 300, "a\nb", "\x00", "\udcff", "", " ", ".", "..", "/",
     "/dev/null", "/dev/full", "/proc/1/mem", "{outside}/nowhere", "~", "$HOME", "=x", "ümläut",
 ]  # fmt: skip
+OUTSIDE = {"{outside}/nowhere": ("../outside/nowhere",), "..": ("..",)}  # places that are named, and may be written to
 WORDS = [
     "nonsense",
     "nonsense=1",
@@ -77,7 +78,9 @@ def command_cases() -> Iterator[Case]:
             if key == "run":
                 yield Case(f"{name}: without {key}", [*call, *others], True, FILES)
             for place in PLACES if key not in NO_PATH else ():
-                yield Case(f"{name}: {key}={place[:30]!r}", [*call, *others, f"{key}={place}"], False, FILES, ("",))
+                yield Case(
+                    f"{name}: {key}={place[:30]!r}", [*call, *others, f"{key}={place}"], False, FILES, _may_write(place)
+                )
     yield from _places()
     for key, values in BENCH.items():
         for value in values:
@@ -104,4 +107,8 @@ def _places() -> Iterator[Case]:
         quoted = "'" + place.replace("'", "\\'") + "'"
         for key, more in keys.items():
             arguments, refuse = train([*more, f"{key}={quoted}"]), key != "paths.runs"
-            yield Case(f"train: {key}={place[:30]!r}", arguments, refuse, FILES, ("",))
+            yield Case(f"train: {key}={place[:30]!r}", arguments, refuse, FILES, _may_write(place))
+
+
+def _may_write(place: str) -> tuple[str, ...]:
+    return ("", *OUTSIDE.get(place, ()))

@@ -54,7 +54,7 @@ def verdict(case: Case, found: Attempt) -> str:
         return "refused late" if found.written else "refused"
     if case.refuse:
         return f"accepted with exit code {found.code}"
-    if strays := [path for path in found.written if not path.startswith(tuple(f"work/{p}" for p in case.may_write))]:
+    if strays := [path for path in found.written if not case.allows(path)]:
         return f"wrote {strays[:3]}"
     diverged = found.code == 1 and found.is_one_sentence
     return "accepted" if found.code == 0 or diverged else f"exit code {found.code}"

@@ -30,13 +30,13 @@ CODE = f"{{_target_: os.system, _args_: ['touch {CANARY}']}}"
 GIT = f"{{_target_: snnbench.train.provenance._git, _args_: [., '-c', 'alias.x=!touch {CANARY}', x]}}"
 NEVER = [  # no key takes these
     "nan", "inf", "-inf", "1e999", "[nan]", CODE, f"[{CODE}]", GIT, "'${nothing}'", "'${oc.decode:1}'", "'a\nb'",
-    "'a\x1b[31mb'", "[x", "a=b=", "9" * 5000, "[" * 500, "{" * 500, "a: b", "{a", "'a", "${", "'${T'", "{a: 1, b}",
+    "'a\x1b[31mb'", "[x", "a=b=", "9" * 5000, "[" * 500, "{" * 500, "{a", "'a", "${", "'${T'", "{a: 1, b}",
 ]  # fmt: skip
 ANOTHER_KEY = "'${T}'"
 SOMETIMES = [  # what the key's annotation does not take must be refused; the rest must run
     "abc", "-1", "0", "1.5", "1e20", "1e-320", "99999999999999999999", "4294967296", "4294967295", "[]", "[1]",
     "[[1]]", "[0]", "[-1]", "[1.5, abc]", "{}", "{a: 1}", "null", "true", "''", "'a=b'", "ümläut", "'a]b[c'", "..",
-    "../../x", "a/b", "lif", ANOTHER_KEY, "x" * 5000,
+    "../../x", "a/b", "a: b", "lif", ANOTHER_KEY, "x" * 5000,
 ]  # fmt: skip
 ONLY_FOLDERS = "'${oc.env:HOME}'"
 TAUGHT = ["teacher=run", "objective=kd_response", "data=digits"]
@@ -62,7 +62,8 @@ def bad_values(seed: int, per_key: int, per_option_key: int) -> Iterator[Case]:
 def _case(context: list[str], key: str, text: str, annotation: ast.expr | None) -> Case:
     never = text in NEVER or (text == ONLY_FOLDERS and not key.startswith("paths."))
     refuse = never or (text != ANOTHER_KEY and _misfits(text, annotation))
-    return Case(f"{key} {text[:40]!r}", train([*context, f"{key}={text}"]), refuse)
+    may_write = ("runs", text) if key == "paths.runs" else ("runs",)
+    return Case(f"{key} {text[:40]!r}", train([*context, f"{key}={text}"]), refuse, may_write=may_write)
 
 
 def train(overrides: list[str], *flags: str) -> list[str]:
@@ -125,7 +126,7 @@ HOSTILE = [
     "seed=int(x)", "T=float(2)", "T=str(2)", "train.ckpt_path=/etc/passwd", "train.ckpt_path={outside}",
     "train.ckpt_path=nowhere.ckpt", "train.devices=2", "train.accelerator=cuda", "train.accelerator=tpu", "epochs",
     "=", "=1", "+", "~", "", " ", "T", "T==2", "T =2x", "t=2", "ＴT=2", "T=２", "train..epochs=1", ".T=2", "train.=2",
-    "train.epochs.x=2", "T.x=2", "neuron.tau.x=2", "train[epochs]=1", "data.shape[0]=1", "data.shape.0=1", "--help=1",
+    "train.epochs.x=2", "T.x=2", "neuron.tau.x=2", "train[epochs]=1", "data.shape[0]=1", "data.shape.3=1", "--help=1",
 ]  # fmt: skip
 FLAGS = [
     "--config-dir=/", "--config-name=x", "-cn", "--cfg", "--jobs", "--jobs=2", "-M", "--resolve", "-", "--", "-mm",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 FOLDER = None  # content of a folder in `Case.files`
 
@@ -13,8 +14,8 @@ class Case:
     """refuse: the input is bad for certain; otherwise it may be accepted, and then the command must do its work.
 
     arguments: `{outside}` stands for a folder beside the working folder (also in files), `{data}` for the folder of the
-    small data sets. files: what lies in the working folder; a text is a link to that place. may_write: folders below
-    the working folder in which an accepted command may write.
+    small data sets. files: what lies in the working folder; a text is a link to that place. may_write: folders in which
+    an accepted command may write, seen from the working folder.
     """
 
     name: str
@@ -23,6 +24,11 @@ class Case:
     files: dict[str, bytes | str | None] = field(default_factory=dict)
     may_write: tuple[str, ...] = ("runs",)
     environment: dict[str, str] = field(default_factory=dict)
+
+    def allows(self, path: str) -> bool:
+        """Whether an accepted command may write `path`, seen from the sandbox."""
+        folders = (os.path.normpath(f"work/{folder}") for folder in self.may_write)
+        return any(PurePath(path).is_relative_to(folder) for folder in folders)
 
     def lay_out(self, sandbox: Path) -> None:
         for name, content in self.files.items():

@@ -8,10 +8,9 @@ import random
 import re
 
 from scripts.stress.small_data import NEEDED
-from snnbench.axes import AXES
+from snnbench.axes import AXES, SECTIONS
 from snnbench.config.catalogue import options
 from snnbench.config.compose import Composed, compose
-from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Parameter, component
 from snnbench.config.types import misfit
 from snnbench.errors import ConfigError

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from snnbench.plain import CONTROL
+
 
 class Unprinted(Exception):
     """The output could not be printed; the reason is its cause, an OSError."""
@@ -80,8 +82,9 @@ def drop(stream: TextIO) -> None:
 
 
 def tell(text: str) -> None:
-    """Print to stderr if that is possible."""
+    """Print to stderr if that is possible, in one line: a path may hold control characters, these are spelt out."""
+    line = CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
     except OSError:
         drop(sys.stderr)

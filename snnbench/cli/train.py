@@ -90,7 +90,7 @@ def _split(arguments: list[str]) -> tuple[set[str], list[str], int | None]:
             flags.add("-m" if text == "--multirun" else text)
         elif text == "--jobs":
             value = next(rest, "")
-            if not value.isdigit() or int(value) < 1:
+            if not value.isdecimal() or int(value) < 1:
                 raise ConfigError(f"--jobs {value} must be a whole number >= 1")
             jobs = int(value)
         elif text.startswith("-"):

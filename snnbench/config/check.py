@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from snnbench.axes import AXES
+from snnbench.axes import AXES, SECTIONS
 from snnbench.config.nearest import nearest
 from snnbench.config.pixel_range import check_pixel_range
-from snnbench.config.schema import SECTIONS
 from snnbench.config.signature import Component, Parameter, component
 from snnbench.config.targets import present, require_component
 from snnbench.config.types import misfit
@@ -93,6 +92,8 @@ def _check_sizes(data: dict, paths: dict) -> None:
     for key, path in paths.items():
         if not path.strip():
             raise ConfigError(f"paths.{key} is empty: give a folder, e.g. paths.{key}={key}")
+        if path.startswith("~"):  # Lightning would read it as the home folder, we would not
+            raise ConfigError(f"paths.{key}={path} begins with ~, which the shell leaves as it is here: write $HOME")
 
 
 def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) -> None:

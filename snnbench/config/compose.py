@@ -24,6 +24,7 @@ from snnbench.config.nearest import nearest
 from snnbench.config.overrides import GROUPS, check_choice, first_line, parse
 from snnbench.config.paths import configs_dir
 from snnbench.config.plugins import config_dirs
+from snnbench.config.signature import component
 from snnbench.config.sources import identified, read_sources
 from snnbench.config.targets import check_choices
 from snnbench.errors import ConfigError
@@ -68,10 +69,20 @@ def compose(overrides: list[str]) -> Composed:
     config = _resolve(raw, dropped=[axis for axis in _nulls(parsed) if choices[axis] is None])
     check_choices(config, choices)
     check(config, choices)
+    _check_deleted(parsed, config, choices)
     check_no_secret(config)
     sources = read_sources(config)
     config = identified(config, sources)
     return Composed(config, choices, tuple(overrides), identify(config, choices), sources)
+
+
+def _check_deleted(parsed: list[Override], config: dict, choices: dict[str, str | None]) -> None:
+    """`~neuron.tau` drops what a recipe sets for another neuron; of this one the record would not say its tau."""
+    for override in parsed:
+        axis, _, key = override.key_or_group.partition(".")
+        node = config.get(axis) if override.is_delete() and axis in AXES else None
+        if node and key not in node and key in component(node["_target_"]).parameters:
+            raise ConfigError(f"'{override.input_line}': {axis}={choices[axis]} needs it; write {axis}.{key}=<value>")
 
 
 def recipe_of(experiment: str, *chosen: str) -> Composed:

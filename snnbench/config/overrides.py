@@ -123,6 +123,8 @@ def _check_key(override: Override) -> None:
     text, key = override.input_line, override.key_or_group
     if not isinstance(key, str) or not key:
         raise ConfigError(f"'{text}' has no key: write key=value, e.g. neuron=plif or train.epochs=20")
+    if override.value() == {}:
+        raise ConfigError(f"'{text}' changes nothing: name the key that it should change, e.g. {key}.<key>=<value>")
     if re.split(r"[./@]", key)[0] == "hydra":
         raise ConfigError(f"'{text}': Hydra's own settings do nothing here; where runs lie is paths.runs and name")
     group, _, option = key.partition("/")

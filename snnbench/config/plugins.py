@@ -43,7 +43,7 @@ def _configs_of(package: str) -> Path | None:
         ConfigError: no package of this name can be imported.
     """
     try:
-        spec = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
     except ValueError:
         spec = None
     if spec is None:

@@ -34,7 +34,7 @@ class Train:
 
     eval_every divides epochs, so that the last epoch is tested."""
 
-    epochs: Annotated[int, ">= 1"]
+    epochs: Annotated[int, "in [1, 1000000]"]
     batch_size: Annotated[int, "in [1, 1000000]"]
     eval_batch_size: Annotated[int, "in [1, 1000000]"]
     eval_every: Annotated[int, ">= 1"]
@@ -89,6 +89,3 @@ class Log:
     tensorboard: bool
     progress: Literal["auto", "bar", "lines", "off"]
     every_n_steps: Annotated[int, ">= 1"]
-
-
-SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "start": "Start", "measure": "Measure", "log": "Log"}

@@ -54,6 +54,8 @@ def _fits(value: object, node: ast.expr) -> bool:
             return _fits(value, inner) and (isinstance(value, str | None) or in_range(value, text))
         case ("list", inner):
             return isinstance(value, list) and all(_fits(item, inner) for item in value)
+        case ("tuple", items):
+            return isinstance(value, list) and len(value) == len(items) and all(map(_fits, value, items))
     return True  # an annotation that YAML values cannot be checked against (an injected object)
 
 
@@ -73,6 +75,10 @@ def _expected(node: ast.expr) -> str:
             return f"{_expected(inner)} {text}"
         case ("list", inner):
             return f"a list, each item {_expected(inner)}"
+        case ("tuple", items):
+            kinds = [_expected(item) for item in items]
+            each = f"each {kinds[0]}" if len(set(kinds)) == 1 else ", ".join(kinds)
+            return f"a list of {len(kinds)}, {each}"
     return ast.unparse(node)
 
 
@@ -92,6 +98,8 @@ def _form(node: ast.expr) -> tuple:
             return ("literal", [ast.literal_eval(item) for item in items])
         if head == "Annotated":
             return ("annotated", items[0], ast.literal_eval(items[1]))
+        if head == "tuple" and len(items) > 1 and ast.unparse(items[-1]) != "...":
+            return ("tuple", items)
         if head in ("list", "tuple", "Sequence"):
             return ("list", items[0])
     return ("other",)

@@ -122,9 +122,13 @@ class BenchData(lightning.LightningDataModule):
 
     # what everybody uses
     def setup(self, stage: str | None = None) -> None:
-        """Load once and split. Safe to call again."""
-        if self._loaded is not None:
-            return
+        """Load once and split; for stage "fit" refuse a batch size that leaves no batch. Safe to call again."""
+        if self._loaded is None:
+            self._load_and_split()
+        if stage == "fit":
+            self._training_order()
+
+    def _load_and_split(self) -> None:
         if hasattr(self.augment, "refuse_misfit"):
             self.augment.refuse_misfit(self.shape, self.time_steps, getattr(self, "normalise", None))
         loaded = self.load()
@@ -161,12 +165,9 @@ class BenchData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         """Shuffled by (seed, epoch); call `loader.sampler.set_epoch(epoch)` when Lightning does not."""
-        rank, world = process_group()
-        order = SeededSampler(
-            self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
-        )
+        order = self._training_order()
         order.set_epoch(self._next_epoch())
-        source, indices, local = self.loaded.train, self._train_indices, self.batch_size // world
+        source, indices, local = self.loaded.train, self._train_indices, self.batch_size // order.world
         if (device := self._resident_on()) is not None:
             held, pipeline = self._hold("train", source, indices, device), self.batched_transforms(device)[0]
             return ResidentLoader(held, pipeline, order, local, self.seed)
@@ -226,6 +227,12 @@ class BenchData(lightning.LightningDataModule):
             "data_hash": self.data_hash,
             "split_hash": self.split_hash,
         }
+
+    def _training_order(self) -> SeededSampler:
+        rank, world = process_group()
+        return SeededSampler(
+            self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
+        )
 
     def _next_epoch(self) -> int:
         """The epoch that the trainer is about to train, 0 without one.

@@ -16,6 +16,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.time_steps = time_steps
 
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        """Raises ConfigError where samples `[C, H, W]` give no T steps; asked before a run writes anything."""
+
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define forward(x)")
 

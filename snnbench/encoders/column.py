@@ -21,7 +21,10 @@ class Column(Encoder):
         "sequence_1d": "columns have one spatial axis, so the model must be built of 1-d convolutions",
     }
 
+    def check_shape(self, shape: tuple[int, int, int]) -> None:
+        if shape[-1] != self.time_steps:
+            raise ConfigError(f"T={self.time_steps}, but images have {shape[-1]} columns; set T={shape[-1]}")
+
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != self.time_steps:
-            raise ConfigError(f"T={self.time_steps}, but images have {x.shape[-1]} columns; set T={x.shape[-1]}")
+        self.check_shape(x.shape[1:])
         return x.permute(3, 0, 1, 2)

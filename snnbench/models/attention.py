@@ -97,6 +97,7 @@ class TokenMLP(nn.Module):
     def __init__(self, parts: Parts, dim: int, ratio: float):
         super().__init__()
         hidden = int(dim * ratio)
+        require(hidden >= 1, f"model.mlp_ratio={ratio} leaves the MLP no neurons beside {dim} channels; raise it.")
         self.expand = parts.unit(dim, hidden, 1, dims=1, bias=True)
         self.reduce = parts.unit(hidden, dim, 1, dims=1, bias=True)
 

@@ -19,6 +19,9 @@ class SpikingModel(nn.Module):
 
     traits: tuple[str, ...] = ()
 
+    def check_length(self, time_steps: int) -> None:
+        """Raises ConfigError where nothing can be learned within `time_steps`; asked before a run writes anything."""
+
     def units(self) -> list[Unit]:
         """All `synapse -> norm -> neuron` units in forward order."""
         return [module for module in self.modules() if isinstance(module, Unit)]

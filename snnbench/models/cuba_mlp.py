@@ -19,6 +19,8 @@ from snnbench.neurons.cuba_lif import CubaLIF
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import Temporal, full_precision
 
+DELAY = 2  # steps from a neuron's input to the first spike that it can cause
+
 
 class CubaMLP(SpikingModel):
     """`[T, N, C, H, W] -> output spikes [T, N, K]`; the mean over T is a neuron's firing rate.
@@ -52,6 +54,9 @@ class CubaMLP(SpikingModel):
         self.features, width = hidden_layers(parts, in_shape, hidden)
         self.output = parts.linear_unit(width, num_classes, bias=False)
         normal_weights_(self, self.output.neuron, weight_scale, scale_by_leak)
+
+    def check_length(self, time_steps: int) -> None:
+        _require_steps(self, time_steps, DELAY * len(self.neurons()))
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.output(self.features(x_seq))
@@ -98,6 +103,9 @@ class LeakyCubaMLP(SpikingModel):
         self.score = RunningMaximum(parts.time_steps) if readout == "max" else nn.Identity()
         normal_weights_(self, neuron, weight_scale, scale_by_leak)
 
+    def check_length(self, time_steps: int) -> None:
+        _require_steps(self, time_steps, DELAY * len(self.neurons()) + 1)
+
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.score(self.potential(self.readout(self.features(x_seq))))
 
@@ -135,6 +143,15 @@ class RunningMaximum(Temporal):
     def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         largest = torch.where(x_t > state, x_t, state)
         return self.time_steps * (largest - state), largest
+
+
+def _require_steps(model: SpikingModel, time_steps: int, delay: int) -> None:
+    """Before an input has come through, the logits are constant and the loss has no gradient."""
+    require(
+        time_steps > delay,
+        f"an input reaches the output of {type(model).__name__} after {delay} steps, but T={time_steps}; set "
+        f"T={delay + 1} or more, or take a layer out of model.hidden.",
+    )
 
 
 def hidden_layers(parts: Parts, in_shape: tuple[int, int, int], hidden: list[int]) -> tuple[nn.Sequential, int]:

@@ -115,7 +115,7 @@ class QKFormer(SpikingModel):
         depths: list[int] = (1, 1, 2),
         dim: Annotated[int, ">= 8"] = 384,
         heads: Annotated[int, ">= 1"] = 8,
-        mlp_ratio: Annotated[float, "> 0"] = 4.0,
+        mlp_ratio: Annotated[float, "in (0, 1000]"] = 4.0,
         scale: Annotated[float, "> 0"] = 0.125,
         attn_v_th: Annotated[float, "> 0"] = 0.5,
         stem: Literal["auto", "cifar", "dvs", "imagenet"] = "auto",

@@ -85,7 +85,7 @@ class Spikformer(SpikingModel):
         depth: Annotated[int, ">= 1"] = 4,
         dim: Annotated[int, ">= 8"] = 384,
         heads: Annotated[int, ">= 1"] = 12,
-        mlp_ratio: Annotated[float, "> 0"] = 4.0,
+        mlp_ratio: Annotated[float, "in (0, 1000]"] = 4.0,
         scale: Annotated[float, "> 0"] = 0.125,
         attn_v_th: Annotated[float, "> 0"] = 0.5,
         projections: Literal["linear", "conv"] = "linear",

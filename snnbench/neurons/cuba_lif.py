@@ -43,7 +43,7 @@ class CubaLIF(Neuron):
         surrogate: nn.Module,
         tau_mem: Annotated[float, "> 0"] = 10.0,
         tau_syn: Annotated[float, "> 0"] = 5.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
         v_th: Annotated[float, "> 0"] = 1.0,
         strict: bool = True,
         amplitude: Annotated[float, "> 0"] = 1.0,

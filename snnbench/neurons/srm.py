@@ -61,7 +61,7 @@ class SRM(Neuron):
         tau_s: Annotated[float, "> 0"] = 10.0,
         tau_ref: Annotated[float, "> 0"] = 1.0,
         scale_ref: Annotated[float, ">= 0"] = 2.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
         v_th: Annotated[float, "> 0"] = 1.0,
         strict: bool = False,
         amplitude: Annotated[float, "> 0"] = 1.0,

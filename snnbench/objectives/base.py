@@ -14,6 +14,9 @@ class Objective(nn.Module):
     A subclass whose `forward` returns the loss alone has no named parts; calling it gives `(loss, {})`.
     """
 
+    def check_length(self, time_steps: int) -> None:
+        """Raises ConfigError where its values do not fit `time_steps`; asked before a run writes anything."""
+
     def __call__(self, *arguments, **named) -> Loss:
         result = super().__call__(*arguments, **named)
         return result if isinstance(result, tuple) else (result, {})

@@ -55,7 +55,7 @@ class NumSpikes(Objective):
         start: Annotated[float, ">= 0"] = 0.0,
         stop: Annotated[float, "> 0"] | None = None,
         tau_s: Annotated[float, "> 0"] = 10.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
     ):
         super().__init__()
         if true_count <= false_count:
@@ -66,6 +66,9 @@ class NumSpikes(Objective):
         self.true_count, self.false_count, self.start, self.stop = true_count, false_count, start, stop
         self.dt = dt
         self.register_buffer("eps", torch.tensor(alpha_kernel(tau_s, dt), dtype=torch.float64), persistent=False)
+
+    def check_length(self, time_steps: int) -> None:
+        self.region(time_steps)
 
     def region(self, time_steps: int) -> tuple[int, int]:
         """[start, stop) in steps, rounded as released."""

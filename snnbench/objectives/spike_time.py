@@ -35,7 +35,7 @@ class SpikeTime(SpikeTrainLoss):
     def __init__(
         self,
         tau_s: Annotated[float, "> 0"] = 10.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
         first: Annotated[int, ">= 0"] = 2,
         period: Annotated[int, ">= 1"] = 10,
     ):

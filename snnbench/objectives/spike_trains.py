@@ -26,6 +26,12 @@ class SpikeTrainLoss(Objective):
         super().__init__()
         self.first, self.period = first, period
 
+    def check_length(self, time_steps: int) -> None:
+        if self.first >= time_steps:
+            raise ConfigError(
+                f"objective.first={self.first} leaves no target spike within T={time_steps}; lower it or raise T."
+            )
+
     def target_trains(self, target: Tensor, spikes: Tensor) -> Tensor:
         """S_target `[T, N, K]` (or what broadcasts to it) in the dtype of `spikes` `[T, N, K]`."""
         if target.ndim == 3:
@@ -36,10 +42,7 @@ class SpikeTrainLoss(Objective):
                     f"{spikes.shape[2]} outputs; set T or the data's trains accordingly."
                 )
             return trains
-        if self.first >= len(spikes):
-            raise ConfigError(
-                f"objective.first={self.first} leaves no target spike within T={len(spikes)}; lower it or raise T."
-            )
+        self.check_length(len(spikes))
         wanted = torch.zeros(len(spikes), 1, 1, dtype=spikes.dtype, device=spikes.device)
         wanted[self.first :: self.period] = 1
         return wanted * as_probabilities(target, spikes)

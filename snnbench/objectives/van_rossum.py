@@ -42,7 +42,7 @@ class VanRossum(SpikeTrainLoss):
         self,
         tau_rise: Annotated[float, "> 0"] = 5.0,
         tau_decay: Annotated[float, "> 0"] = 10.0,
-        dt: Annotated[float, "> 0"] = 1.0,
+        dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
         first: Annotated[int, ">= 0"] = 4,
         period: Annotated[int, ">= 1"] = 10,
     ):

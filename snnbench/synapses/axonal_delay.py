@@ -114,7 +114,7 @@ class AxonalDelay(SynapseFamily):
     convolutions = {1: Conv1d, 2: Conv2d}  # noqa: RUF012
     linear_class = Linear
 
-    def __init__(self, dt: Annotated[float, "> 0"] = 1.0):
+    def __init__(self, dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0):
         self.dt = dt
 
     def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,

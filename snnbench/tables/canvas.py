@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snnbench.errors import ConfigError
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 FORMATS = ("png", "svg", "pdf")
 ACROSS = 2  # panels in a row
@@ -38,11 +38,11 @@ def save(figure: Callable, out: Path) -> Path:
     except ImportError:
         raise ConfigError("plot needs the package matplotlib: pip install 'snnbench[bench]'") from None
     matplotlib.use("Agg")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
-    with matplotlib.rc_context(SETTINGS), writing(out):
-        figure().savefig(temporary, format=kind, dpi=150, metadata=STAMPS[kind])
-    temporary.replace(out)
+    with matplotlib.rc_context(SETTINGS):
+        drawn = figure()  # before anything is written: it may refuse a record
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole(out) as file:
+            drawn.savefig(file, format=kind, dpi=150, metadata=STAMPS[kind])
     return out
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from snnbench.errors import ConfigError
+from snnbench.reading import csv_rows, is_number
 
 COLUMNS = (
     "id", "key", "section", "title", "first_author", "venue", "year", "dataset", "architecture", "neuron", "T",
@@ -50,10 +50,9 @@ class Reported:
 
 
 def _check(row: Reported, where: str) -> None:
-    try:
-        float(row.value)
-    except ValueError:
-        raise ConfigError(f"{where}: value {row.value!r} of '{row.id}' is not a number; correct the row") from None
+    for name, text in (("value", row.value), ("params_M", row.params_M or "0"), ("T", row.T or "0")):
+        if not is_number(text, whole=name == "T"):
+            raise ConfigError(f"{where}: {name} {text[:40]!r} of '{row.id}' is not a number; correct the row")
     if row.verified not in ("yes", "no"):
         raise ConfigError(f"{where}: verified is {row.verified!r} for '{row.id}' but must be yes or no")
     if not row.id or not row.source:
@@ -67,8 +66,7 @@ def load_reported(folder: str | Path) -> dict[str, Reported]:
     if not folder.is_dir():
         raise ConfigError(f"folder of published numbers {folder} does not exist; give reported=<folder>")
     for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+        with csv_rows(path, "save it as plain CSV in UTF-8") as reader:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ConfigError(f"{path}: the header must be {','.join(COLUMNS)}")
             for line in reader:

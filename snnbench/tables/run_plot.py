@@ -5,11 +5,11 @@ From metrics.csv and parameters.csv alone.
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 from snnbench.errors import ConfigError
+from snnbench.reading import csv_rows
 from snnbench.records import load_record
 from snnbench.tables.canvas import finish, panels, save
 
@@ -54,8 +54,7 @@ def read_learnt(folder: Path) -> dict[str, dict[str, Line]]:
 
 
 def _rows(path: Path, needed: list[str]) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+    with csv_rows(path, "resume the run to write it anew") as reader:
         missing = [key for key in needed if key not in (reader.fieldnames or [])]
         if missing:
             raise ConfigError(f"{path} is damaged: column {missing[0]} is missing; resume the run to write it anew")

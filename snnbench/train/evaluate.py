@@ -19,7 +19,7 @@ from snnbench.train.provenance import describe_device
 from snnbench.train.quiet import quiet
 from snnbench.train.run import build_task
 from snnbench.weights import load_model
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 
 def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: Path, name: str) -> str:
@@ -71,8 +71,8 @@ def evaluate(record: RunRecord, planned: Evaluation, folder: Path, checkpoint: P
         "data": {"name": planned.choices.get("data"), "data_hash": data.data_hash},
         "device": describe_device(trainer),
     }
-    with writing(path):
-        path.write_text(json.dumps(found, indent=1) + "\n")
+    with whole(path) as file:
+        file.write_text(json.dumps(found, indent=1) + "\n")
     others = ", ".join(f"{what} {value:.2f} %" for what, value in recorded(record).items())
     return f"test accuracy {test.accuracy:.2f} % of checkpoint {name} (recorded: {others})  {path}"
 

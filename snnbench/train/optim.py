@@ -39,7 +39,7 @@ def sgd(
 def adam(
     model: nn.Module,
     lr: Annotated[float, ">= 0"] = 1e-3,
-    betas: list[Annotated[float, "in [0, 1)"]] = (0.9, 0.999),
+    betas: tuple[Annotated[float, "in [0, 1)"], Annotated[float, "in [0, 1)"]] = (0.9, 0.999),
     weight_decay: Annotated[float, ">= 0"] = 0.0,
     decay_1d: bool = True,
     amsgrad: bool = False,
@@ -60,7 +60,7 @@ def adam(
 def adamw(
     model: nn.Module,
     lr: Annotated[float, ">= 0"] = 5e-4,
-    betas: list[Annotated[float, "in [0, 1)"]] = (0.9, 0.999),
+    betas: tuple[Annotated[float, "in [0, 1)"], Annotated[float, "in [0, 1)"]] = (0.9, 0.999),
     weight_decay: Annotated[float, ">= 0"] = 0.05,
     decay_1d: bool = False,
 ) -> torch.optim.Optimizer:

@@ -6,7 +6,10 @@ import logging
 import warnings
 
 LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
-ADVICE = "litlogger|does not have many workers|isinstance.treespec"  # warned of in the name of other modules
+# these are warned of in the name of other modules
+ADVICE = (
+    "litlogger|does not have many workers|isinstance.treespec|Detected pickle protocol"
+)
 
 
 def quiet() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning as L
 from torch import nn
 
-from snnbench.build import build_data, build_model, build_objective, build_teacher, instantiate
+from snnbench.build import build_data, build_model, build_objective, build_teacher, check_optimizer, instantiate
 from snnbench.data.base import BenchData
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
@@ -84,6 +84,10 @@ def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
                 channels_last(network)
     started_from = _start(plan, model)
     task = build_task(config, model, rule, data, objective, teacher)
+    for part in (model, objective):
+        part.check_length(config["T"])
+    task.encoder.check_shape(config["data"]["shape"])
+    check_optimizer(config, model)
     return task, data, new_record(plan, data, model, teacher) | {"start": started_from}
 
 

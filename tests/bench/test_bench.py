@@ -222,6 +222,38 @@ def test_the_latest_row_of_a_kind_counts_and_other_columns_are_refused(tmp_path)
         load(tmp_path, "bench")
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda raw: raw.decode().encode("utf-16"), "cannot be read as a CSV file"),
+        (lambda raw: b"\xff\xe9" + raw, "cannot be read as a CSV file"),
+        (lambda raw: raw.replace(b"ok", b"x" * 200_000), "cannot be read as a CSV file"),
+        (lambda raw: raw.replace(b",2.5", b",fast"), "ms_median is 'fast' but must be a finite number"),
+        (lambda raw: raw.replace(b",2.5", b",nan"), "ms_median is 'nan' but must be a finite number"),
+        (lambda raw: raw.replace(b",2.5", b","), "ms_median is '' but must be a finite number"),
+        (lambda raw: raw[:-4], "wrong number of cells"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(tmp_path, capsys, name, spoil, words):
+    counted = {key: 1 for key in ("value", "time_steps", "power") if key in FILES[name]}
+    append(tmp_path, name, {"status": "ok", "ms_median": 2.5, **counted})
+    path = tmp_path / f"{name}.csv"
+    path.write_bytes(spoil(path.read_bytes()))
+    assert main(["bench", "render=true", f"out={tmp_path}"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert str(path) in line
+
+
+def test_a_header_in_the_middle_is_refused_where_its_words_would_be_numbers(tmp_path):
+    append(tmp_path, "scaling", {"status": "ok", "ms_median": 1.0, "value": 4})
+    path = tmp_path / "scaling.csv"
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(ConfigError, match="line 3: value is 'value' but must be a whole number"):
+        load(tmp_path, "scaling")
+
+
 def test_the_clock_takes_quantiles():
     timing = measure(lambda: None, CPU, Effort(5, warmup=1, seconds=0))
     assert timing.steps == 5

@@ -94,3 +94,20 @@ def test_a_training_goes_on_without_its_output(kind, tmp_path, monkeypatch):
     assert code == 0
     assert record(only_run(tmp_path))["status"] == "done"
     assert load_record(only_run(tmp_path) / "run.json").acc_last is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pl\not"], r"'pl\not' is no command"),
+        (["eval", "run=a\nb"], r"record a\nb/run.json cannot be read"),
+        *((["plot", f"run=a{bad}b"], "has control characters") for bad in ("\n", "\0", "\x1b[31m", "\udcff")),
+        (["tables", "out=a\0b"], "has control characters"),
+    ],
+)
+def test_control_characters_of_an_argument_make_no_second_line(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert not list(tmp_path.iterdir())

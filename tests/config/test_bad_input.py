@@ -26,7 +26,7 @@ BAD_OVERRIDES = [
     ("seed=-1", ">= 0"),
     ("optimizer.lr=-0.1", ">= 0"),
     ("optimizer.momentum=1", "in [0, 1)"),
-    ("train.epochs=0", ">= 1"),
+    ("train.epochs=0", "in [1, 1000000]"),
     ("train.batch_size=many", "whole number"),
     ("train.precision=fp16", "bf16"),
     ("train.grad_clip=0", "> 0"),
@@ -41,6 +41,12 @@ BAD_OVERRIDES = [
     ("neuron=if,lif", "-m"),
     ("epochs", "key=value"),
     ("neuron.tau=[1", "cannot be read"),
+    ("train={}", "'train={}' changes nothing"),
+    ("train.epochs=4294967295", "in [1, 1000000]"),
+    ("~neuron.tau", "'~neuron.tau': neuron=lif needs it; write neuron.tau=<value>"),
+    ("~model.widths", "write model.widths=<value>"),
+    ("paths.runs='~'", "paths.runs=~ begins with ~"),
+    ("paths.data='~/data'", "write $HOME"),
     ("neuron=null", "neuron"),
     ("neuron._target_=os.system", "_target_=os.system"),
     ("neuron._target_=snnbench.data.base.os.system", "not the class of neuron=lif"),
@@ -58,6 +64,34 @@ def test_bad_override_is_one_sentence(override, hint, capsys, tmp_path, monkeypa
     assert hint in error
     assert len(error.splitlines()) == 1
     assert not list(tmp_path.iterdir()), "nothing may be written"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["model=spikformer_tiny"], "model.mlp_ratio=1e20"),
+        (["model=qkformer_tiny"], "model.mlp_ratio=1e20"),
+        (["method=slayer"], "neuron.dt=1e-7"),
+        (["method=slayer", "synapse=axonal_delay"], "synapse.dt=1e-320"),
+        (["method=superspike"], "neuron.dt=1e20"),
+    ],
+)
+def test_a_number_that_becomes_a_size_has_two_ends(overrides, key):
+    with pytest.raises(ConfigError, match=r"must be a number in [\[(]"):
+        compose([*overrides, key])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("betas", ["[]", "[0.9]", "[0.9,0.99,0.999]", "0.9", "[0.9,1.0]"])
+def test_a_pair_is_two_numbers(optimizer, betas):
+    with pytest.raises(ConfigError, match=r"must be a list of 2, each a number in \[0, 1\)"):
+        compose([f"optimizer={optimizer}", f"optimizer.betas={betas}"])
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "x", "1.5", "", "²"])
+def test_the_number_of_jobs_is_a_whole_number(jobs, capsys):
+    assert main(["train", "-m", "--jobs", jobs, "seed=0,1"]) == 2
+    assert f"--jobs {jobs} must be a whole number" in capsys.readouterr().err
 
 
 def test_refusals_say_why_and_what_fits():

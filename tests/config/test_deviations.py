@@ -32,7 +32,7 @@ def test_a_method_counts_by_what_it_changes():
 
 
 def test_where_the_components_fit_only_with_the_runs_values_those_are_listed_too():
-    overrides = ["neuron=plif", "~neuron.v_reset"]
+    overrides = ["neuron=plif", "neuron.v_reset=-1.0"]
     found = deviations(compose(["experiment=stbp/digits", "~neuron.tau", *overrides]), recipe_of("stbp/digits"))
     assert found["neuron"] == ["lif_stbp", "plif"]
     assert found["neuron.tau"] == [1.25, None]

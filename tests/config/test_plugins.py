@@ -112,3 +112,10 @@ def test_a_data_set_says_what_it_holds(tmp_path, monkeypatch, line, says):
         compose(chosen)
     assert "Mine" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["nobody", "os.path", "nobody.mine", "../x", "a b", "1", "/tmp", ".x", "x\n"])
+def test_what_is_no_package_is_one_sentence(name, monkeypatch):
+    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
+    with pytest.raises(ConfigError, match="there is no package of this name to import"):
+        compose([])

@@ -408,3 +408,9 @@ def test_method_takes_the_released_settings():
     assert neuron.surrogate.derivative(torch.zeros(1)).item() == pytest.approx(0.1)
     assert config["optimizer"]["amsgrad"] is True
     assert net.output.synapse.bias is None
+
+
+def test_every_time_constant_gives_a_kernel_or_a_sentence():
+    assert alpha_kernel(1e-320, 1.0) == (0.0,)
+    with pytest.raises(ConfigError, match=r"time constant of 1e\+20 ms in steps of dt=1\.0 ms makes an endless kernel"):
+        alpha_kernel(1e20, 1.0)

@@ -32,6 +32,17 @@ def test_a_record_survives_the_round_trip(tmp_path):
         ({"acc_last": "92"}, "'acc_last'"),
         ({"choices": None}, "'choices'"),
         ({"surprise": 1}, "'surprise'"),
+        ({"acc_last": 1e300}, "'acc_last' is '1e.300' but must be a finite number"),
+        ({"epochs": 10**400}, "'epochs' is .* but must be a finite number"),
+        ({"firing_rates": {"a": [1]}}, r"'firing_rates.a' is '\[1\]' but must be a finite number"),
+        ({"operations": {"sop": "x"}}, "'operations.sop'"),
+        ({"device": {"name": 3}}, "'device.name' is '3' but must be a text"),
+        ({"device": {"count": "2"}}, "'device.count'"),
+        ({"data": {"data_hash": []}}, "'data.data_hash'"),
+        ({"data": {"other_md5": ["x"]}}, "'data.other_md5'"),
+        ({"deviations": {"T": 4}}, "'deviations.T'"),
+        ({"config": {"train": "x"}}, "'config.train' is 'x' but must be a section with keys"),
+        ({"config": {"neuron": ["x"]}}, "'config.neuron'"),
     ],
 )
 def test_wrong_values_are_refused_and_nothing_is_written(tmp_path, change, words):

@@ -49,6 +49,9 @@ GOOD = "a/b,a,3,t,f,v,2020,D,A,N,4,top1,percent,90.0,,paper,yes,"
         ([GOOD.replace(",paper,", ",,")], "lacks an id or a source"),
         ([GOOD + "nowhere"], "names no row"),
         ([GOOD + ",more"], "wrong number of cells"),
+        ([GOOD.replace("90.0", "inf")], "value 'inf' of 'a/b' is not a number"),
+        ([GOOD.replace(",N,4,", ",N,=1+1,")], "T '=1\\+1' of 'a/b' is not a number"),
+        ([GOOD.replace(",percent,", "," + "x" * 200_000 + ",")], "cannot be read as a CSV file"),
     ],
 )
 def test_broken_rows_are_named(tmp_path, lines, words):
@@ -60,4 +63,11 @@ def test_broken_rows_are_named(tmp_path, lines, words):
 def test_wrong_header(tmp_path):
     (tmp_path / "x.csv").write_text("id,value\n")
     with pytest.raises(ConfigError, match="header"):
+        load_reported(tmp_path)
+
+
+@pytest.mark.parametrize("content", [HEADER.encode("utf-16"), b"\xff" + HEADER.encode()])
+def test_another_encoding(tmp_path, content):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"x\.csv cannot be read as a CSV file .*UTF-8"):
         load_reported(tmp_path)

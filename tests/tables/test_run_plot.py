@@ -69,17 +69,31 @@ def test_many_layers_stay_readable(folder):
         ("epoch,loss\n1,2\n", None, "column acc_train is missing"),
         (METRICS + "1,0.1,2.3,ten,11,2.2,,\n", None, "'ten' is no number"),
         (METRICS + "1,0.1,2.3,10,11,2.2,,\n", "epoch,layer\n0,a\n", "column name is missing"),
+        (METRICS + "1,0.1," + "9" * 200_000 + "\n", None, "field larger than field limit"),
+        ((METRICS + "1,0.1,2.3,10,11,2.2,,\n").encode("utf-16"), None, "cannot be read as a CSV file"),
+        (METRICS + "1,0.1,2.3,10,11,2.2,,\n", b"\xff\xe9" + LEARNT.encode(), "cannot be read as a CSV file"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(tmp_path, capsys, metrics, learnt, words):
     for name, text in (("metrics.csv", metrics), ("parameters.csv", learnt)):
         if text is not None:
-            (tmp_path / name).write_text(text)
+            (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     assert main(["plot", f"run={tmp_path}"]) == 2
     error = capsys.readouterr().err.strip()
     assert words in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "plot.png").exists()
+
+
+def test_a_refused_picture_leaves_nothing_behind(folder, capsys):
+    (folder / "run.json").write_text("{}")
+    assert main(["plot", f"run={folder}", f"out={folder}/new/plot.png"]) == 2
+    assert not (folder / "new").exists()
+    (folder / "run.json").unlink()
+    (folder / "plot.svg").mkdir()
+    assert main(["plot", f"run={folder}", f"out={folder}/plot.svg"]) == 2
+    assert "plot.svg" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.csv", "parameters.csv", "plot.svg"]
 
 
 @pytest.mark.parametrize(

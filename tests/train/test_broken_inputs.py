@@ -278,3 +278,38 @@ def test_a_picture_broken_in_the_middle_of_training_is_named(workers, tmp_path, 
     (found,) = (tmp_path / "runs").rglob("run.json")
     assert json.loads(found.read_text())["status"] == "failed"
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["method=slayer", "objective=spike_time", "T=2"], "objective.first=2 leaves no target spike within T=2"),
+        (["method=slayer", "objective=van_rossum", "T=4"], "objective.first=4 leaves no target spike within T=4"),
+        (["method=slayer", "objective=num_spikes", "objective.stop=3.0", "T=2"], "no region within T=2"),
+        (["encoder=column", "model=csnn_1d", "T=4"], "T=4, but images have 8 columns; set T=8"),
+        ([*SMALL, "optimizer.momentum=0", "optimizer.nesterov=true"], "Nesterov momentum requires a momentum"),
+        (["method=superspike", "model.hidden=[8,8]", "T=6"], "set T=7 or more"),
+        (["model=cuba_mlp_leaky", "model.hidden=[8]", "T=3"], "set T=4 or more"),
+        ([*SMALL, "train.ckpt_path=''"], "train.ckpt_path= is no file"),
+        ([*SMALL, "train.batch_size=100000", "data.drop_last=true"], "leaves no training batch"),
+    ],
+)
+def test_values_that_do_not_fit_each_other_leave_no_run_behind(overrides, words, tmp_path, capsys):
+    assert main(["train", *overrides, "train.accelerator=cpu", f"paths.runs={tmp_path / 'runs'}"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_device_that_is_not_there_leaves_no_run_behind(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["train", "train.accelerator=cuda", f"paths.runs={tmp_path / 'runs'}"]) == 2
+    assert "no CUDA device is visible" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_in_another_pickle_protocol_is_one_sentence(tmp_path, capsys):
+    path = write(tmp_path / "own.ckpt", pickle.dumps({"state_dict": {}}, protocol=4))
+    assert main(["train", *SMALL, f"train.ckpt_path={path}", f"paths.runs={tmp_path / 'runs'}"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert str(path) in line
