@@ -26,7 +26,6 @@ class FeatureMSE(Distillation):
     Args:
         beta: weight of the features (survey: 0.1; 0.01 gave the same).
         layers, teacher_layers: names of neuron layers, in pairs; null: all of them.
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the layers of a pair differ in shape.
@@ -39,9 +38,9 @@ class FeatureMSE(Distillation):
         beta: Annotated[float, ">= 0"] = 0.1,
         layers: list[str] | None = None,
         teacher_layers: list[str] | None = None,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.beta, self.wanted = beta, (layers, teacher_layers)
 
     def prepare(self, student: Outline, teacher: Outline) -> None:

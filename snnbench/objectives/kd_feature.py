@@ -31,7 +31,6 @@ class FeatureDistillation(Distillation):
         lam: weight of the features.
         student: "current" or "rate", what is read from the student's layers.
         layers, teacher_layers: names of neuron layers, in pairs; null: the last one of each image size.
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the layers of a pair have another image size, or no batch norm stands before a teacher's layer.
@@ -43,9 +42,9 @@ class FeatureDistillation(Distillation):
         student: Literal["current", "rate"] = "current",
         layers: list[str] | None = None,
         teacher_layers: list[str] | None = None,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.lam, self.wanted = lam, (layers, teacher_layers)
         self.signals = ("current" if student == "current" else "output", "current")
         self.transforms = nn.ModuleList()

@@ -28,7 +28,6 @@ class ResponseDistillation(Distillation):
     Args:
         alpha: weight of the teacher; the label's is 1 - alpha.
         temperature: tau, softens both outputs.
-        label_smoothing: see `Distillation`.
         raw_logit_target: the survey's defect, see above.
     """
 
@@ -36,10 +35,10 @@ class ResponseDistillation(Distillation):
         self,
         alpha: Annotated[float, "in [0, 1]"] = 0.5,
         temperature: Annotated[float, "> 0"] = 4.0,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
         raw_logit_target: bool = False,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.alpha, self.temperature, self.raw_logit_target = alpha, temperature, raw_logit_target
 
     def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:

@@ -32,7 +32,6 @@ class SpikeTrainDistillation(Distillation):
         window, stride: of sliding windows, in time steps; window null: half of T. Edge steps are in fewer windows.
         distance: "squared_l2" (sum over classes, mean over samples) or "heating".
         temperature: tau of "heating".
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the teacher has another T, or the window is longer than T.
@@ -46,9 +45,9 @@ class SpikeTrainDistillation(Distillation):
         stride: Annotated[int, ">= 1"] = 1,
         distance: Literal["squared_l2", "heating"] = "squared_l2",
         temperature: Annotated[float, "> 0"] = 4.0,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.lam, self.mode, self.window, self.stride = lam, mode, window, stride
         self.distance, self.temperature = distance, temperature
 
