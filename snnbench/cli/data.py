@@ -11,7 +11,7 @@ from __future__ import annotations
 from snnbench.cli.arguments import key_values
 from snnbench.config.catalogue import options
 from snnbench.config.compose import nearest
-from snnbench.data.sources import default_root
+from snnbench.data.source import default_root
 from snnbench.errors import ConfigError
 
 

@@ -11,6 +11,7 @@ from snnbench.data import sources
 from snnbench.data.archives import find_archive, unpack, verify
 from snnbench.data.drafts import remove_left_over
 from snnbench.data.files import visible
+from snnbench.data.source import Archive, MissingData
 from snnbench.errors import ConfigError
 
 
@@ -39,7 +40,7 @@ def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
         found = _data(name, root).make_ready()
     except ConfigError as error:
         whole = any(all(archive in have for archive in release) for release in releases)
-        absent = isinstance(error, sources.MissingData)
+        absent = isinstance(error, MissingData)
         if whole or not (absent or have):
             raise  # everything was unpacked, or nothing was but there is something: the data themselves are at fault
         print(sources.describe_source(name, root, have, archive_dir or ""))
@@ -61,7 +62,7 @@ def _data(name: str, root: str):
     return build_data(config)
 
 
-def _place(archive: sources.Archive, root: Path, folders: list[Path]) -> bool:
+def _place(archive: Archive, root: Path, folders: list[Path]) -> bool:
     """Unpack one archive if it is there and was not unpacked before; whether its content is in place."""
     target = root / archive.into
     if left_over := remove_left_over(target):

@@ -1,9 +1,10 @@
 """What a component accepts and is, read from its source without importing it.
 
-The constructor's signature is the schema of its YAML: names, types and, in `Annotated[float, "> 1"]`, the range. Class
-literals `traits`, `rejects` and `requires` say what it is and what it cannot be combined with. Reading the syntax tree
-keeps `snnbench list` and every config check free of torch, and means that a config naming any other callable (say
-`os.system`) finds nothing here and is refused.
+The constructor's signature is the schema of its YAML: names, types and, in `Annotated[float, "> 1"]`, the range. One
+that ends in `**rest` and calls `super().__init__(..., **rest)` also accepts the parameters of its parent, except those
+that the call gives itself. Class literals `traits`, `rejects` and `requires` say what a component is and what it cannot
+be combined with. Reading the syntax tree keeps `snnbench list` and every config check free of torch, and means that a
+config naming any other callable (say `os.system`) finds nothing here and is refused.
 """
 
 from __future__ import annotations
@@ -76,11 +77,9 @@ def _component(module: str, name: str) -> Component:
             target, _arguments(node, skip=0), is_function=True, docstrings=(ast.get_docstring(node) or "",)
         )
     parents = [_component(*base) for base in _bases(node, module)]
-    own = _init_parameters(node)
-    inherited = next((p.parameters for p in parents if p.parameters), {})
     return Component(
         target,
-        own if own is not None else inherited,
+        _parameters(node, next((p.parameters for p in parents if p.parameters), {})),
         frozenset(_literal(node, "traits", ())).union(*(p.traits for p in parents)),
         _merged("rejects", node, parents),
         _merged("requires", node, parents),
@@ -140,17 +139,30 @@ def _bases(node: ast.ClassDef, module: str) -> list[tuple[str, str]]:
     return found
 
 
-def _init_parameters(node: ast.ClassDef) -> dict[str, Parameter] | None:
+def _parameters(node: ast.ClassDef, inherited: dict[str, Parameter]) -> dict[str, Parameter]:
+    """What the class accepts, its own parameters first; `inherited` are those of its parent."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return _arguments(statement, skip=1)
+            own, given = _arguments(statement, skip=1), _given_to_parent(statement, list(inherited))
+            return own | {name: p for name, p in inherited.items() if name not in given and name not in own}
     if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
         return {
             s.target.id: Parameter(s.target.id, s.annotation, s.value is None)
             for s in node.body
             if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
         }
-    return None
+    return inherited
+
+
+def _given_to_parent(init: ast.FunctionDef, inherited: list[str]) -> set[str]:
+    """The parent's parameters that a caller cannot set, because `init` gives them itself or passes no `**rest` on."""
+    rest = init.args.kwarg
+    for call in ast.walk(init) if rest else ():
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
+            passed = [keyword.value for keyword in call.keywords if keyword.arg is None]
+            if any(isinstance(value, ast.Name) and value.id == rest.arg for value in passed):
+                return {keyword.arg for keyword in call.keywords if keyword.arg} | set(inherited[: len(call.args)])
+    return set(inherited)
 
 
 def _arguments(node: ast.FunctionDef, skip: int) -> dict[str, Parameter]:

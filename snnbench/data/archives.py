@@ -9,7 +9,7 @@ from pathlib import Path
 from snnbench.data.drafts import draft_folder
 from snnbench.data.extraction import extract
 from snnbench.data.files import visible
-from snnbench.data.sources import Archive
+from snnbench.data.source import Archive
 from snnbench.errors import ConfigError
 
 

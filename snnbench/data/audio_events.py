@@ -13,14 +13,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from snnbench.data.base import BenchData
+from snnbench.data.dataset import Normalise
 from snnbench.data.event_data import FramedEvents, Recordings
 from snnbench.data.source_files import fingerprint
-from snnbench.data.sources import Source
 from snnbench.data.spike_files import UNITS, make_spikes, read_spike_labels, read_spikes
 from snnbench.errors import ConfigError
 
@@ -61,49 +60,29 @@ class AudioEvents(FramedEvents):
         bin_ms: length of a time step in milliseconds; what comes after T of them is cut off.
         complete: files are refused that do not hold all published recordings.
         shape: [1, 1, bands]; the 700 units are summed into this many bands, a divisor of 700.
+
+    Raises:
+        ConfigError: the shape is not [1, 1, bands] with bands a divisor of 700.
     """
 
-    source: Source
-    parts: dict[str, int]
-    classes: int
+    parts: ClassVar[dict[str, int]]
+    classes: ClassVar[int]
 
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        bin_ms: Annotated[float, "> 0"] = 10.0,
-        complete: bool = True,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = False,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        BenchData.__init__(
-            self, root, shape, num_classes, val_fraction, num_workers, drop_last, resident, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
-        )  # fmt: skip
-        if list(shape[:2]) != [1, 1] or UNITS % shape[2]:
+    def __init__(self, bin_ms: Annotated[float, "> 0"] = 10.0, complete: bool = True, **rest):
+        super().__init__(**rest)
+        *ones, bands = self.shape
+        if ones != [1, 1] or UNITS % bands:
             raise ConfigError(
-                f"data.shape={list(shape)} must be [1, 1, bands] with bands a divisor of {UNITS}, e.g. [1, 1, 140]."
+                f"data.shape={list(self.shape)} must be [1, 1, bands] with bands a divisor of {UNITS}, "
+                "e.g. [1, 1, 140]."
             )
-        self.framing, self.complete = TimeGrid(time_steps, shape[2], bin_ms), complete
-        self.normalise, self.notes = self.normaliser(1, None, None), {}
-
-    @property
-    def folder(self) -> str:
-        return self.source.folder
+        self.framing, self.complete = TimeGrid(self.time_steps, bands, bin_ms), complete
+        self.normalise = Normalise(1)
 
     def path(self, part: str) -> Path:
         """tonic's place SHD/shd_train.h5, or SHD/train/shd_train.h5 as `data prepare` unpacks it."""
-        place, name = Path(self.root) / self.folder, f"{self.source.name}_{part}.h5"
-        return place / name if os.path.lexists(place / name) else place / part / name
+        name = f"{self.source.name}_{part}.h5"
+        return self.folder / name if os.path.lexists(self.folder / name) else self.folder / part / name
 
     def find(self) -> Recordings | None:
         paths = [self.path(part) for part in self.parts]
@@ -119,9 +98,7 @@ class AudioEvents(FramedEvents):
                 )
             labels.append(found)
             tags.append(np.full(len(found), tag))
-        return Recordings(
-            np.concatenate(labels), np.concatenate(tags), fingerprint(Path(self.root) / self.folder, paths)
-        )
+        return Recordings(np.concatenate(labels), np.concatenate(tags), fingerprint(self.folder, paths))
 
     def read(self) -> Iterator[np.ndarray]:
         for path in map(self.path, self.parts):
@@ -133,11 +110,6 @@ class AudioEvents(FramedEvents):
         self.counted["out_of_order"] += int((np.diff(spikes["t"]) < 0).sum())
         return spikes[np.argsort(spikes["t"], kind="stable")]
 
-    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        everything, names = np.arange(len(labels)), list(self.parts)
-        return everything[tags == names.index("train")], everything[tags == names.index("test")]
-
-    def missing(self) -> ConfigError:
-        place = Path(self.root) / self.folder
-        lacking = [f"{self.source.name}_{part}.h5" for part in self.parts if not os.path.lexists(self.path(part))]
-        return self.source.missing(self.root, f"has no {', '.join(lacking)}" if place.is_dir() else "")
+    def lacking(self) -> str:
+        absent = [f"{self.source.name}_{part}.h5" for part in self.parts if not os.path.lexists(self.path(part))]
+        return f"has no {', '.join(absent)}"

@@ -11,30 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from snnbench.data.batched import policy
-from snnbench.data.batched.placement import Flip as FlipMove
-from snnbench.data.batched.placement import PaddedCrop as PaddedCropMove
-from snnbench.data.batched.placement import Placement
-from snnbench.data.batched.rectangles import Cutout as BatchedCutout
-from snnbench.data.batched.rectangles import Erasing
+from snnbench.data.batched import placement, policy, rectangles
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
-from snnbench.data.mixing import Augment
+from snnbench.data.mixing import MixedAugment
+from snnbench.data.operations import Cutout, Flip, GreyErasing, NoisyRandAugment, OnPicture, PaddedCrop
 from snnbench.errors import ConfigError
 
 Stage = Callable[[Tensor], Tensor]
 TRIVIAL_SHIFT = 32  # pixels by which TrivialAugmentWide moves a picture at most, whatever the picture's size
 
 
-class ImageAugment(Augment):
+class ImageAugment(MixedAugment):
     """A training pipeline on uint8 `[C, H, W]` of 0..255, and the mixing of batches that belongs to the same recipe.
 
     Args:
@@ -81,15 +74,9 @@ class ImageAugment(Augment):
         cutout: Annotated[int, ">= 0"] = 0,
         resized_crop_scale: list[float] | None = None,
         resized_crop_ratio: list[float] = (0.75, 1.3333333333333333),
-        mixup: Annotated[float, ">= 0"] = 0.0,
-        cutmix: Annotated[float, ">= 0"] = 0.0,
-        mix_prob: Annotated[float, "in [0, 1]"] = 1.0,
-        mix_switch_prob: Annotated[float, "in [0, 1]"] = 0.5,
-        mix_per: Literal["batch", "sample"] = "batch",
-        mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
-        mix_until_epoch: int | None = None,
+        **rest,
     ):
-        super().__init__(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
+        super().__init__(**rest)
         ranges = {
             "erasing_scale": erasing_scale,
             "erasing_ratio": erasing_ratio,
@@ -152,18 +139,18 @@ class ImageAugment(Augment):
         """The same pipeline for many samples `shape` [C, H, W], uint8, at once on `device` -> float32."""
         size, normalised = tuple(shape[1:]), Normalised(normalise, device)
         stages: list[BatchedStage] = []
-        moves = [PaddedCropMove(self.crop_padding)] if self.crop_padding else []
-        moves += [FlipMove(self.flip)] if self.flip else []
+        moves = [placement.PaddedCrop(self.crop_padding)] if self.crop_padding else []
+        moves += [placement.Flip(self.flip)] if self.flip else []
         if moves:
-            stages.append(Placement(moves))
+            stages.append(placement.Placement(moves))
         if self.auto != "none":
             stages.append(self._batched_policy(shape, normalise, device))
         stages.append(normalised)
         if self.erasing:
             rectangle = (self.erasing_scale, self.erasing_ratio, size, self.erasing_fill)
-            stages.append(Erasing(self.erasing, *rectangle, normalised))
+            stages.append(rectangles.Erasing(self.erasing, *rectangle, normalised))
         if self.cutout:
-            stages.append(BatchedCutout(size, self.cutout, self.cutout))
+            stages.append(rectangles.Cutout(size, self.cutout, self.cutout))
         return stages
 
     def _batched_policy(self, shape: tuple[int, int, int], normalise: Normalise, device: torch.device) -> BatchedStage:
@@ -215,91 +202,3 @@ def refuse_emptying(crop_padding: int, cutout: int, shape: tuple[int, int, int])
             f"augment.cutout={cutout} can cover a whole picture of {height}x{width}: use less than "
             f"{max(height, width)}, for instance {max(height, width) // 2}, or 0 for no hole."
         )
-
-
-class PaddedCrop:
-    """Zero-pad by `padding` on each side and crop back to the old size at a random place."""
-
-    def __init__(self, padding: int):
-        self.padding = padding
-
-    def __call__(self, x: Tensor) -> Tensor:
-        pad, (height, width) = self.padding, x.shape[-2:]
-        top, left = torch.randint(2 * pad + 1, (2,)).tolist()
-        return F.pad(x, (pad, pad, pad, pad))[..., top : top + height, left : left + width]
-
-
-class Flip:
-    """Mirror left and right with probability `prob`."""
-
-    def __init__(self, prob: float):
-        self.prob = prob
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x.flip(-1) if torch.rand(()).item() < self.prob else x
-
-
-class Cutout:
-    """Zero one square of side `size` around a uniform centre, clipped at the border; any leading axes share it."""
-
-    def __init__(self, size: int):
-        self.size = size
-
-    def __call__(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        top = int(torch.randint(height, ())) - self.size // 2
-        left = int(torch.randint(width, ())) - self.size // 2
-        x = x.clone()
-        x[..., max(top, 0) : max(top + self.size, 0), max(left, 0) : max(left + self.size, 0)] = 0
-        return x
-
-
-class OnPicture:
-    """Run a policy on the picture's PIL form, as the published recipes do: for 32x32 a third faster than on tensors,
-    and bicubic rotation exists only there. uint8 `[1 or 3, H, W]` in and out."""
-
-    def __init__(self, policy: v2.Transform):
-        self.policy = policy
-
-    def __call__(self, x: Tensor) -> Tensor:
-        pixels = x.permute(1, 2, 0).contiguous().numpy()
-        picture = self.policy(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
-        pixels = np.array(picture)
-        return torch.from_numpy(pixels[..., None] if pixels.ndim == 2 else pixels).permute(2, 0, 1).contiguous()
-
-
-class GreyErasing(v2.RandomErasing):
-    """Random erasing with one uniform grey level 0..255, as torchtoolbox's `Cutout` that OTTT's scripts import."""
-
-    def __init__(self, prob: float, scale: list[float], ratio: list[float], normalise: Normalise):
-        super().__init__(prob, scale, ratio)
-        self.normalise = normalise
-
-    def make_params(self, flat_inputs: list) -> dict:
-        params = super().make_params(flat_inputs)
-        if params["v"] is not None:
-            grey = torch.randint(256, ()).float().expand(flat_inputs[0].shape[-3], 1, 1)
-            params["v"] = self.normalise(grey)
-        return params
-
-
-class NoisyRandAugment(v2.RandAugment):
-    """RandAugment with timm's magnitude noise and probability: `rand-m{magnitude}-n{ops}-mstd{std}`, p {prob}.
-
-    Magnitudes run 0..10 as in timm; the operations are torchvision's 14 (timm's list has Invert and SolarizeAdd and no
-    Identity), so this approximates timm's policy and is not equal to it.
-    """
-
-    BINS = 101  # torchvision picks a magnitude by bin: tenths of timm's 0..10
-
-    def __init__(self, ops: int, magnitude: float, std: float, prob: float, *, interpolation, fill):
-        super().__init__(num_ops=1, num_magnitude_bins=self.BINS, interpolation=interpolation, fill=fill)
-        self.ops, self.level, self.std, self.prob = ops, magnitude, std, prob
-
-    def forward(self, x: Image.Image) -> Image.Image:
-        for _ in range(self.ops):
-            if torch.rand(()).item() < self.prob:
-                level = self.level + self.std * torch.randn(()).item()
-                self.magnitude = round(min(max(level, 0.0), 10.0) * (self.BINS - 1) / 10)
-                x = super().forward(x)
-        return x

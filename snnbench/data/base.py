@@ -11,8 +11,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from snnbench.data.batched.stage import Normalised, Pipeline
-from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform, as_fetched
-from snnbench.data.resident import ResidentLoader, hold, obstacle, refuse_obstacle, resident_device
+from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform
+from snnbench.data.host_loader import host_loader, next_epoch
+from snnbench.data.residence import Residence, obstacle, refuse_obstacle
+from snnbench.data.resident import ResidentLoader
 from snnbench.data.sampling import EvalBatches, SeededSampler, process_group
 from snnbench.data.splits import index_hash, stratified_holdout
 from snnbench.errors import ConfigError
@@ -32,8 +34,7 @@ class Loaded:
 
 
 class BenchData(lightning.LightningDataModule):
-    """Base of every data set. A subclass writes out its signature and gives `load`, `train_transforms`,
-    `test_transforms`, and may add to `describe`.
+    """Base of every data set. A subclass gives `load`, sets `normalise`, and takes what is its own before `**rest`.
 
     Yields x `[N, C, H, W]` (images) or `[N, T, C, H, W]` (event frames), float32, and int64 targets `[N]`.
 
@@ -45,14 +46,18 @@ class BenchData(lightning.LightningDataModule):
             seed; 0 is the papers' protocol, which reports the best epoch on the test set.
         num_workers: processes that load and augment samples; 0 does it in the training process.
         drop_last: the last training batch of an epoch is left out where it is not full.
-        batch_size: GLOBAL training batch. eval_batch_size: the same for evaluation. time_steps: T.
-        seed: of order, augmentation and split. augment: an ImageAugment or EventAugment.
         resident: where samples are kept and augmented. "device" holds them on the training device and augments whole
             batches there, "host" loads them sample by sample, "auto" takes a GPU that has room for them if every
             augmentation has a batched form (the same distribution, other random numbers).
+        batch_size: samples of a training batch, of all processes together.
+        eval_batch_size: the same for evaluation.
+        time_steps: T.
+        seed: of order, augmentation and split.
+        augment: an ImageAugment or EventAugment, or None.
     """
 
     traits: tuple[str, ...] = ()
+    normalise: Normalise
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class BenchData(lightning.LightningDataModule):
         val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
         num_workers: Annotated[int, ">= 0"] = 0,
         drop_last: bool = False,
-        resident: Literal["auto", "device", "host"] = "host",
+        resident: Literal["auto", "device", "host"] = "auto",
         *,
         batch_size: int,
         eval_batch_size: int,
@@ -77,25 +82,24 @@ class BenchData(lightning.LightningDataModule):
         self.val_fraction, self.num_workers, self.drop_last = val_fraction, num_workers, drop_last
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.time_steps, self.seed, self.augment = time_steps, seed, augment
-        self.resident = resident
+        self.residence = Residence(resident)
         self._device: torch.device | None = None
-        self._decided: dict[torch.device | None, torch.device | None] = {}
-        self._held: dict[tuple[str, torch.device], tuple[torch.Tensor, torch.Tensor]] = {}
         self._loaded: Loaded | None = None
         self._train_indices = self._val_indices = np.empty(0, dtype=np.int64)
 
-    # what a subclass gives
+    # what a subclass gives, or may replace
     def load(self) -> Loaded:
         """Find the data; raises ConfigError (with the `snnbench data prepare` command) when it is missing."""
         raise NotImplementedError
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
-        """(per sample, per batch) for training."""
-        raise NotImplementedError
+        """(per sample, per batch) for training: what is random runs on each sample under its own seed."""
+        random = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
+        return (None, self.normalise) if random is None else (random, None)
 
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:
-        """(per sample, per batch) for test and validation; no randomness."""
-        raise NotImplementedError
+        """(per sample, per batch) for test and validation; nothing in them is random."""
+        return None, self.normalise
 
     def batched_transforms(self, device: torch.device) -> tuple[Pipeline, Pipeline]:
         """(training, test) for held samples on `device`, where data.resident puts them there."""
@@ -109,17 +113,6 @@ class BenchData(lightning.LightningDataModule):
         if self.shape != actual:
             raise ConfigError(f"data.shape={list(self.shape)} must be {list(actual)}: this data set is not resized.")
 
-    def normaliser(self, scale: float, mean: list[float] | None, std: list[float] | None) -> Normalise:
-        """Normalise by channel; refuses lists of another length than the channels, and a std of 0."""
-        for name, values in (("mean", mean), ("std", std)):
-            if values is not None and len(values) != self.shape[0]:
-                raise ConfigError(
-                    f"data.{name}={list(values)} must have one number for each of {self.shape[0]} channels."
-                )
-        if std is not None and min(std) <= 0:
-            raise ConfigError(f"data.std={list(std)} must be positive.")
-        return Normalise(scale, mean, std)
-
     # what everybody uses
     def setup(self, stage: str | None = None) -> None:
         """Load once and split; for stage "fit" refuse a batch size that leaves no batch. Safe to call again."""
@@ -132,7 +125,7 @@ class BenchData(lightning.LightningDataModule):
         if hasattr(self.augment, "refuse_misfit"):
             self.augment.refuse_misfit(self.shape, self.time_steps, getattr(self, "normalise", None))
         loaded = self.load()
-        refuse_obstacle(self.resident, obstacle(self.augment, loaded.train))
+        refuse_obstacle(self.residence.setting, obstacle(self.augment, loaded.train))
         labels = np.concatenate([loaded.train.labels[loaded.train_indices], loaded.test.labels[loaded.test_indices]])
         if labels.min() < 0 or labels.max() >= self.num_classes:
             raise ConfigError(
@@ -161,15 +154,15 @@ class BenchData(lightning.LightningDataModule):
     @property
     def placement(self) -> str:
         """Where samples are kept and augmented: `host` or a device such as `cuda:0`; before training data.resident."""
-        return self.resident if self._training_device() is None else str(self._resident_on() or "host")
+        return self.residence.setting if self._training_device() is None else str(self._resident_on() or "host")
 
     def train_dataloader(self) -> Loader:
         """Shuffled by (seed, epoch); call `loader.sampler.set_epoch(epoch)` when Lightning does not."""
         order = self._training_order()
-        order.set_epoch(self._next_epoch())
+        order.set_epoch(next_epoch(getattr(self, "trainer", None)))
         source, indices, local = self.loaded.train, self._train_indices, self.batch_size // order.world
         if (device := self._resident_on()) is not None:
-            held, pipeline = self._hold("train", source, indices, device), self.batched_transforms(device)[0]
+            held, pipeline = self.residence.held("train", source, indices, device), self.batched_transforms(device)[0]
             return ResidentLoader(held, pipeline, order, local, self.seed)
         data = SampledDataset(source, indices, *self.train_transforms())
         return self._loader(data, sampler=order, batch_size=local, drop_last=False)
@@ -234,33 +227,15 @@ class BenchData(lightning.LightningDataModule):
             self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
         )
 
-    def _next_epoch(self) -> int:
-        """The epoch that the trainer is about to train, 0 without one.
-
-        A resumed trainer makes the loader's iterator before it tells the sampler the epoch, and worker processes take
-        their first batches as soon as the iterator exists.
-        """
-        trainer = getattr(self, "trainer", None)
-        return 0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed
-
     def _training_device(self) -> torch.device | None:
         trainer = getattr(self, "trainer", None)
         return self._device if trainer is None else trainer.strategy.root_device
 
     def _resident_on(self) -> torch.device | None:
         """The device that holds the samples, or None. Decided once, as soon as the training device is known."""
-        device = self._training_device()
-        if device not in self._decided:
-            train, test = self.loaded.train, self.loaded.test
-            reason = obstacle(self.augment, train)
-            needed = 0 if reason else (self.train_size + self.val_size + self.test_size) * train.array[:1].nbytes
-            self._decided[device] = resident_device(self.resident, device, needed, reason or obstacle(None, test))
-        return self._decided[device]
-
-    def _hold(self, split: str, source: Source, indices: np.ndarray, device: torch.device):
-        if (split, device) not in self._held:
-            self._held[split, device] = hold(source, indices, device)
-        return self._held[split, device]
+        train, test = self.loaded.train, self.loaded.test
+        samples = self.train_size + self.val_size + self.test_size
+        return self.residence.on(self._training_device(), self.augment, train, test, samples)
 
     def _eval_loader(self, split: str, source: Source, indices: np.ndarray, is_whole: bool = False) -> Loader:
         rank, world = process_group()
@@ -269,19 +244,11 @@ class BenchData(lightning.LightningDataModule):
         else:
             order = EvalBatches(len(indices), self.eval_batch_size, rank=rank, world=world)
         if (device := self._resident_on()) is not None:
-            return ResidentLoader(self._hold(split, source, indices, device), self.batched_transforms(device)[1], order)
+            held = self.residence.held(split, source, indices, device)
+            return ResidentLoader(held, self.batched_transforms(device)[1], order)
         return self._loader(SampledDataset(source, indices, *self.test_transforms()), batch_sampler=order)
 
     def _loader(self, data: SampledDataset, **batching) -> DataLoader:
         # stacking small images is cheaper than sending them between processes
         cheap = data.sample_transform is None and "images" in self.traits
-        workers = 0 if cheap else self.num_workers
-        return DataLoader(
-            data,
-            **batching,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            collate_fn=as_fetched,
-            generator=torch.Generator().manual_seed(self.seed),  # else each epoch draws from the global generator
-        )
+        return host_loader(data, 0 if cheap else self.num_workers, self.seed, **batching)

@@ -18,6 +18,7 @@ from snnbench.data.aedat2 import read_aedat2
 from snnbench.data.event_data import EventData, Recordings
 from snnbench.data.events import make_events
 from snnbench.data.files import number_in, numbered, require_file, visible
+from snnbench.data.source import prepare_command
 from snnbench.data.source_files import fingerprint
 from snnbench.data.splits import stratified_holdout
 from snnbench.errors import ConfigError
@@ -55,48 +56,23 @@ class CIFAR10DVS(EventData):
         split_seed: seed of the draw where split is "random".
     """
 
-    traits = ("events",)
     sensor = (128, 128)
     lasts_us = 1_200_000
-    folder = sources.CIFAR10_DVS.folder
+    source = sources.CIFAR10_DVS
     per_class: ClassVar[int] = 1000
 
     def __init__(
         self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
         split: Literal["first900", "tebn100", "random"] = "first900",
         split_seed: Annotated[int, ">= 0"] = 0,
-        frames_by: Literal["number", "time"] = "number",
-        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
-        normalise: Literal["none", "max"] = "none",
-        count_dtype: Literal["uint8", "int16"] = "uint8",
-        mean: list[float] | None = None,
-        std: list[float] | None = None,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = True,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
+        **rest,
     ):
-        super().__init__(
-            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
-            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment, resident=resident,
-        )  # fmt: skip
+        super().__init__(**rest)
         self.split, self.split_seed = split, split_seed
 
     def files(self) -> list[list[Path]]:
         """Recordings of each class, sorted by number. Empty when the folder has none."""
-        base, found = Path(self.root) / self.folder, []
-        for name in CLASSES:
-            found.append(numbered(visible(base / name), ".aedat", ".aedat4"))
+        found = [numbered(visible(self.folder / name), ".aedat", ".aedat4") for name in CLASSES]
         return found if any(found) else []
 
     def find(self) -> Recordings | None:
@@ -108,14 +84,14 @@ class CIFAR10DVS(EventData):
             if numbers != list(range(self.per_class)):
                 lacking = sorted(set(range(self.per_class)) - set(numbers))
                 raise ConfigError(
-                    f"'{Path(self.root) / self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
+                    f"'{self.folder / name}' has {len(paths)} recordings, expected numbers 0 to "
                     f"{self.per_class - 1}{f' (number {lacking[0]} is missing)' if lacking else ''}: delete the folder "
-                    f"and run `{sources.prepare_command('cifar10_dvs', self.root)}` again."
+                    f"and run `{prepare_command('cifar10_dvs', self.root)}` again."
                 )
         paths = [path for group in classes for path in group]
         labels = np.repeat(np.arange(len(CLASSES)), self.per_class)
         numbers = np.tile(np.arange(self.per_class), len(CLASSES))
-        return Recordings(labels, numbers, fingerprint(Path(self.root) / self.folder, paths))
+        return Recordings(labels, numbers, fingerprint(self.folder, paths))
 
     def read(self) -> Iterator[np.ndarray]:
         for group in self.files():
@@ -130,9 +106,8 @@ class CIFAR10DVS(EventData):
         test = tags >= self.per_class - tenth if self.split == "first900" else tags < tenth
         return everything[~test], everything[test]
 
-    def missing(self) -> ConfigError:
-        place = Path(self.root) / self.folder
-        return sources.CIFAR10_DVS.missing(self.root, "has no class folder with .aedat files" if place.is_dir() else "")
+    def lacking(self) -> str:
+        return "has no class folder with .aedat files"
 
     def describe(self) -> dict:
         name = f"random 9:1, seed {self.split_seed}" if self.split == "random" else self.split

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from snnbench.errors import ConfigError
+
 Transform = Callable[[Tensor], Tensor]
 
 
@@ -115,11 +117,6 @@ class SampledDataset(Dataset):
         return x, torch.from_numpy(self.source.labels[chosen])
 
 
-def as_fetched(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """The collate function of a data set that already returns batches."""
-    return batch
-
-
 class Normalise:
     """`(x / scale - mean) / std` by channel, uint8 or float `[*, C, H, W]` -> float32.
 
@@ -153,3 +150,17 @@ class Normalise:
         if self.std is not None:
             x.div_(self.std)
         return x
+
+
+def normaliser(channels: int, scale: float, mean: list[float] | None, std: list[float] | None) -> Normalise:
+    """`Normalise` with a data set's `mean` and `std`.
+
+    Raises:
+        ConfigError: one of them has another length than the channels, or a std is not positive.
+    """
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None and len(values) != channels:
+            raise ConfigError(f"data.{name}={list(values)} must have one number for each of {channels} channels.")
+    if std is not None and min(std) <= 0:
+        raise ConfigError(f"data.std={list(std)} must be positive.")
+    return Normalise(scale, mean, std)

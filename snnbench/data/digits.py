@@ -5,14 +5,14 @@ scikit-learn's copy has no split for training and test: here five fixed stratifi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from snnbench.data.base import BenchData, Loaded
-from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.dataset import ArraySource, Normalise
 from snnbench.data.splits import content_hash
 
 WHITE = 16  # scikit-learn's pixels are 0..16: counts of ink in 4x4 blocks of a 32x32 bitmap
@@ -66,27 +66,8 @@ class Digits(BenchData):
 
     traits = ("images",)
 
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        fold: Annotated[int, "in [0, 4]"] = 0,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 0,
-        drop_last: bool = False,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        super().__init__(
-            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
-        )  # fmt: skip
+    def __init__(self, fold: Annotated[int, "in [0, 4]"] = 0, **rest):
+        super().__init__(**rest)
         self.require_shape((1, 8, 8))
         self.fold, self.normalise = fold, FromLevels()
 
@@ -95,13 +76,6 @@ class Digits(BenchData):
         train, test = digit_fold(labels, self.fold)
         source = ArraySource(LEVELS[images[:, 0]][:, None], labels)
         return Loaded(source, train, source, test, content_hash(images, labels))  # of scikit-learn's own pixels
-
-    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
-        per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
-        return (None, self.normalise) if per_sample is None else (per_sample, None)
-
-    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
-        return None, self.normalise
 
     def describe(self) -> dict:
         return super().describe() | {"split": f"fold {self.fold} of 5"}

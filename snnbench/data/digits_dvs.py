@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 
@@ -89,36 +89,20 @@ class DigitsDVS(EventData):
         threshold: change of a pixel's log intensity that makes one event; a smaller one makes more events.
     """
 
-    traits = ("events",)
     sensor = (FIELD, FIELD)
-    folder = sources.DIGITS_DVS.folder
+    source = sources.DIGITS_DVS
 
     def __init__(
         self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
         fold: Annotated[int, "in [0, 4]"] = 0,
         threshold: Annotated[float, "> 0"] = 0.2,
-        frames_by: Literal["number", "time"] = "time",
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 0,
-        drop_last: bool = False,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
+        **rest,
     ):
-        super().__init__(
-            root, shape, num_classes, frames_by, "sum", "none", "uint8", None, None, val_fraction, num_workers,
-            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment, resident=resident,
-        )  # fmt: skip
-        if max(shape[1:]) > FIELD:
-            raise ConfigError(f"data.shape={list(shape)} is larger than the simulated camera: use at most {FIELD}.")
+        super().__init__(resize="sum", normalise="none", count_dtype="uint8", mean=None, std=None, **rest)
+        if max(self.shape[1:]) > FIELD:
+            raise ConfigError(
+                f"data.shape={list(self.shape)} is larger than the simulated camera: use at most {FIELD}."
+            )
         self.fold, self.threshold = fold, threshold
 
     def key(self) -> dict:
@@ -139,7 +123,7 @@ class DigitsDVS(EventData):
                 np.save(draft / "offsets.npy", offsets)
             return {}
 
-        cache = ArrayCache(Path(self.root) / self.folder, "events", self.key(), self.find().sources)
+        cache = ArrayCache(self.folder, "events", self.key(), self.find().sources)
         arrays, _ = cache.open_or_build(build)
         return arrays["events"], arrays["offsets"]
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -83,43 +83,15 @@ class DVSGesture(EventData):
             if only their folder is there.
     """
 
-    traits = ("events",)
     sensor = (128, 128)
-    folder = sources.DVS_GESTURE.folder
+    source = sources.DVS_GESTURE
     expected: ClassVar[dict[str, tuple[int, int]]] = {"original": (1176, 288), "tonic": (1077, 264)}
 
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        release: Literal["auto", "original", "tonic"] = "auto",
-        frames_by: Literal["number", "time"] = "number",
-        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
-        normalise: Literal["none", "max"] = "none",
-        count_dtype: Literal["uint8", "int16"] = "uint8",
-        mean: list[float] | None = None,
-        std: list[float] | None = None,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = True,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        super().__init__(
-            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
-            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment, resident=resident,
-        )  # fmt: skip
-        self.base = Path(root) / self.folder
+    def __init__(self, release: Literal["auto", "original", "tonic"] = "auto", **rest):
+        super().__init__(**rest)
         self.release = release
         if release == "auto":
-            only_tonic = (self.base / TONIC[0]).is_dir() and not (self.base / ORIGINAL).is_dir()
+            only_tonic = (self.folder / TONIC[0]).is_dir() and not (self.folder / ORIGINAL).is_dir()
             self.release = "tonic" if only_tonic else "original"
 
     def key(self) -> dict:
@@ -127,13 +99,13 @@ class DVSGesture(EventData):
 
     def find(self) -> Recordings | None:
         folders = [ORIGINAL] if self.release == "original" else TONIC
-        if not all((self.base / name).is_dir() for name in folders):
+        if not all((self.folder / name).is_dir() for name in folders):
             return None
         if self.release == "original":
             trials = self._trials()
             rows = [(label, part) for path, part in trials for label in self._cuts(path)[:, 0]]
             paths = [part for path, _ in trials for part in (path, labels_of(path))]
-            paths += [self.base / ORIGINAL / name for name in LISTS]
+            paths += [self.folder / ORIGINAL / name for name in LISTS]
         else:
             files = self._arrays()
             rows = [(int(path.stem), part) for path, part in files]
@@ -142,10 +114,10 @@ class DVSGesture(EventData):
         count = int((tags == 0).sum()), int((tags == 1).sum())
         if count != self.expected[self.release]:
             raise ConfigError(
-                f"'{self.base}' has {count[0]} training and {count[1]} test gestures ({self.release} release), not "
+                f"'{self.folder}' has {count[0]} training and {count[1]} test gestures ({self.release} release), not "
                 f"{self.expected[self.release][0]} and {self.expected[self.release][1]}: unpack the archive again."
             )
-        return Recordings(labels, tags, fingerprint(self.base, paths))
+        return Recordings(labels, tags, fingerprint(self.folder, paths))
 
     def read(self) -> Iterator[np.ndarray]:
         if self.release == "tonic":
@@ -170,11 +142,11 @@ class DVSGesture(EventData):
         """(recording, 0 train or 1 test) in the order of the release's two lists."""
         found = []
         for part, name in enumerate(LISTS):
-            listing = self.base / ORIGINAL / name
+            listing = self.folder / ORIGINAL / name
             if not os.path.lexists(listing):
                 raise ConfigError(f"'{listing}' is missing: DvsGesture.tar.gz was not unpacked fully; unpack it again.")
             for line in read_text(listing).split():
-                path = self.base / ORIGINAL / line
+                path = self.folder / ORIGINAL / line
                 if not os.path.lexists(path):  # damage of what is there is told when it is read
                     raise ConfigError(f"'{path}' is listed in {name} but missing: unpack DvsGesture.tar.gz again.")
                 found.append((path, part))
@@ -187,7 +159,7 @@ class DVSGesture(EventData):
         """(file, 0 train or 1 test) of tonic's release, sorted by class, then person, light and part."""
         found = []
         for part, name in enumerate(TONIC):
-            entries = [entry for user in visible(self.base / name) for entry in visible(user.path)]
+            entries = [entry for user in visible(self.folder / name) for entry in visible(user.path)]
             arrays = [path for path in map(Path, entries) if path.suffix == ".npy"]
             for path in arrays:
                 if not path.stem.isdecimal() or int(path.stem) >= CLASSES:
@@ -195,13 +167,8 @@ class DVSGesture(EventData):
             found += [(path, part) for path in sorted(arrays, key=lambda p: (int(p.stem), natural(p)))]
         return found
 
-    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        everything = np.arange(len(labels))
-        return everything[tags == 0], everything[tags == 1]
-
-    def missing(self) -> ConfigError:
-        what = f"has no folder '{ORIGINAL if self.release == 'original' else TONIC[0]}'" if self.base.is_dir() else ""
-        return sources.DVS_GESTURE.missing(self.root, what)
+    def lacking(self) -> str:
+        return f"has no folder '{ORIGINAL if self.release == 'original' else TONIC[0]}'"
 
     def describe(self) -> dict:
         return super().describe() | {"split": "official (by person)", "release": self.release}

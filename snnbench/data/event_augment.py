@@ -5,22 +5,22 @@ TET (Deng et al. 2022): flip 0.5 and roll by up to 5 pixels; NDA (Li et al. 2022
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
-from torch import Tensor
 from torchvision.transforms import v2
 
-from snnbench.data.augment import Cutout, Flip, PaddedCrop, Stage, refuse_emptying
+from snnbench.data.augment import Stage, refuse_emptying
 from snnbench.data.batched import placement, rectangles
 from snnbench.data.batched.stage import Normalised
 from snnbench.data.batched.stage import Stage as BatchedStage
 from snnbench.data.dataset import Normalise
-from snnbench.data.mixing import Augment
+from snnbench.data.mixing import MixedAugment
+from snnbench.data.operations import Flip, KeepFrames, PaddedCrop, Roll, SometimesCutout
 from snnbench.errors import ConfigError
 
 
-class EventAugment(Augment):
+class EventAugment(MixedAugment):
     """A training pipeline on event frames; the same geometric change for all T and both polarities.
 
     Args:
@@ -48,15 +48,9 @@ class EventAugment(Augment):
         roll: Annotated[int, ">= 0"] = 0,
         cutout: Annotated[int, ">= 0"] = 0,
         cutout_prob: Annotated[float, "in [0, 1]"] = 1.0,
-        mixup: Annotated[float, ">= 0"] = 0.0,
-        cutmix: Annotated[float, ">= 0"] = 0.0,
-        mix_prob: Annotated[float, "in [0, 1]"] = 1.0,
-        mix_switch_prob: Annotated[float, "in [0, 1]"] = 0.5,
-        mix_per: Literal["batch", "sample"] = "batch",
-        mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
-        mix_until_epoch: int | None = None,
+        **rest,
     ):
-        super().__init__(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
+        super().__init__(**rest)
         self.keep_frames = keep_frames
         self.crop_padding, self.flip, self.roll = crop_padding, flip, roll
         self.cutout, self.cutout_prob = cutout, cutout_prob
@@ -110,38 +104,3 @@ class EventAugment(Augment):
         if self.cutout:
             stages.append(rectangles.Cutout(tuple(shape[-2:]), 1, self.cutout, self.cutout_prob))
         return [*stages, Normalised(normalise, device)]
-
-
-class KeepFrames:
-    """Keep `count` of a sample's T frames, drawn without replacement, in their order."""
-
-    def __init__(self, count: int):
-        self.count = count
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if self.count > x.shape[0]:
-            raise ConfigError(f"augment.keep_frames={self.count} exceeds T={x.shape[0]}; lower it or raise T")
-        return x[torch.randperm(x.shape[0])[: self.count].sort().values]
-
-
-class Roll:
-    """Shift circularly by uniform integers in [-reach, reach] along height and width."""
-
-    def __init__(self, reach: int):
-        self.reach = reach
-
-    def __call__(self, x: Tensor) -> Tensor:
-        shifts = (torch.randint(2 * self.reach + 1, (2,)) - self.reach).tolist()
-        return x.roll(shifts, dims=(-2, -1))
-
-
-class SometimesCutout:
-    """With probability `prob`, a square hole whose side is uniform in 1..largest."""
-
-    def __init__(self, largest: int, prob: float):
-        self.largest, self.prob = largest, prob
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if torch.rand(()).item() >= self.prob:
-            return x
-        return Cutout(1 + int(torch.randint(self.largest, ())))(x)

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from snnbench.data.base import BenchData, Loaded
 from snnbench.data.cache import ArrayCache
-from snnbench.data.dataset import ArraySource, Normalise, Transform
+from snnbench.data.dataset import ArraySource, normaliser
 from snnbench.data.event_times import in_order
 from snnbench.data.events import check_events
 from snnbench.data.frames import Framing
+from snnbench.data.source import Source
 from snnbench.data.source_files import Fingerprint
 from snnbench.errors import ConfigError
 from snnbench.writing import writing
@@ -43,16 +44,19 @@ class Recordings:
 class FramedEvents(BenchData):
     """Recordings in a cached array of frames, whatever sensor they come from.
 
-    A subclass gives `folder`, `find`, `read`, `split_indices`, `missing`, and sets `framing` (called with the events of
-    one recording, it returns its frames `[T, *shape]` and how many counts were cut; it has `dtype` and `describe()`),
-    `normalise` and `notes`.
+    A subclass gives `source`, `find`, `read` and `lacking`, and sets `normalise` and `framing`. The framing is called
+    with the events of one recording and returns its frames `[T, *shape]` and how many counts were cut; it has `dtype`
+    and `describe()`.
     """
 
     traits = ("events",)
-    folder: str
+    source: ClassVar[Source]
     framing: Framing
-    normalise: Normalise
-    notes: dict
+
+    def __init__(self, **rest):
+        super().__init__(**rest)
+        self.folder = Path(self.root) / self.source.folder
+        self.notes: dict = {}
 
     # what a subclass gives
     def key(self) -> dict:
@@ -68,14 +72,18 @@ class FramedEvents(BenchData):
         raise NotImplementedError
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(train, test) indices."""
-        raise NotImplementedError
+        """(train, test) indices; a recording of tag 0 is for training and one of tag 1 for the test."""
+        return np.flatnonzero(tags == 0), np.flatnonzero(tags == 1)
 
-    def missing(self) -> ConfigError:
-        """The sentence for recordings that are not there."""
+    def lacking(self) -> str:
+        """What the folder of the data lacks, such as "has no Train/<digit>/*.bin", where `find` finds nothing in it."""
         raise NotImplementedError
 
     # what everybody uses
+    def missing(self) -> ConfigError:
+        """The sentence for recordings that are not there."""
+        return self.source.missing(self.root, self.lacking() if self.folder.is_dir() else "")
+
     @cached_property
     def counted(self) -> Counter:
         """Events that `read` met and that are not as they should be, by kind: for the record."""
@@ -89,7 +97,7 @@ class FramedEvents(BenchData):
     def load(self) -> Loaded:
         found = self.find()
         key = {"version": VERSION, "data": type(self).__name__, **self.framing.describe(), **self.key()}
-        cache = ArrayCache(Path(self.root) / self.folder, "frames", key, found and found.sources)
+        cache = ArrayCache(self.folder, "frames", key, found and found.sources)
         if found is None:
             opened = cache.open()
             if opened is None:
@@ -140,13 +148,6 @@ class FramedEvents(BenchData):
             np.save(draft / "tags.npy", found.tags)
         return {"saturated_counts": cut, "odd_events": {kind: n for kind, n in sorted(self.counted.items()) if n}}
 
-    def train_transforms(self) -> tuple[Transform | None, Transform | None]:
-        per_sample = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
-        return (None, self.normalise) if per_sample is None else (per_sample, None)
-
-    def test_transforms(self) -> tuple[Transform | None, Transform | None]:
-        return None, self.normalise
-
     def describe(self) -> dict:
         return super().describe() | {
             "framing": self.framing.describe(),
@@ -156,7 +157,7 @@ class FramedEvents(BenchData):
 
 
 class EventData(FramedEvents):
-    """Frames by event number or by time, cached. A subclass gives `sensor`, `folder`, `find`, `read`, `split_indices`.
+    """Frames of a camera's events, by event number or by time. A subclass gives `sensor`, (height, width) in pixels.
 
     Args:
         frames_by: "number" puts equally many events into each of the T frames, "time" gives each frame an equal time.
@@ -169,41 +170,25 @@ class EventData(FramedEvents):
         std: standard deviation of each polarity's frames; they are divided by it, null divides by nothing.
     """
 
-    traits = ("events",)
-    sensor: tuple[int, int]
+    sensor: ClassVar[tuple[int, int]]
     lasts_us: ClassVar[int] = 0  # each recording, by the motion before the camera; 0 where they differ
 
     def __init__(
         self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
         frames_by: Literal["number", "time"] = "number",
         resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
         normalise: Literal["none", "max"] = "none",
         count_dtype: Literal["uint8", "int16"] = "uint8",
         mean: list[float] | None = None,
         std: list[float] | None = None,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = True,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
+        **rest,
     ):
-        super().__init__(
-            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment, resident=resident,
-        )  # fmt: skip
-        if shape[0] != 2:
-            raise ConfigError(f"data.shape={list(shape)} must begin with 2: event frames have two polarities.")
-        self.framing = Framing(time_steps, self.sensor, tuple(shape[1:]), frames_by, resize, normalise, count_dtype)
-        self.normalise = self.normaliser(1, mean, std)
-        self.notes: dict = {}
+        super().__init__(**rest)
+        if self.shape[0] != 2:
+            raise ConfigError(f"data.shape={list(self.shape)} must begin with 2: event frames have two polarities.")
+        size = self.shape[1:]
+        self.framing = Framing(self.time_steps, self.sensor, size, frames_by, resize, normalise, count_dtype)
+        self.normalise = normaliser(self.shape[0], 1, mean, std)
 
     def checked(self, events: np.ndarray, path: str | Path) -> np.ndarray:
         """Events of one recording in order of time, within the sensor; what was odd is counted.

@@ -14,9 +14,10 @@ from torchvision.transforms import InterpolationMode, v2
 
 from snnbench.data import sources
 from snnbench.data.base import BenchData, Loaded
-from snnbench.data.dataset import FileSource, Transform
+from snnbench.data.dataset import FileSource, Transform, normaliser
 from snnbench.data.files import visible
 from snnbench.data.pictures import IMAGES, decode_rgb, list_pictures
+from snnbench.data.source import prepare_command
 from snnbench.data.splits import content_hash
 from snnbench.errors import ConfigError
 
@@ -30,7 +31,7 @@ def class_folders(folder: Path) -> list[str]:
         if entry.is_file() and entry.name.lower().endswith((*IMAGES, ".tar")):
             raise ConfigError(
                 f"'{entry.path}' lies in no class folder: remove it, or sort the pictures with "
-                f"`{sources.prepare_command('imagenet', folder.parents[1])}`."
+                f"`{prepare_command('imagenet', folder.parents[1])}`."
             )
     return [entry.name for entry in entries if entry.is_dir()]
 
@@ -49,31 +50,19 @@ class ImageNet(BenchData):
 
     def __init__(
         self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
         mean: list[float],
         std: list[float],
         resize: Annotated[int, ">= 1"] = 256,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 16,
-        drop_last: bool = True,
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
+        **rest,
     ):
-        super().__init__(
-            root, shape, num_classes, val_fraction, num_workers, drop_last, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
-        )  # fmt: skip
-        if resize < max(shape[1:]):
-            raise ConfigError(f"data.resize={resize} is smaller than the crop {list(shape[1:])}: raise it to the crop.")
+        super().__init__(resident="host", **rest)
+        if resize < max(self.shape[1:]):
+            raise ConfigError(
+                f"data.resize={resize} is smaller than the crop {list(self.shape[1:])}: raise it to the crop."
+            )
         self.resize, self.interpolation = resize, InterpolationMode(interpolation)
-        self.normalise = self.normaliser(255, mean, std)
+        self.normalise = normaliser(self.shape[0], 255, mean, std)
 
     def load(self) -> Loaded:
         folder = Path(self.root) / sources.IMAGENET.folder

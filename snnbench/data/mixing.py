@@ -39,61 +39,17 @@ class Mixture:
     order: np.ndarray | None
 
 
-class Augment:
-    """Base of the augmentations: they change samples one by one, and say how the recipe mixes a batch.
-
-    Args:
-        mixup: alpha of the Beta distribution from which mixup draws a sample's weight beside its partner; 0 turns
-            mixup off.
-        cutmix: alpha of the Beta distribution from which CutMix draws the share that a sample keeps; 0 turns CutMix
-            off.
-        mix_prob: probability that anything is mixed, where mixup or CutMix is on.
-        mix_switch_prob: probability of CutMix instead of mixup, where both are on.
-        mix_per: one draw for the whole batch, or one for each sample.
-        mix_partner: the partners are the batch rolled by one (torchvision, the survey), reversed (timm) or shuffled.
-        mix_until_epoch: epoch from which on nothing is mixed (timm's mixup_off_epoch); null mixes to the end.
-    """
-
-    def __init__(
-        self,
-        mixup: float,
-        cutmix: float,
-        mix_prob: float,
-        mix_switch_prob: float,
-        mix_per: Literal["batch", "sample"],
-        mix_partner: Literal["roll", "flip", "shuffle"],
-        mix_until_epoch: int | None,
-    ):
-        self.mix = (
-            BatchMix(mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
-            if mixup > 0 or cutmix > 0
-            else None
-        )
-
-
+@dataclass(frozen=True)
 class BatchMix:
-    """Mix each sample with a partner of the same batch.
+    """Mix each sample with a partner of the same batch; the arguments are `MixedAugment`'s, without "mix_"."""
 
-    Args:
-        mixup, cutmix: alpha of the Beta distribution; 0 turns that one off.
-        prob: probability that anything is mixed. switch_prob: probability of CutMix where both are on.
-        per: one draw for the whole batch, or one for each sample.
-        partner: batch rolled by one (torchvision, the review), reversed (timm) or shuffled.
-        until_epoch: mixing stops at this epoch (timm's mixup_off_epoch); None = never.
-    """
-
-    def __init__(
-        self,
-        mixup: Annotated[float, ">= 0"] = 0.0,
-        cutmix: Annotated[float, ">= 0"] = 0.0,
-        prob: Annotated[float, "in [0, 1]"] = 1.0,
-        switch_prob: Annotated[float, "in [0, 1]"] = 0.5,
-        per: Literal["batch", "sample"] = "batch",
-        partner: Literal["roll", "flip", "shuffle"] = "roll",
-        until_epoch: int | None = None,
-    ):
-        self.mixup, self.cutmix, self.prob, self.switch_prob = mixup, cutmix, prob, switch_prob
-        self.per, self.partner, self.until_epoch = per, partner, until_epoch
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    prob: float = 1.0
+    switch_prob: float = 0.5
+    per: Literal["batch", "sample"] = "batch"
+    partner: Literal["roll", "flip", "shuffle"] = "roll"
+    until_epoch: int | None = None
 
     def active(self, epoch: int) -> bool:
         """Whether batches of this epoch (counted from 0) are mixed."""
@@ -174,3 +130,32 @@ def _hole(rng: np.random.Generator, lam: np.ndarray, size: int) -> tuple[np.ndar
     centre = rng.integers(size, size=lam.shape)
     half = (0.5 * np.sqrt(1.0 - lam) * size).astype(np.int64)
     return np.maximum(centre - half, 0), np.minimum(centre + half, size)
+
+
+class MixedAugment:
+    """What every augmentation has: `mix`, the mixing of its batches, or None where both alphas are 0.
+
+    Args:
+        mixup: alpha of the Beta distribution from which mixup draws a sample's weight beside its partner; 0 turns
+            mixup off.
+        cutmix: alpha of the Beta distribution from which CutMix draws the share that a sample keeps; 0 turns CutMix
+            off.
+        mix_prob: probability that anything is mixed, where mixup or CutMix is on.
+        mix_switch_prob: probability of CutMix instead of mixup, where both are on.
+        mix_per: one draw for the whole batch, or one for each sample.
+        mix_partner: the partners are the batch rolled by one (torchvision, the survey), reversed (timm) or shuffled.
+        mix_until_epoch: epoch from which on nothing is mixed (timm's mixup_off_epoch); null mixes to the end.
+    """
+
+    def __init__(
+        self,
+        mixup: Annotated[float, ">= 0"] = 0.0,
+        cutmix: Annotated[float, ">= 0"] = 0.0,
+        mix_prob: Annotated[float, "in [0, 1]"] = 1.0,
+        mix_switch_prob: Annotated[float, "in [0, 1]"] = 0.5,
+        mix_per: Literal["batch", "sample"] = "batch",
+        mix_partner: Literal["roll", "flip", "shuffle"] = "roll",
+        mix_until_epoch: int | None = None,
+    ):
+        settings = (mixup, cutmix, mix_prob, mix_switch_prob, mix_per, mix_partner, mix_until_epoch)
+        self.mix = BatchMix(*settings) if mixup > 0 or cutmix > 0 else None

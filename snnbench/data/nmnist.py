@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,50 +26,22 @@ class NMNIST(EventData):
         complete: a folder is refused that does not hold all 60,000 and 10,000 recordings.
     """
 
-    traits = ("events",)
     sensor = (34, 34)
     lasts_us = 300_000
-    folder = sources.NMNIST.folder
+    source = sources.NMNIST
     expected: ClassVar[tuple[int, int]] = (60_000, 10_000)
 
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        complete: bool = True,
-        frames_by: Literal["number", "time"] = "number",
-        resize: Literal["bilinear", "nearest", "sum"] = "bilinear",
-        normalise: Literal["none", "max"] = "none",
-        count_dtype: Literal["uint8", "int16"] = "uint8",
-        mean: list[float] | None = None,
-        std: list[float] | None = None,
-        val_fraction: Annotated[float, "in [0, 1)"] = 0.0,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = True,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        super().__init__(
-            root, shape, num_classes, frames_by, resize, normalise, count_dtype, mean, std, val_fraction, num_workers,
-            drop_last, batch_size=batch_size, eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed,
-            augment=augment, resident=resident,
-        )  # fmt: skip
+    def __init__(self, complete: bool = True, **rest):
+        super().__init__(**rest)
         self.complete = complete
 
     def files(self) -> list[tuple[Path, int, int]]:
         """(file, class, 0 train or 1 test)."""
-        base = Path(self.root) / self.folder
         return [
             (path, digit, part)
             for part, name in enumerate(PARTS)
-            for digit in self._digits(base / name)
-            for path in numbered(visible(base / name / str(digit)), ".bin")
+            for digit in self._digits(self.folder / name)
+            for path in numbered(visible(self.folder / name / str(digit)), ".bin")
         ]
 
     def _digits(self, folder: Path) -> range:
@@ -90,19 +62,14 @@ class NMNIST(EventData):
         count = int((tags == 0).sum()), int((tags == 1).sum())
         if (self.complete and count != self.expected) or 0 in count:
             raise ConfigError(
-                f"'{Path(self.root) / self.folder}' has {count[0]} training and {count[1]} test recordings, expected "
+                f"'{self.folder}' has {count[0]} training and {count[1]} test recordings, expected "
                 f"{self.expected[0]} and {self.expected[1]}: unpack it again, or set data.complete=false."
             )
-        return Recordings(labels, tags, fingerprint(Path(self.root) / self.folder, [path for path, _, _ in files]))
+        return Recordings(labels, tags, fingerprint(self.folder, [path for path, _, _ in files]))
 
     def read(self) -> Iterator[np.ndarray]:
         for path, _, _ in self.files():
             yield self.checked(read_nmnist(path), path)
 
-    def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        everything = np.arange(len(labels))
-        return everything[tags == 0], everything[tags == 1]
-
-    def missing(self) -> ConfigError:
-        place = Path(self.root) / self.folder
-        return sources.NMNIST.missing(self.root, "has no Train/<digit>/*.bin" if place.is_dir() else "")
+    def lacking(self) -> str:
+        return "has no Train/<digit>/*.bin"

@@ -9,23 +9,19 @@ so are the batches' bits where nothing is random.
 from __future__ import annotations
 
 import math
-import sys
 from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from snnbench.data.batched.stage import Pipeline, to_device
-from snnbench.data.dataset import ArraySource, Source
+from snnbench.data.dataset import ArraySource
 from snnbench.data.sampling import EvalBatches, SeededSampler
-from snnbench.errors import ConfigError
 
 CHUNK = 1 << 24  # values of one chunk: 5,461 CIFAR pictures, 64 MiB as float32
 UPLOAD = 1 << 28  # bytes read from a (memory-mapped) array at a time
-SHARE = 0.25  # of the free device memory that `auto` may fill
 AUGMENTATION_STREAM = 2  # 0 is the order's, 1 the per-sample seeds' (sampling.py)
 
 Batch = tuple[Tensor, Tensor]
@@ -85,59 +81,3 @@ class ResidentLoader:
         at = to_device(rows, self.x.device)
         x = self.pipeline(self.x.index_select(0, at), draws, rows)
         return zip(x.split(sizes), self.y.index_select(0, at).split(sizes))
-
-
-def obstacle(augment: object, source: Source) -> str | None:
-    """What keeps a data set from being resident, as the key and its value; None when nothing does."""
-    if not isinstance(source, ArraySource):
-        return "samples that are decoded from files"
-    if augment is None:
-        return None
-    if not hasattr(augment, "batched"):
-        return f"augment._target_={type(augment).__name__}"
-    return augment.unbatched()
-
-
-def resident_device(setting: str, device: torch.device | None, needed: int, reason: str | None) -> torch.device | None:
-    """Where `data.resident` puts the samples: a device, or None for the host's loader.
-
-    Args:
-        setting: auto, device or host. device: the trainer's, None without one. needed: bytes of all splits.
-        reason: what `obstacle` said.
-    Raises:
-        ConfigError: `data.resident=device` cannot be had.
-    """
-    if setting == "host" or (setting == "auto" and (device is None or device.type != "cuda")):
-        return None
-    if setting == "device" and device is None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
-    refuse_obstacle(setting, reason)
-    if setting == "device":
-        if needed > free:
-            raise ConfigError(
-                f"data.resident=device needs {needed / 1e9:.1f} GB but {free / 1e9:.1f} GB of {device} are free: "
-                "set data.resident=host."
-            )
-        return device
-    if reason is not None:
-        _say(f"data: loaded and augmented on the host ({reason} has no batched form)")
-        return None
-    if needed > SHARE * free:
-        _say(
-            f"data: loaded on the host ({needed / 1e9:.1f} GB is more than a quarter of the {free / 1e9:.1f} GB free "
-            f"on {device}; data.resident=device insists)"
-        )
-        return None
-    return device
-
-
-def refuse_obstacle(setting: str, reason: str | None) -> None:
-    """Raise ConfigError for `data.resident=device` where something has no batched form."""
-    if setting == "device" and reason is not None:
-        raise ConfigError(f"data.resident=device does not go with {reason}: no batched form; use auto or host.")
-
-
-@rank_zero_only
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

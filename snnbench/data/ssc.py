@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,27 +17,8 @@ class SSC(AudioEvents):
     classes = 35
     parts: ClassVar[dict[str, int]] = {"train": 75466, "test": 20382, "valid": 9981}
 
-    def __init__(
-        self,
-        root: str,
-        shape: list[int],
-        num_classes: int,
-        bin_ms: Annotated[float, "> 0"] = 10.0,
-        complete: bool = True,
-        num_workers: Annotated[int, ">= 0"] = 4,
-        drop_last: bool = False,
-        resident: Literal["auto", "device", "host"] = "auto",
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        time_steps: int,
-        seed: int,
-        augment: object = None,
-    ):
-        super().__init__(
-            root, shape, num_classes, bin_ms, complete, 0.0, num_workers, drop_last, resident, batch_size=batch_size,
-            eval_batch_size=eval_batch_size, time_steps=time_steps, seed=seed, augment=augment,
-        )  # fmt: skip
+    def __init__(self, **rest):
+        super().__init__(val_fraction=0.0, **rest)
         self._valid = np.empty(0, dtype=np.int64)
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

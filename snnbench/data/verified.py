@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snnbench.data.files import read_bytes
-from snnbench.data.sources import Source, prepare_command
+from snnbench.data.source import Source, prepare_command
 from snnbench.data.splits import content_hash
 from snnbench.errors import ConfigError
 

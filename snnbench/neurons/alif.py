@@ -31,12 +31,12 @@ class ALIF(Neuron):
     """`[T, N, C, *]` currents -> spikes; 3 C parameters; the state is (v, a, steps still to wait), each `[N, C, *]`.
 
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; the released code fires at strictly v > theta.
         latency: absolute refractory period d in steps.
         beta: membrane decay a step at the start (the survey's: 0.99; exp(-dt/tau) elsewhere).
         p: decay of the adaptation a step at the start.
         b: strength of the adaptation at the start.
         detach_reset: no gradient through the spike that resets.
+        strict: see `Neuron`; the released code fires at strictly v > theta.
     """
 
     traits = ("learnable_leak",)
@@ -49,12 +49,11 @@ class ALIF(Neuron):
         beta: Annotated[float, "in (0, 1)"] = 0.99,
         p: Annotated[float, "in (0, 1)"] = 0.99,
         b: Annotated[float, "> 0"] = 0.999,
-        v_th: Annotated[float, "> 0"] = 1.0,
         detach_reset: bool = True,
         strict: bool = True,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, strict=strict, **rest)
         self.latency, self.detach_reset = latency, detach_reset
         self.beta, self.p, self.b = (spared(torch.full((site.channels,), float(start))) for start in (beta, p, b))
 

@@ -7,6 +7,8 @@ the graph; either must give the same spikes and gradients.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
@@ -29,7 +31,14 @@ class Neuron(Temporal):
         amplitude: height of an emitted spike (OTTT's weight-standardised nets use 2.74); the reset does not see it.
     """
 
-    def __init__(self, site: Site, surrogate: nn.Module, v_th: float, strict: bool, amplitude: float):
+    def __init__(
+        self,
+        site: Site,
+        surrogate: nn.Module,
+        v_th: Annotated[float, "> 0"] = 1.0,
+        strict: bool = False,
+        amplitude: Annotated[float, "> 0"] = 1.0,
+    ):
         super().__init__()
         self.site, self.surrogate = site, surrogate
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude

@@ -28,8 +28,9 @@ _KERNEL_DOES = ("initial_state", "step", "sequence", "fire", "emit", "leak")
 class CLIF(Neuron):
     """`[T, N, C, *]` currents -> spikes; the state is (u, m), both `[N, C, *]`. No parameters.
 
+    The paper's surrogate is `rectangle`, width 1.
+
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; the paper's surrogate is `rectangle`, width 1.
         tau: membrane time constant in steps; it also divides u inside the sigmoid.
         overwrite_m: the stored m is sigmoid(m) (the survey's CLIF); only to match its published figures.
     """
@@ -39,12 +40,10 @@ class CLIF(Neuron):
         site: Site,
         surrogate: nn.Module,
         tau: Annotated[float, "> 1"] = 2.0,
-        v_th: Annotated[float, "> 0"] = 1.0,
         overwrite_m: bool = False,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.tau, self.overwrite_m = tau, overwrite_m
 
     @property

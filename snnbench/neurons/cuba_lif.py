@@ -28,8 +28,9 @@ from snnbench.temporal import full_precision
 class CubaLIF(Neuron):
     """`[T, N, C, *]` inputs -> spikes; the state is (I, U), both `[N, C, *]`. No parameters.
 
+    spytorch's surrogate is `fast_sigmoid`, beta 100.
+
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; spytorch's surrogate is `fast_sigmoid`, beta 100.
         tau_mem: time constant of the membrane, in ms.
         tau_syn: time constant of the synaptic current, in ms.
         dt: length of a time step, in ms.
@@ -44,11 +45,10 @@ class CubaLIF(Neuron):
         tau_mem: Annotated[float, "> 0"] = 10.0,
         tau_syn: Annotated[float, "> 0"] = 5.0,
         dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
-        v_th: Annotated[float, "> 0"] = 1.0,
         strict: bool = True,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, strict=strict, **rest)
         self.tau_mem, self.tau_syn, self.dt = tau_mem, tau_syn, dt
 
     @property

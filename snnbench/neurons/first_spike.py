@@ -9,8 +9,6 @@ flows through V up to and including the first spike.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +21,7 @@ class FirstSpike(Neuron):
     """`[T, N, C, *]` currents -> at most one spike a neuron; the state is (V, has fired). No parameters.
 
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; S4NN has v_th 100 for weights of order 1 to 50.
+        v_th: see `Neuron`; S4NN has 100 for weights of order 1 to 50.
     """
 
     traits = ("single_spike", "no_leak")
@@ -32,15 +30,8 @@ class FirstSpike(Neuron):
         "use model=s4nn_mlp, which reads who fires first, or another neuron such as neuron=lif",
     }
 
-    def __init__(
-        self,
-        site: Site,
-        surrogate: nn.Module,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        strict: bool = True,
-        amplitude: Annotated[float, "> 0"] = 1.0,
-    ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+    def __init__(self, site: Site, surrogate: nn.Module, strict: bool = True, **rest):
+        super().__init__(site, surrogate, strict=strict, **rest)
 
     def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
         rest = torch.zeros_like(full_precision(x_t), requires_grad=False)

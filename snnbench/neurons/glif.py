@@ -34,7 +34,6 @@ class GLIF(Neuron):
     """`[T, N, C, *]` currents -> spikes; (7 + T) C parameters, all logits; state (t, u, o).
 
     Args:
-        site, surrogate, strict, amplitude: see `Neuron`; the released code fires at strictly u > v_th.
         gates: three numbers in (0, 1) for alpha, beta, gamma, started at (g + 0.5) / 2 (released `--gate .6 .8 .6`), or
             null: logits from U(-0.1, 0.1) (`--randomgate`, in every published training command).
         tau: decay factor of the potential at the start.
@@ -44,6 +43,7 @@ class GLIF(Neuron):
         hard_gates: gates are rounded to 0 or 1, the gradient passes straight through.
         channel_wise: parameters of each channel (the headline results), or scalars of the layer, 7 + T of them.
         gate_lr: the gates' learning rate over the weights'; the released code takes 0.1 on CIFAR, 1 on ImageNet.
+        strict: see `Neuron`; the released code fires at strictly u > v_th.
 
     Raises:
         ConfigError: gates are not three numbers inside (0, 1), or a sequence is longer than the T it was built for.
@@ -64,9 +64,9 @@ class GLIF(Neuron):
         channel_wise: bool = True,
         gate_lr: Annotated[float, "> 0"] = 0.1,
         strict: bool = True,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, v_th, strict, **rest)
         self.hard_gates = hard_gates
         self.lr_scales = dict.fromkeys(("alpha", "beta", "gamma"), gate_lr)
         shape = (site.channels,) if channel_wise else ()

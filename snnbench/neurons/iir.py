@@ -24,8 +24,9 @@ from snnbench.temporal import full_precision
 class IIRNeuron(Neuron):
     """`[T, N, C, *]` currents -> spikes; the state is (V, R), both `[N, C, *]`. No parameters.
 
+    The published surrogate is `gaussian`, width 0.4.
+
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; the published surrogate is `gaussian`, width 0.4.
         tau: time constant of the reset trace (and of the membrane filter) in steps.
         membrane_filter: the potential keeps d of its last value (off in the published configurations).
     """
@@ -35,12 +36,11 @@ class IIRNeuron(Neuron):
         site: Site,
         surrogate: nn.Module,
         tau: Annotated[float, "> 0"] = 4.0,
-        v_th: Annotated[float, "> 0"] = 1.0,
         membrane_filter: bool = False,
         strict: bool = True,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, strict=strict, **rest)
         self.tau, self.membrane_filter = tau, membrane_filter
 
     @property

@@ -10,7 +10,7 @@ equal SpikingJelly's LIFNode.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -34,14 +34,9 @@ class LIF(MembraneNeuron):
         surrogate: nn.Module,
         tau: Annotated[float, "> 1"] = 2.0,
         decay_input: bool = True,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        reset: Literal["hard", "soft"] = "hard",
-        v_reset: float = 0.0,
-        detach_reset: bool = True,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, reset, v_reset, detach_reset, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.tau, self.decay_input = tau, decay_input
 
     @property

@@ -28,10 +28,9 @@ Stabilised = tuple[Tensor, Tensor | None]  # membrane [N, *]; normalised thresho
 
 
 class LIFOSR(Neuron):
-    """`[T, N, C, *]` currents -> spikes; no parameters.
+    """`[T, N, C, *]` currents -> spikes; no parameters. The paper's surrogate is `sigmoid`, alpha 4.
 
     Args:
-        site, surrogate, strict, amplitude: see `Neuron`; the paper's surrogate is `sigmoid`, alpha 4.
         tau: membrane time constant in steps; the input is not divided by it.
         v_th: threshold at the first step.
         reset: "soft" subtracts the threshold of the step (code), "hard" sets to 0 (paper).
@@ -44,16 +43,14 @@ class LIFOSR(Neuron):
         site: Site,
         surrogate: nn.Module,
         tau: Annotated[float, "> 1"] = 2.0,
-        v_th: Annotated[float, "> 0"] = 1.0,
         reset: Literal["soft", "hard"] = "soft",
         frozen_at_test: bool = False,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.tau, self.soft, self.frozen_at_test = tau, reset == "soft", frozen_at_test
         if frozen_at_test:
-            self.register_buffer("running_threshold", torch.tensor(float(v_th)))
+            self.register_buffer("running_threshold", torch.tensor(float(self.v_th)))
 
     @property
     def leak(self) -> float:

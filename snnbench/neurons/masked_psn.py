@@ -25,7 +25,6 @@ class MaskedPSN(ParallelNeuron):
     """`[T, N, C, *]` currents -> spikes, T as in `site`; walks once lam is 1, with the last k - 1 inputs as its state.
 
     Args:
-        site, surrogate, strict, amplitude: see `Neuron`.
         k: order: how many steps, this one included, a potential sees.
         masked_from: fraction of training after which the mask is complete (0: from the start; the paper's text: 1).
         v_th: threshold at the start.
@@ -40,15 +39,13 @@ class MaskedPSN(ParallelNeuron):
         surrogate: nn.Module,
         k: Annotated[int, ">= 1"] = 2,
         masked_from: Annotated[float, "in [0, 1]"] = 0.125,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         steps = site.time_steps
         self.k, self.masked_from, self.lam = k, masked_from, 1.0
         self.weight = time_matrix(steps)
-        self.bias = spared(torch.full((steps,), -float(v_th)))
+        self.bias = spared(torch.full((steps,), -float(self.v_th)))
         everywhere = torch.ones(steps, steps)
         outside = everywhere - everywhere.tril() * everywhere.triu(1 - k)
         # mask = 1 - lam * outside; a buffer, so that a captured CUDA graph sees a new lam

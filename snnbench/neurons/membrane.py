@@ -28,7 +28,6 @@ class MembraneNeuron(Neuron):
     """Charge-fire-reset neuron; a subclass gives `charge(v, x_t) -> h_t`. The state is the membrane potential `[N, *]`.
 
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`.
         reset: "hard" sets the potential to v_reset, "soft" subtracts v_th.
         v_reset: resting potential: where a sequence starts, where the leak leads, and where a hard reset goes.
         detach_reset: no gradient through the spike that resets (the surrogate then acts on the output path only).
@@ -41,16 +40,16 @@ class MembraneNeuron(Neuron):
         self,
         site: Site,
         surrogate: nn.Module,
-        v_th: float,
-        reset: Literal["hard", "soft"],
-        v_reset: float,
-        detach_reset: bool,
-        strict: bool,
-        amplitude: float,
+        reset: Literal["hard", "soft"] = "hard",
+        v_reset: float = 0.0,
+        detach_reset: bool = True,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
-        if v_reset >= v_th:
-            raise ConfigError(f"neuron.v_reset={v_reset} must lie below neuron.v_th={v_th}; lower it or raise v_th.")
+        super().__init__(site, surrogate, **rest)
+        if v_reset >= self.v_th:
+            raise ConfigError(
+                f"neuron.v_reset={v_reset} must lie below neuron.v_th={self.v_th}; lower it or raise v_th."
+            )
         self.soft, self.v_reset, self.detach_reset = reset == "soft", v_reset, detach_reset
 
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:

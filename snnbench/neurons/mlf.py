@@ -24,8 +24,9 @@ from snnbench.temporal import Temporal
 class MLF(Neuron):
     """`[T, N, C, *]` currents -> numbers of spikes 0..levels; the state is one potential a level. No parameters.
 
+    The paper's surrogate is `rectangle`, width = spacing = 1.
+
     Args:
-        site, surrogate, strict: see `Neuron`; the paper's surrogate is `rectangle`, width = spacing = 1.
         levels: K; 1 is the iterative LIF of STBP, 3 the headline results.
         decay: d, the fraction of the potential that stays.
         v_th: threshold of the first level (what tdBN scales by).
@@ -50,7 +51,15 @@ class MLF(Neuron):
         self.decay, self.spacing = decay, spacing
         # A plain tuple: levels have no parameters, and a list of the model's neurons should name the unit, not them.
         self.levels = tuple(
-            LIF(site, surrogate, 1 / (1 - decay), False, v_th + k * spacing, detach_reset=detach_reset, strict=strict)
+            LIF(
+                site,
+                surrogate,
+                1 / (1 - decay),
+                False,
+                v_th=v_th + k * spacing,
+                detach_reset=detach_reset,
+                strict=strict,
+            )
             for k in range(levels)
         )
 

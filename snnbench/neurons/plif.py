@@ -8,7 +8,7 @@ One scalar w a layer, so tau > 1 always. A survey prints k(a) = 1/exp(-a); paper
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -36,14 +36,9 @@ class PLIF(MembraneNeuron):
         surrogate: nn.Module,
         init_tau: Annotated[float, "> 1"] = 2.0,
         decay_input: bool = True,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        reset: Literal["hard", "soft"] = "hard",
-        v_reset: float = 0.0,
-        detach_reset: bool = True,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, reset, v_reset, detach_reset, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.decay_input = decay_input
         self.w = nn.Parameter(torch.tensor(-math.log(init_tau - 1)))
         self.w.no_weight_decay = True

@@ -10,7 +10,6 @@ As in the released code the bias b = -B is stored, H = W X + b, S = Theta(H), wi
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +130,6 @@ class PSN(ParallelNeuron):
     """`[T, N, C, *]` currents -> spikes, T as in `site`; T^2 + T parameters a layer.
 
     Args:
-        site, surrogate, strict, amplitude: see `Neuron`.
         v_th: threshold at the start.
 
     Raises:
@@ -140,17 +138,10 @@ class PSN(ParallelNeuron):
 
     traits = ("parallel_in_time",)
 
-    def __init__(
-        self,
-        site: Site,
-        surrogate: nn.Module,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
-    ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+    def __init__(self, site: Site, surrogate: nn.Module, **rest):
+        super().__init__(site, surrogate, **rest)
         self.weight = time_matrix(site.time_steps)
-        self.bias = spared(torch.full((site.time_steps,), -float(v_th)))
+        self.bias = spared(torch.full((site.time_steps,), -float(self.v_th)))
 
     def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
         self.check_length(time_steps)

@@ -27,7 +27,6 @@ class SlidingPSN(ParallelNeuron):
     """`[T, N, C, *]` currents -> spikes for any T; walks with the last k - 1 inputs as its state.
 
     Args:
-        site, surrogate, strict, amplitude: see `Neuron`.
         k: order: how many steps, this one included, a potential sees.
         exp_init: kernel starts as powers of 1/2 instead of uniformly at random.
         backend: "gemm" (one matrix product, T^2 per element) or "conv" (k per element).
@@ -41,15 +40,13 @@ class SlidingPSN(ParallelNeuron):
         k: Annotated[int, ">= 1"] = 2,
         exp_init: bool = True,
         backend: Literal["gemm", "conv"] = "gemm",
-        v_th: Annotated[float, "> 0"] = 1.0,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.k, self.backend = k, backend
         powers = 0.5 ** torch.arange(k - 1, -1, -1.0)
         self.weight = spared(powers if exp_init else nn.init.kaiming_uniform_(torch.empty(1, k), a=math.sqrt(5))[0])
-        self.bias = spared(torch.tensor(-float(v_th)))
+        self.bias = spared(torch.tensor(-float(self.v_th)))
 
     def time_matrix(self, time_steps: int) -> Tensor:
         """The kernel as a banded matrix `[T, T]`, row i holding w at columns i-k+1..i."""

@@ -36,9 +36,9 @@ class SRM(Neuron):
 
     The state's shapes are `[up to len(eps) - 1, N, C, *]` and `[len(nu) - 1, N, C, *]`. A walk sums the inputs one by
     one and a sequence as one matrix product: equal up to rounding.
+    SLAYER has v_th 10 and surrogate `exp_abs`, width 10.
 
     Args:
-        site, surrogate, v_th, strict, amplitude: see `Neuron`; SLAYER has v_th 10 and surrogate `exp_abs`, width 10.
         tau_s: time constant of the postsynaptic potential, in ms (released tauSr).
         tau_ref: time constant of the refractory response, in ms (released tauRef).
         scale_ref: depth of the refractory response in thresholds (released scaleRef).
@@ -62,13 +62,11 @@ class SRM(Neuron):
         tau_ref: Annotated[float, "> 0"] = 1.0,
         scale_ref: Annotated[float, ">= 0"] = 2.0,
         dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
-        v_th: Annotated[float, "> 0"] = 1.0,
-        strict: bool = False,
-        amplitude: Annotated[float, "> 0"] = 1.0,
+        **rest,
     ):
-        super().__init__(site, surrogate, v_th, strict, amplitude)
+        super().__init__(site, surrogate, **rest)
         self.tau_s, self.tau_ref, self.scale_ref, self.dt = tau_s, tau_ref, scale_ref, dt
-        eps, nu = alpha_kernel(tau_s, dt), alpha_kernel(tau_ref, dt, -scale_ref * v_th)
+        eps, nu = alpha_kernel(tau_s, dt), alpha_kernel(tau_ref, dt, -scale_ref * self.v_th)
         if not any(eps):
             raise ConfigError(
                 f"neuron.dt={dt} ms is too long for neuron.tau_s={tau_s} ms: the PSP is over before the next step; "

@@ -27,7 +27,6 @@ class FeatureMSE(Distillation):
         beta: weight of the distance between features (survey: 0.1; 0.01 gave the same).
         layers: names of the student's neuron layers that are compared; null compares all of them.
         teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the layers of a pair differ in shape.
@@ -40,9 +39,9 @@ class FeatureMSE(Distillation):
         beta: Annotated[float, ">= 0"] = 0.1,
         layers: list[str] | None = None,
         teacher_layers: list[str] | None = None,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.beta, self.wanted = beta, (layers, teacher_layers)
 
     def prepare(self, student: Outline, teacher: Outline) -> None:

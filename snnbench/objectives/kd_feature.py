@@ -32,7 +32,6 @@ class FeatureDistillation(Distillation):
         student: what is read from the student's layers, the neurons' "current" or their firing "rate".
         layers: names of the student's neuron layers that are compared; null compares the last one of each image size.
         teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the layers of a pair have another image size, or no batch norm stands before a teacher's layer.
@@ -44,9 +43,9 @@ class FeatureDistillation(Distillation):
         student: Literal["current", "rate"] = "current",
         layers: list[str] | None = None,
         teacher_layers: list[str] | None = None,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.lam, self.wanted = lam, (layers, teacher_layers)
         self.signals = ("current" if student == "current" else "output", "current")
         self.transforms = nn.ModuleList()

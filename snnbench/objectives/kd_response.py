@@ -28,7 +28,6 @@ class ResponseDistillation(Distillation):
     Args:
         alpha: weight of the teacher; the label's is 1 - alpha.
         temperature: tau, by which the logits of student and teacher are divided before the softmax.
-        label_smoothing: see `Distillation`.
         raw_logit_target: the teacher's logits go into the loss without a softmax, a defect of the survey's code; for
             its published row only.
     """
@@ -37,10 +36,10 @@ class ResponseDistillation(Distillation):
         self,
         alpha: Annotated[float, "in [0, 1]"] = 0.5,
         temperature: Annotated[float, "> 0"] = 4.0,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
         raw_logit_target: bool = False,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.alpha, self.temperature, self.raw_logit_target = alpha, temperature, raw_logit_target
 
     def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:

@@ -33,7 +33,6 @@ class SpikeTrainDistillation(Distillation):
         stride: time steps from one sliding window to the next; steps at the ends lie in fewer windows.
         distance: how outputs are compared, "squared_l2" (sum over classes, mean over samples) or "heating".
         temperature: temperature tau of the distance "heating".
-        label_smoothing: see `Distillation`.
 
     Raises:
         ConfigError: the teacher has another T, or the window is longer than T.
@@ -47,9 +46,9 @@ class SpikeTrainDistillation(Distillation):
         stride: Annotated[int, ">= 1"] = 1,
         distance: Literal["squared_l2", "heating"] = "squared_l2",
         temperature: Annotated[float, "> 0"] = 4.0,
-        label_smoothing: Annotated[float, "in [0, 1)"] = 0.0,
+        **rest,
     ):
-        super().__init__(label_smoothing)
+        super().__init__(**rest)
         self.lam, self.mode, self.window, self.stride = lam, mode, window, stride
         self.distance, self.temperature = distance, temperature
 

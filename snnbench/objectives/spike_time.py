@@ -25,8 +25,6 @@ class SpikeTime(SpikeTrainLoss):
 
     Args:
         tau_s: time constant of the kernel eps in ms, the same as the neuron's. dt: length of a time step, in ms.
-        first: step of the first target spike of the label's output.
-        period: steps from one target spike to the next.
 
     Raises:
         ConfigError: no target spike lies within T; target trains of another shape.
@@ -36,10 +34,9 @@ class SpikeTime(SpikeTrainLoss):
         self,
         tau_s: Annotated[float, "> 0"] = 10.0,
         dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
-        first: Annotated[int, ">= 0"] = 2,
-        period: Annotated[int, ">= 1"] = 10,
+        **rest,
     ):
-        super().__init__(first, period)
+        super().__init__(**rest)
         self.dt = dt
         self.register_buffer("eps", torch.tensor(alpha_kernel(tau_s, dt), dtype=torch.float64), persistent=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,10 @@ class SpikeTrainLoss(Objective):
 
     A class label asks the class's neuron for a spike every `period` steps from step `first` on and the others for
     silence; probabilities weigh each class's train.
+
+    Args:
+        first: step of the first target spike of the right class.
+        period: steps from one target spike to the next.
     """
 
     traits = ("spike_train_loss",)
@@ -22,7 +28,7 @@ class SpikeTrainLoss(Objective):
         "use model=cuba_mlp or model=slayer_mlp, or a loss on rates such as objective=mean_ce",
     }
 
-    def __init__(self, first: int, period: int):
+    def __init__(self, first: Annotated[int, ">= 0"] = 2, period: Annotated[int, ">= 1"] = 10):
         super().__init__()
         self.first, self.period = first, period
 

@@ -3,7 +3,6 @@
     L = mean_n 1/2 sum_k sum_t ((k * (S_target - S))[t])^2,     k: decay tau_rise, then Euler low-pass tau_decay
 
 k is the kernel of SuperSpike's released code, in its order; the loss is the plain sum over steps, without a factor dt.
-A class label asks the class's neuron for a spike every `period` steps from step `first` on and the others for silence.
 """
 
 from __future__ import annotations
@@ -23,15 +22,14 @@ from snnbench.temporal import full_precision
 class VanRossum(SpikeTrainLoss):
     """`(spikes [T, N, K], target) -> (loss, {"van_rossum", "unmatched"})`.
 
-    The target is a class `[N]`, class probabilities `[N, K]` (the class's train weighed by them) or spike trains
-    `[N, T, K]`. "unmatched" is the loss in units of one spike too many or too few at the start, a sample.
+    Targets are as in `SpikeTrainLoss`. "unmatched" is the loss in units of one spike too many or too few at the start,
+    a sample.
 
     Args:
         tau_rise: time constant of the kernel's rise, in ms (the neuron's tau_syn in the paper).
         tau_decay: time constant of the kernel's decay, in ms (the neuron's tau_mem in the paper).
         dt: length of a time step, in ms.
         first: step of the first target spike of the label's output.
-        period: steps from one target spike to the next.
 
     Raises:
         ConfigError: no target spike lies within T; tau_decay below dt (the Euler low-pass would overshoot); target
@@ -44,9 +42,9 @@ class VanRossum(SpikeTrainLoss):
         tau_decay: Annotated[float, "> 0"] = 10.0,
         dt: Annotated[float, "in [1e-6, 1e6]"] = 1.0,
         first: Annotated[int, ">= 0"] = 4,
-        period: Annotated[int, ">= 1"] = 10,
+        **rest,
     ):
-        super().__init__(first, period)
+        super().__init__(first, **rest)
         if tau_decay < dt:
             raise ConfigError(
                 f"objective.tau_decay={tau_decay} ms must not be below objective.dt={dt} ms; raise it or shorten dt."

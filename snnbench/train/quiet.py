@@ -7,9 +7,7 @@ import warnings
 
 LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
 # these are warned of in the name of other modules
-ADVICE = (
-    "litlogger|does not have many workers|isinstance.treespec|Detected pickle protocol"
-)
+ADVICE = "litlogger|does not have many workers|isinstance.treespec|Detected pickle protocol"
 
 
 def quiet() -> None:

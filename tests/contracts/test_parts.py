@@ -24,7 +24,7 @@ def node(axis: str, name: str) -> dict:
     """The YAML's values (groups of one file compose without the rest of the configuration)."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_container(OmegaConf.load(path_of(axis, name)))
+    return OmegaConf.to_container(OmegaConf.load(path_of(axis, name)), resolve=False)
 
 
 def surrogate():
@@ -189,6 +189,14 @@ def test_optimizer_holds_every_parameter_once(name):
     assert len(held) == 4
     quiet = [p for group in optimizer.param_groups if group["weight_decay"] == 0 for p in group["params"]]
     assert any(p is model[0].bias for p in quiet)
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_data_takes_what_its_yaml_lists_and_what_the_program_passes(name, tmp_path):
+    """A parameter that reaches the constructor through `**rest` is one that its parent has."""
+    values = {key: value for key, value in node("data", name).items() if key != "defaults"} | {"root": str(tmp_path)}
+    made = instantiate(values, batch_size=2, eval_batch_size=2, time_steps=3, seed=0, augment=None)
+    assert made.shape == tuple(values["shape"])
 
 
 @pytest.mark.parametrize("name", options("method"))

@@ -19,7 +19,7 @@ INJECTED = {"batch_size": 8, "eval_batch_size": 16, "time_steps": 4, "seed": 0}
 
 
 def build(cls, root, shape, num_classes, **arguments):
-    return cls(str(root), shape, num_classes, **(INJECTED | {"num_workers": 0} | arguments))
+    return cls(root=str(root), shape=shape, num_classes=num_classes, **(INJECTED | arguments))
 
 
 def from_yaml(axis, name):

@@ -28,6 +28,7 @@ from snnbench.data.imagenet import ImageNet
 from snnbench.data.mnist import MNIST, FashionMNIST
 from snnbench.data.nmnist import NMNIST
 from snnbench.data.shd import SHD
+from snnbench.data.source import Source
 from snnbench.data.ssc import SSC
 
 EVENTS = 400  # of a recording
@@ -144,7 +145,7 @@ def read_verified(cls, write, shape, classes):
     return read
 
 
-known: dict[type, sources.Source] = {}
+known: dict[type, Source] = {}
 
 
 def write_imagenet_set(root):

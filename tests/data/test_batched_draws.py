@@ -9,13 +9,14 @@ import torch
 from scipy import stats
 from torchvision.transforms import v2
 
-from snnbench.data.augment import GreyErasing, ImageAugment, NoisyRandAugment
+from snnbench.data.augment import ImageAugment
 from snnbench.data.batched import policy
 from snnbench.data.batched.placement import Flip, KeepFrames, PaddedCrop, Roll
 from snnbench.data.batched.rectangles import Cutout, Erasing
 from snnbench.data.batched.stage import Normalised, Pipeline
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment
+from snnbench.data.operations import GreyErasing, NoisyRandAugment
 
 CPU = torch.device("cpu")
 NORMALISE = Normalise(255, [0.5, 0.4, 0.3], [0.2, 0.25, 0.3])

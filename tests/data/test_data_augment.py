@@ -1,14 +1,13 @@
 """Each sample has its own draw; event frames share one over all time steps."""
 
-import inspect
-
 import pytest
 import torch
 from data_files import CONFIGS, from_yaml, yamls
 
-from snnbench.data.augment import Cutout, Flip, ImageAugment, PaddedCrop
+from snnbench.data.augment import ImageAugment
 from snnbench.data.dataset import Normalise
-from snnbench.data.event_augment import EventAugment, Roll
+from snnbench.data.event_augment import EventAugment
+from snnbench.data.operations import Cutout, Flip, PaddedCrop, Roll
 from snnbench.errors import ConfigError
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
@@ -23,7 +22,6 @@ def run(stage, x, seed):
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
     cls, values = from_yaml("augment", name)
-    assert set(values) == set(inspect.signature(cls).parameters), "the YAML lists every parameter"
     augment = cls(**values)
     events = cls is EventAugment
     shape = (2, 12, 12) if events else (3, 32, 32)
@@ -38,11 +36,9 @@ def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
 
 
 @pytest.mark.parametrize("name", yamls("data"))
-def test_every_data_yaml_lists_its_signature_and_overrides_augment(name):
+def test_every_data_yaml_chooses_its_augmentation_and_encoder(name):
     text = (CONFIGS / "data" / f"{name}.yaml").read_text()
-    cls, values = from_yaml("data", name)
-    injected = {"batch_size", "eval_batch_size", "time_steps", "seed", "augment"}
-    assert set(values) == set(inspect.signature(cls).parameters) - injected
+    cls, _ = from_yaml("data", name)
     assert text.startswith("# ")
     assert "override /augment@_global_.augment:" in text
     assert ("override /encoder@_global_.encoder: frames" in text) == ("events" in cls.traits)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_files import INJECTED, aedat31_packet, build, random_events, write_aedat2, write_aedat31
+from data_files import aedat31_packet, build, random_events, write_aedat2, write_aedat31
 
 from snnbench.data import cifar10_dvs, digits_dvs, dvs_gesture
 from snnbench.data.cifar10_dvs import CIFAR10DVS, CLASSES
@@ -75,7 +75,7 @@ def test_digits_dvs_frames_are_learnable(digit_root):
 
 def test_digits_dvs_cache_is_used_and_keyed(digit_root, monkeypatch):
     monkeypatch.setattr(digits_dvs, "simulate_dvs", None)  # must not be called again
-    first = build(DigitsDVS, digit_root, [2, 16, 16], 10)
+    first = build(DigitsDVS, digit_root, [2, 16, 16], 10, frames_by="time")
     other_bins = build(DigitsDVS, digit_root, [2, 16, 16], 10, time_steps=3)
     pooled = build(DigitsDVS, digit_root, [2, 8, 8], 10, time_steps=3)
     assert len({d.data_hash for d in (first, other_bins, pooled)}) == 3
@@ -276,6 +276,6 @@ def test_a_recording_without_events_is_refused(tmp_path):
         def read(self):
             yield make_events(*np.empty((4, 0)))
 
-    data = Silent(str(tmp_path), [2, 16, 16], 10, **INJECTED)
+    data = build(Silent, tmp_path, [2, 16, 16], 10)
     with pytest.raises(ConfigError, match="has no events"):
         data.setup()

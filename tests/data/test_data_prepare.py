@@ -15,6 +15,7 @@ from snnbench.data import sources
 from snnbench.data.cifar import CIFAR10
 from snnbench.data.cifar10_dvs import CIFAR10DVS
 from snnbench.data.shd import SHD
+from snnbench.data.source import prepare_command
 from snnbench.errors import ConfigError
 
 
@@ -144,10 +145,10 @@ def test_incomplete_is_exit_code_1_and_the_advice_repeats_the_folders(tmp_path, 
 
 def test_the_default_root_stands_in_no_advice(monkeypatch):
     monkeypatch.setenv("SNNBENCH_DATA", "/big")
-    assert sources.prepare_command("cifar10", "/big") == "snnbench data prepare cifar10"
-    assert sources.prepare_command("cifar10", "data") == "snnbench data prepare cifar10 root=data"
+    assert prepare_command("cifar10", "/big") == "snnbench data prepare cifar10"
+    assert prepare_command("cifar10", "data") == "snnbench data prepare cifar10 root=data"
     monkeypatch.delenv("SNNBENCH_DATA")
-    assert sources.prepare_command("cifar10", "data", "down") == "snnbench data prepare cifar10 archives=down"
+    assert prepare_command("cifar10", "data", "down") == "snnbench data prepare cifar10 archives=down"
 
 
 def test_what_is_there_is_not_to_be_downloaded(tmp_path, monkeypatch, capsys):

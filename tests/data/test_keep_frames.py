@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from snnbench.data.event_augment import KeepFrames
+from snnbench.data.operations import KeepFrames
 from snnbench.errors import ConfigError
 
 

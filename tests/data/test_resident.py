@@ -10,7 +10,7 @@ from torch import nn
 from snnbench.config import identity
 from snnbench.config.check import check
 from snnbench.config.compose import compose
-from snnbench.data import base, resident
+from snnbench.data import base, residence, resident
 from snnbench.data.augment import ImageAugment
 from snnbench.data.cifar import CIFAR10
 from snnbench.data.dataset import ArraySource, FileSource
@@ -146,17 +146,17 @@ def test_auto_stays_on_the_host_without_a_gpu():
 def test_where_auto_puts_samples_on_a_gpu(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (8 * 10**9, 80 * 10**9))
     gpu, cpu = torch.device("cuda", 0), torch.device("cpu")
-    assert resident.resident_device("auto", gpu, 10**9, None) == gpu
-    assert resident.resident_device("auto", cpu, 10**9, None) is None
-    assert resident.resident_device("host", gpu, 10**9, None) is None
+    assert residence.resident_device("auto", gpu, 10**9, None) == gpu
+    assert residence.resident_device("auto", cpu, 10**9, None) is None
+    assert residence.resident_device("host", gpu, 10**9, None) is None
     assert capsys.readouterr().err == ""
-    assert resident.resident_device("auto", gpu, 3 * 10**9, None) is None
+    assert residence.resident_device("auto", gpu, 3 * 10**9, None) is None
     assert "3.0 GB is more than a quarter of the 8.0 GB free" in capsys.readouterr().err
-    assert resident.resident_device("device", gpu, 3 * 10**9, None) == gpu
-    assert resident.resident_device("auto", gpu, 10**9, "augment.new=1") is None
+    assert residence.resident_device("device", gpu, 3 * 10**9, None) == gpu
+    assert residence.resident_device("auto", gpu, 10**9, "augment.new=1") is None
     assert "augment.new=1 has no batched form" in capsys.readouterr().err
     with pytest.raises(ConfigError, match=r"data\.resident=device needs 9\.0 GB but 8\.0 GB of cuda:0 are free"):
-        resident.resident_device("device", gpu, 9 * 10**9, None)
+        residence.resident_device("device", gpu, 9 * 10**9, None)
 
 
 def test_device_is_refused_where_an_augmentation_has_no_batched_form():
@@ -170,7 +170,7 @@ def test_device_is_refused_where_an_augmentation_has_no_batched_form():
 
     with pytest.raises(ConfigError, match=r"augment\._target_=Foreign"):
         pictures(augment=Foreign()).setup()
-    assert "files" in resident.obstacle(None, FileSource("", [], np.array([]), None))
+    assert "files" in residence.obstacle(None, FileSource("", [], np.array([]), None))
 
 
 def test_key_is_checked_and_does_not_change_the_run_s_identity():

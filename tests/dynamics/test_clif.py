@@ -103,7 +103,7 @@ def test_spikingjelly(tau):
     peer = pytest.importorskip("spikingjelly.activation_based.neuron")
     peer_surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
     theirs = peer.ComplementaryLIFNode(tau, 0.9, surrogate_function=peer_surrogate.Sigmoid(4.0), step_mode="m")
-    ours = CLIF(site(), Sigmoid(4.0), tau, 0.9)
+    ours = CLIF(site(), Sigmoid(4.0), tau, v_th=0.9)
     x = (torch.randn(8, 4, 3, 2, dtype=F64) * 2).requires_grad_()
     weights, found = torch.randn_like(x), []
     for neuron in (ours, theirs):

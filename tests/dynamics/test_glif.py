@@ -82,7 +82,7 @@ def test_gate_limits():
     assert u == pytest.approx([0.3, 0.475, 0.21875, 0.5546875])
     assert o == [0, 0, 0, 1]
     x = torch.tensor(QUIET, dtype=F64).view(-1, 1, 1)
-    lif = LIF(site(1), Rectangle(), 1 / 0.75, False, 0.5, strict=True)
+    lif = LIF(site(1), Rectangle(), 1 / 0.75, False, v_th=0.5, strict=True)
     assert lif(x).flatten().tolist() == o
     u, o = walk(gated(0, 0, 0), QUIET)
     assert u == pytest.approx([0.2375, 0.575, 0.1125, 0.55])

@@ -69,7 +69,7 @@ def test_adds_no_parameters():
 
 def test_one_level_is_the_iterative_lif():
     """mlf page, check 4: decay 0.25, threshold 0.6, rectangle of width 1, reset in the graph."""
-    lif = LIF(site(1), Rectangle(1.0), 1 / 0.75, False, 0.6, detach_reset=False, strict=True)
+    lif = LIF(site(1), Rectangle(1.0), 1 / 0.75, False, v_th=0.6, detach_reset=False, strict=True)
     x = torch.randn(8, 5, 1, 3, dtype=F64, generator=torch.Generator().manual_seed(0)) * 2
     found = []
     for neuron in (unit(levels=1), lif):

@@ -49,7 +49,7 @@ def theirs_kwargs(v_reset: float | None, detach: bool) -> dict:
 @pytest.mark.parametrize(("v_reset", "detach"), RESETS)
 def test_if(v_reset, detach):
     compare(
-        IF(site(), ATan(), 0.9, detach_reset=detach, **both_resets(v_reset)),
+        IF(site(), ATan(), v_th=0.9, detach_reset=detach, **both_resets(v_reset)),
         peer.IFNode(**theirs_kwargs(v_reset, detach)),
     )
 
@@ -58,7 +58,7 @@ def test_if(v_reset, detach):
 @pytest.mark.parametrize(("v_reset", "detach"), RESETS)
 def test_lif(v_reset, detach, decay_input):
     compare(
-        LIF(site(), ATan(), 2.6, decay_input, 0.9, detach_reset=detach, **both_resets(v_reset)),
+        LIF(site(), ATan(), 2.6, decay_input, v_th=0.9, detach_reset=detach, **both_resets(v_reset)),
         peer.LIFNode(tau=2.6, decay_input=decay_input, **theirs_kwargs(v_reset, detach)),
     )
 
@@ -67,6 +67,6 @@ def test_lif(v_reset, detach, decay_input):
 @pytest.mark.parametrize(("v_reset", "detach"), RESETS)
 def test_plif(v_reset, detach, decay_input):
     compare(
-        PLIF(site(), ATan(), 2.6, decay_input, 0.9, detach_reset=detach, **both_resets(v_reset)),
+        PLIF(site(), ATan(), 2.6, decay_input, v_th=0.9, detach_reset=detach, **both_resets(v_reset)),
         peer.ParametricLIFNode(init_tau=2.6, decay_input=decay_input, **theirs_kwargs(v_reset, detach)),
     )

@@ -39,7 +39,7 @@ def charged(neuron, x_seq: torch.Tensor) -> list[float]:
 )
 def test_stbp_two_chained_neurons(detach, dw1, dw2):
     """stbp page, check 1: w 0.9, 0.7; V 0.5; d 0.2; x .4 .6 .3 .9; loss (mean o2 - 1)^2."""
-    neuron = LIF(site(1), Rectangle(1.0), 1.25, False, 0.5, detach_reset=detach, strict=True)
+    neuron = LIF(site(1), Rectangle(1.0), 1.25, False, v_th=0.5, detach_reset=detach, strict=True)
     w1, w2 = (torch.tensor(w, dtype=F64, requires_grad=True) for w in (0.9, 0.7))
     x = column(0.4, 0.6, 0.3, 0.9)
     assert charged(neuron, 0.9 * x) == pytest.approx([0.36, 0.612, 0.27, 0.864])
@@ -103,7 +103,7 @@ NEURONS = {
     "lif": lambda: LIF(site(), ATan()),
     "lif_rest": lambda: LIF(site(), ATan(), v_reset=-0.3, detach_reset=False),
     "lif_undecayed": lambda: LIF(site(), Sigmoid(), decay_input=False, v_reset=-0.3),
-    "lif_ottt": lambda: LIF(site(), Sigmoid(), 2.0, False, 1.0, "soft", amplitude=2.74),
+    "lif_ottt": lambda: LIF(site(), Sigmoid(), 2.0, False, reset="soft", amplitude=2.74),
     "plif": lambda: PLIF(site(), ATan()),
 }
 

@@ -28,7 +28,9 @@ W2 = [[4, 2, 1], [1, 3, 2], [2, 4.5, 0.5]]
 
 
 def parts(time_steps: int = T, v_th: float = V_TH) -> Parts:
-    return Parts(lambda site, **changes: FirstSpike(site, Rectangle(), v_th, **changes), NoNorm, Plain(), time_steps)
+    return Parts(
+        lambda site, **changes: FirstSpike(site, Rectangle(), v_th=v_th, **changes), NoNorm, Plain(), time_steps
+    )
 
 
 def toy() -> S4NNMLP:
@@ -209,7 +211,7 @@ def test_dead_hidden_neurons_start_again():
 
 
 def test_neuron_fires_once_and_at_strictly_more_than_its_threshold():
-    neuron = FirstSpike(parts().neuron(1).site, Rectangle(), 1.0)
+    neuron = FirstSpike(parts().neuron(1).site, Rectangle(), v_th=1.0)
     x = torch.tensor([0.5, 0.5, 0.25, -1.0, 2.0]).view(-1, 1, 1)
     assert neuron(x).flatten().tolist() == [0, 0, 1, 0, 0]
     assert first_spike_times(torch.zeros(4, 2)).tolist() == [4, 4]
