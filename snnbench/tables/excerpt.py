@@ -8,7 +8,7 @@ from pathlib import Path
 from snnbench.errors import ConfigError
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.render import Table, markdown_rows
-from snnbench.tables.survey import TASKS, ours_heading
+from snnbench.tables.survey_tasks import TASKS, ours_heading
 from snnbench.tables.systems import NAME as SYSTEMS
 from snnbench.writing import writing
 

@@ -6,46 +6,18 @@ Ours stands there by protocol: the recipe's full length and one short length com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.groups import Group, Measure, number, operation, percent_best, percent_last, signed
-from snnbench.tables.ranks import LEAST, spearman
 from snnbench.tables.render import Part, Table
 from snnbench.tables.reported import Reported
 from snnbench.tables.speeds import OURS, PEER, Speeds
-from snnbench.tables.survey_columns import MARK, Column, columns_of
+from snnbench.tables.survey_columns import Column, columns_of
+from snnbench.tables.survey_notes import notes
+from snnbench.tables.survey_tasks import ALL_POSITIONS, TASKS, Task, ours_heading
 
-SHORT = 32  # epochs of the common short protocol
-
-
-@dataclass(frozen=True)
-class Task:
-    """One of the survey's tables: our file's name, title, epochs of the full protocol, whether we have recipes for it.
-
-    same_counter: its SOPs were counted as `sop_survey` counts.
-    """
-
-    name: str
-    title: str
-    epochs: int
-    has_recipes: bool = False
-
-    @property
-    def same_counter(self) -> bool:
-        return self.has_recipes
-
-    def protocols(self) -> list[int]:
-        return [self.epochs, SHORT] if self.has_recipes else [self.epochs]
-
-
-TASKS = {  # task in the ids of published rows
-    "cifar10": Task("survey_cifar10", "The survey's CIFAR-10 table", 256, True),
-    "sequential_cifar10": Task("survey_sequential_cifar10", "The survey's sequential CIFAR-10 table", 256, True),
-    "shd": Task("survey_shd", "The survey's SHD table", 150),
-    "gen1_detection": Task("survey_gen1", "The survey's Gen1 detection table", 50),
-}
 HEADINGS = {
     "top1": "Top-1 (%)", "pretraining_top1": "Pre-training top-1 (%)", "map50": "mAP50", "map50_95": "mAP50-95",
     "sop": "SOP (M)", "train_speed": "Train samples/s", "test_speed": "Test samples/s",
@@ -54,22 +26,6 @@ HEADINGS = {
 MEASURES: dict[str, tuple[Measure, int]] = {"top1": (percent_best, 2), "sop": (operation("sop_survey"), 3)}
 MACHINE = {"train_speed": 0, "test_speed": 0, "gpu_memory": 0}  # digits of ours
 RUNS = "Runs"
-ALL_POSITIONS = "SOP, all positions (M)"
-NOTES = [
-    "Survey: its own experiments, one seed each, accuracy of the best test epoch; differences under about 0.3 points "
-    "are noise. Ours: the same choice of epoch, mean ± sample standard deviation over seeds; difference is ours less "
-    "the survey's.",
-]
-SHORT_NOTE = (
-    f"Short protocol: the same recipe over {SHORT} epochs (its cosine too), for every method. It ranks methods; its "
-    "accuracies are not to be compared with the survey's."
-)
-SOP_NOTES = {
-    True: f"SOP (M): counted as the survey's script counts, whose convolutions' FLOPs lack one spatial axis; "
-    f"{ALL_POSITIONS} is dense MACs x firing rate over the whole feature map.",
-    False: "The survey counts these SOPs with another script than its CIFAR ones (for SHD a time step instead of the "
-    "whole sample, first layer included); ours is left out until it counts the same.",
-}
 
 
 def survey_tables(
@@ -87,11 +43,6 @@ def survey_tables(
         tables.append(_table(task, columns_of(key, reported, groups, speeds), speeds))
         tables[-1].notes += (remarks or {}).get(task.name, [])
     return tables
-
-
-def ours_heading(epochs: int) -> str:
-    """How a row of ours is called, as the README's excerpt looks it up too."""
-    return f"ours, {epochs} epochs"
 
 
 Row = tuple[str, str, Callable[[Column], str]]  # quantity, whose, a column's cell
@@ -113,7 +64,7 @@ def _table(task: Task, columns: list[Column], speeds: Speeds) -> Table:
     headings = ["Quantity", "Whose", *(column.heading for column in columns)]
     title = f"{task.title} (best test epoch)"
     pages = _pages(task.title, rows, [column.heading for column in columns])
-    return Table(task.name, title, headings, [Part("", rows)], _notes(task, columns, speeds), pages)
+    return Table(task.name, title, headings, [Part("", rows)], notes(task, columns, speeds), pages)
 
 
 def _pages(title: str, rows: list[list[str]], methods: list[str]) -> list[Table]:
@@ -208,46 +159,3 @@ def _protocol(column: Column, epochs: int) -> str:
     parts += [*group.devices, record.device.get("precision") or ""]
     parts += ["uncommitted code"] if any(r.git_dirty for r in group.records) else []
     return ", ".join(part for part in parts if part)
-
-
-def _notes(task: Task, columns: list[Column], speeds: Speeds) -> list[str]:
-    notes = list(NOTES)
-    if task.has_recipes:
-        notes += [SHORT_NOTE, *_rank_notes(task, columns)]
-        notes += _switch_notes(columns)
-        notes.append(speeds.note())
-    if any("sop" in column.published for column in columns):
-        notes.append(SOP_NOTES[task.same_counter])
-    return notes
-
-
-def _rank_notes(task: Task, columns: list[Column]) -> list[str]:
-    """Spearman's correlation of our accuracies with the survey's, one sentence a protocol that has enough methods."""
-    found = []
-    for epochs in task.protocols():
-        pairs = [
-            (column.label, column.runs[epochs].mean(percent_best), column.published["top1"].number)
-            for column in columns
-            if column.is_own and column.is_spiking and epochs in column.runs and "top1" in column.published
-        ]
-        pairs = [pair for pair in pairs if pair[1] is not None]
-        rho = spearman([ours for _, ours, _ in pairs], [theirs for *_, theirs in pairs])
-        if rho is not None:
-            methods = ", ".join(label for label, *_ in pairs)
-            found.append(
-                f"{ours_heading(epochs)}, and the survey: {rho:+.2f} over n = {len(pairs)} methods ({methods})."
-            )
-    if not found:
-        return [f"Rank correlation with the survey: none yet, fewer than {LEAST} methods have been run."]
-    return [f"Spearman's rank correlation of top-1 between {sentence}" for sentence in found]
-
-
-def _switch_notes(columns: list[Column]) -> list[str]:
-    switched = [f"{column.label}: {', '.join(column.switches)}" for column in columns if column.switches]
-    if not switched:
-        return []
-    return [
-        f"{MARK} A defect of the survey's code repeated by a named switch ({'; '.join(switched)}); the survey's figure "
-        "was measured with it, unless a note here says otherwise. The method's own column is the method as its paper "
-        "states it."
-    ]

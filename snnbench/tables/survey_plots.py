@@ -8,8 +8,8 @@ from snnbench.tables.groups import Group, operation, percent_best
 from snnbench.tables.reported import Reported
 from snnbench.tables.scatter import Panel, Point, figure
 from snnbench.tables.speeds import Speeds
-from snnbench.tables.survey import TASKS, Task, ours_heading
 from snnbench.tables.survey_columns import Column, columns_of
+from snnbench.tables.survey_tasks import TASKS, Task, ours_heading
 
 FILES = {  # file -> (quantity, label of the axis)
     "survey_accuracy_sops.svg": ("sop", "SOP (M a sample, the survey's counter)"),

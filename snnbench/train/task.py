@@ -11,19 +11,18 @@ from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 import lightning as L
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snnbench import kernels
-from snnbench.data.mixing import MIXING_STREAM, Mixture
 from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.progress import tell_progress
 from snnbench.rules.base import Batch
 from snnbench.train.capture import CapturedBatch
 from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
+from snnbench.train.mixing import EpochMixing
 
 
 class Task(L.LightningModule):
@@ -59,15 +58,14 @@ class Task(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.model, self.objective, self.encoder = model, objective, encoder
-        self.rule, self.make_optimizer, self.schedule, self.mix = rule, optimizer, schedule, mix
-        self.num_classes, self.seed, self.grad_clip, self.log_every = num_classes, seed, grad_clip, log_every
-        self.capture = capture
+        self.rule, self.make_optimizer, self.schedule = rule, optimizer, schedule
+        self.mixing = EpochMixing(mix, num_classes, seed)
+        self.grad_clip, self.log_every, self.capture = grad_clip, log_every, capture
         self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
         self._captured: CapturedBatch | None = None
         self._captured_test: CapturedBatch | None = None
         self.train_meter = Meter()
         self.eval_meters: dict[str, Meter] = {}
-        self._mixtures: list[Mixture] = []
         self._firing = FiringMeter()
         self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
@@ -118,8 +116,8 @@ class Task(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, target, *index = batch  # a loader may say which samples these are
-        soft = self._mixed(x, target, batch_index)
-        x, target = soft if soft is not None else (x, target)
+        at = {"epoch": self.current_epoch, "batches": self.trainer.num_training_batches, "rank": self.global_rank}
+        x, target = self.mixing(x, target, batch_index, **at)
         if batch_index == 0 and self.rule.previewed != 0:
             self._preview(x, target)
         optimizer = self.optimizers()
@@ -179,14 +177,6 @@ class Task(L.LightningModule):
         lessons = nullcontext(tuple) if teacher is None else teacher.lesson(self.model, self.objective, x, x_seq)
         with lessons as lesson:  # what an objective with a teacher takes beside logits and target
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
-
-    def _mixed(self, x: Tensor, target: Tensor, batch_index: int):
-        if self.mix is None or not self.mix.active(self.current_epoch):
-            return None
-        if batch_index == 0:
-            rng = np.random.default_rng((self.seed, self.current_epoch, MIXING_STREAM, self.global_rank))
-            self._mixtures = self.mix.draw(rng, self.trainer.num_training_batches, len(x), *x.shape[-2:])
-        return self.mix(x, target, self.num_classes, self._mixtures[batch_index])
 
     def _step(self, optimizer) -> None:
         if self.grad_clip is not None:

@@ -115,7 +115,7 @@ def test_identity_is_the_teacher_and_not_its_folder(teacher, tmp_path):
     assert "teacher" not in compose(SMALL).config, "runs without a teacher keep the hashes they had"
     pinned = f"teacher.identity='{here['teacher']['identity']}'"
     assert compose(student(elsewhere, pinned)).config["teacher"]["identity"] == here["teacher"]["identity"]
-    with pytest.raises(ConfigError, match="is another teacher"):
+    with pytest.raises(ConfigError, match="is another run"):
         compose(student(other, pinned))
 
 
