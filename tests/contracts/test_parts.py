@@ -38,8 +38,8 @@ def test_yaml_is_described_and_complete(axis, name):
     assert not missing, f"configs/{axis}/{name}.yaml does not list {missing}"
 
 
-SOURCED = ("neuron", "surrogate", "rule", "norm")
-NO_SOURCE = {("norm", "none")}  # nobody's
+SOURCED = ("neuron", "surrogate", "rule", "norm", "attention")
+NO_SOURCE = {("norm", "none"), ("attention", "none")}  # nobody's
 
 
 @pytest.mark.parametrize(("axis", "name"), [(a, n) for a in SOURCED for n in options(a)])
