@@ -14,7 +14,7 @@ class Axis:
     package: str
     injected: frozenset[str]
     help: str
-    optional: bool = False  # `axis=null`, or no word of it, means none
+    optional: bool = False  # `axis=null`, `axis=none` or no word of it: the configuration has no key of this axis
     functions: bool = False
 
 
@@ -30,6 +30,7 @@ AXES: dict[str, Axis] = {
     "neuron": _axis("snnbench.neurons", "spiking neuron", "site", "surrogate"),
     "surrogate": _axis("snnbench.surrogates", "derivative that stands in for the Heaviside's"),
     "norm": _axis("snnbench.norms", "normalisation between synapse and neuron", "site"),
+    "attention": _axis("snnbench.attention", "what weighs a layer's currents or potentials", "site", optional=True),
     "synapse": _axis("snnbench.synapses", "flavour of convolutions and linear layers"),
     "objective": _axis("snnbench.objectives", "loss on the logits of all steps"),
     "teacher": _axis("snnbench.teachers", "trained network that an objective distils from", optional=True),

@@ -49,6 +49,8 @@ def build_model(config: dict):
     Raises:
         ConfigError: a value is refused, or no network can be built from these sizes.
     """
+    from snnbench.attention.base import Attention
+    from snnbench.models.base import require_attended
     from snnbench.models.parts import Parts
 
     surrogate = instantiate(config["surrogate"])
@@ -57,6 +59,7 @@ def build_model(config: dict):
         norm_factory=factory(config["norm"]),
         synapse=instantiate(config["synapse"]),
         time_steps=config["T"],
+        attention_factory=factory(attention) if (attention := config.get("attention")) else Attention,
     )
     data = config["data"]
     try:
@@ -68,6 +71,8 @@ def build_model(config: dict):
             f"no network can be built from these values of model, data.shape={data['shape']} and "
             f"data.num_classes={data['num_classes']} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
         ) from error
+    if attention:
+        require_attended(model)
     rule = instantiate(config["rule"])
     rule.prepare(model)
     return model, rule

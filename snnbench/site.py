@@ -15,6 +15,7 @@ class Site:
         v_th: threshold of the neuron that follows a norm.
         branches: number of branches that are summed before that neuron (tdBN scales by 1/sqrt(branches)).
         zero_init: the norm's gain starts at 0, so that a residual branch starts silent.
+        dims: number of axes behind the channels, 2 for maps, 1 for tokens, 0 for vectors; told to norms and attentions.
     """
 
     channels: int
@@ -22,3 +23,4 @@ class Site:
     v_th: float = 1.0
     branches: int = 1
     zero_init: bool = False
+    dims: int = 2

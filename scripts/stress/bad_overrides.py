@@ -50,7 +50,7 @@ def bad_values(seed: int, per_key: int, per_option_key: int) -> Iterator[Case]:
             for text in rng.sample([*NEVER, ONLY_FOLDERS, *SOMETIMES], per_key):
                 yield _case([], f"{section}.{key}".lstrip("."), text, parameter.annotation)
     for axis in AXES:
-        for option in options(axis):
+        for option in (name for name in options(axis) if not (AXES[axis].optional and name == "none")):
             context = context_of(axis, option)
             node, is_default = compose(context).config[axis], context == []
             for key, parameter in component(node["_target_"]).parameters.items():

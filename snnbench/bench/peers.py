@@ -15,53 +15,34 @@ from torch import Tensor, nn
 from snnbench.bench.step import count
 from snnbench.bench.works import Work
 from snnbench.build import build_model, instantiate
-from snnbench.models.parts import Parts, Projection, needs_bias
+from snnbench.models.parts import Parts, Projection
 from snnbench.site import Site
 
 
-class PeerUnit(nn.Module):
-    """synapse -> norm (-> pool) (-> + residual) -> neuron, one after the other."""
+class PeerUnit(Projection):
+    """A projection and the peer's neuron, one after the other."""
 
-    def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, pool: nn.Module | None = None):
-        super().__init__()
-        self.synapse, self.norm, self.pool, self.neuron = synapse, norm, pool, neuron
+    def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, *between, **named_between):
+        super().__init__(synapse, norm, *between, **named_between)
+        self.neuron = neuron
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
-        current = self.norm(self.synapse(x_seq))
-        if self.pool is not None:
-            current = self.pool(current)
-        if residual is not None:
-            current = current + residual
-        return self.neuron(current)
+        current = super().forward(x_seq)
+        return self.neuron(current if residual is None else current + residual)
 
 
 class PeerParts(Parts):
-    """Parts whose `norm_factory(site, dims)` also learns how many spatial axes there are (1-d and 2-d classes)."""
+    """Parts whose units are a peer's. Its `norm_factory(site)` finds 1-d and 2-d classes by `site.dims`."""
 
-    def unit(self, c_in: int, c_out: int, kernel: int = 3, *, branches: int = 1, zero_init: bool = False,
-             bias: bool | None = None, pool: nn.Module | None = None, dims: int = 2, **conv) -> PeerUnit:  # fmt: skip
-        synapse, norm = self._pair(c_in, c_out, kernel, bias, dims, conv)
-        return PeerUnit(synapse, norm, self.neuron(c_out), pool)
-
-    def projection(self, c_in: int, c_out: int, kernel: int = 1, *, branches: int = 1, zero_init: bool = False,
-                   bias: bool | None = None, pool: nn.Module | None = None, dims: int = 2,
-                   **conv) -> Projection:  # fmt: skip
-        return Projection(*self._pair(c_in, c_out, kernel, bias, dims, conv), pool)
-
-    def linear_unit(self, c_in: int, c_out: int, *, bias: bool = True) -> PeerUnit:
-        return PeerUnit(self.linear(c_in, c_out, bias=bias), nn.Identity(), self.neuron(c_out))
-
-    def _pair(self, c_in: int, c_out: int, kernel: int, bias: bool | None, dims: int, conv: dict):
-        norm = self.norm_factory(Site(c_out, self.time_steps), dims)
-        return self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv), norm
+    unit_class = PeerUnit
 
 
 def peer_net(
-    work: Work, neuron: Callable[[dict, dict], nn.Module], norm: Callable[[Site, int], nn.Module], synapse: object
+    work: Work, neuron: Callable[[dict, dict], nn.Module], norm: Callable[[Site], nn.Module], synapse: object
 ) -> nn.Module:
     """Our model of `work` from a peer's layers, with the weights of ours (seed 0).
 
-    neuron: (neuron section of the config, changes) -> layer; norm: (site, dims) -> layer.
+    neuron: (neuron section of the config, changes) -> layer; norm: (site) -> layer.
 
     Raises:
         ValueError: the peer's network is not the same architecture.

@@ -65,7 +65,8 @@ REST = {  # axis -> what its network is made of
 def peer_of(config: dict) -> Callable[[], nn.Module] | None:
     """A builder of SpikingJelly's network with the weights of ours (seed 0); None if it lacks a part of the recipe."""
     node, wanted = NODES.get(config["neuron"]["_target_"], (None, {}))
-    same = all(config[axis]["_target_"] == target for axis, target in REST.items()) and config.get("teacher") is None
+    same = all(config[axis]["_target_"] == target for axis, target in REST.items())
+    same = same and not (config.get("teacher") or config.get("attention"))
     if node is None or not same or any(config["neuron"].get(key) != value for key, value in wanted.items()):
         return None
     return lambda: _network(config, node)

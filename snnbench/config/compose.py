@@ -66,7 +66,10 @@ def compose(overrides: list[str]) -> Composed:
     check_no_secret(dict(enumerate(overrides, 1)), "override")
     raw = _compose([*_method_on_top(parsed), *_without_nulls(parsed)])
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
-    config = _resolve(raw, dropped=[axis for axis in _nulls(parsed) if choices[axis] is None])
+    # an attention of none is as if there were no such axis: the run, its hash and its record are the same
+    none = [axis for axis, about in AXES.items() if about.optional and choices[axis] == "none"]
+    choices |= dict.fromkeys(none)
+    config = _resolve(raw, dropped=[axis for axis in (*none, *_nulls(parsed)) if choices[axis] is None])
     check_choices(config, choices)
     check(config, choices)
     _check_deleted(parsed, config, choices)

@@ -180,7 +180,7 @@ _said: set[str] = set()
 
 
 def _say_once(neuron, dtype: torch.dtype, unknown: bool) -> None:
-    why = f"{type(neuron).__name__} with {type(neuron.surrogate).__name__}" if unknown else f"dtype {dtype}"
+    why = neuron.kernel_refusal() if unknown else f"dtype {dtype}"
     if why not in _said:
         _said.add(why)
         log.warning(f"no fused kernel for {why}: this layer runs as plain PyTorch")

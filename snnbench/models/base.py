@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from snnbench.errors import ConfigError
-from snnbench.models.parts import Unit
+from snnbench.models.parts import Projection, Unit
+from snnbench.neurons.membrane import MembraneNeuron
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import Temporal
 
@@ -50,6 +51,15 @@ def require_size(model: str, in_shape: tuple[int, int, int], smallest: int, inst
             f"{model} needs inputs of at least {smallest}x{smallest} pixels, "
             f"got {channels}x{height}x{width}: {instead}."
         )
+
+
+def require_attended(model: SpikingModel) -> None:
+    """Raise ConfigError if the attention that was asked for stands nowhere in `model`."""
+    layers = (module for module in model.modules() if isinstance(module, Projection | MembraneNeuron))
+    require(
+        any(layer.attention is not None for layer in layers),
+        f"this attention finds no layer of {type(model).__name__} to act on; use attention=none or another model.",
+    )
 
 
 def require(condition: bool, message: str) -> None:

@@ -59,7 +59,7 @@ class GLIFMembraneBlock(nn.Module):
         )
         self.neuron = parts.neuron(c_in)
         self.unit = parts.unit(c_in, width, 3, stride=stride)
-        self.projection = parts.projection(width, width, 3, branches=2, zero_init=zero_init)
+        self.projection = parts.projection(width, width, 3, branches=2, zero_init=zero_init, attended=True)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         residual = self.shortcut(x_seq)

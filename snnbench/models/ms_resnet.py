@@ -36,7 +36,7 @@ class MSBlock(nn.Module):
         self.shortcut = nn.Identity() if same else parts.projection(c_in, width, 1, stride=stride)
         self.neuron = parts.neuron(c_in)
         self.unit = parts.unit(c_in, width, 3, stride=stride)
-        self.projection = parts.projection(width, width, 3, zero_init=zero_init)
+        self.projection = parts.projection(width, width, 3, zero_init=zero_init, attended=True)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         shortcut = self.shortcut(x_seq)

@@ -38,7 +38,7 @@ def _resolve_stem(stem: str, in_shape: tuple[int, int, int], stages: int) -> str
 
 def _pooled(parts: Parts, c_in: int, c_out: int) -> Unit:
     """conv3x3 - norm - max-pool 3 s2 - SN."""
-    return parts.unit(c_in, c_out, 3, pool=MaxPool2d(3, stride=2, padding=1))
+    return parts.unit(c_in, c_out, 3, pool=MaxPool2d(3, stride=2, padding=1), pool_at="after_norm")
 
 
 class PatchEmbedding(nn.Module):

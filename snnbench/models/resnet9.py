@@ -23,7 +23,7 @@ class Stage(nn.Module):
 
     def __init__(self, parts: Parts, c_in: int, width: int, residual: bool):
         super().__init__()
-        self.down = parts.projection(c_in, width, 3, pool=MaxPool2d(2))
+        self.down = parts.projection(c_in, width, 3, pool=MaxPool2d(2), pool_at="before_norm", attended=True)
         self.neuron = parts.neuron(width)
         self.first = parts.unit(width, width) if residual else None
         self.second = parts.unit(width, width) if residual else None

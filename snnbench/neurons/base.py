@@ -47,6 +47,10 @@ class Neuron(Temporal):
         """This neuron as the fused kernels know it, or None: it runs as plain PyTorch."""
         return None
 
+    def kernel_refusal(self) -> str:
+        """What `kernel_form` has no kernel for, as the log says it when this neuron runs as plain PyTorch."""
+        return f"{type(self).__name__} with {type(self.surrogate).__name__}"
+
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
         """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass where kernels can, else step by step."""
         if active_states() is None and dispatch.wanted(x_seq):

@@ -1,9 +1,12 @@
 """Neurons with one membrane potential: charge, fire, reset (the iterative form of STBP, Wu et al. 2018).
 
-    h_t = charge(v_{t-1}, x_t);   s_t = H(h_t - v_th);
+    h_t = charge(v_{t-1}, x_t);   s_t = H(compared(h_t) - v_th),   compared(h) = h;
     v_t = v_reset where s_t = 1, else h_t   (hard)        or        v_t = h_t - v_th s_t   (soft);      v_0 = v_reset.
 
 STBP's u_t = d u_{t-1} (1 - o_{t-1}) + x_t is the hard form with the reset written at the start of the next step.
+
+`compared` is where something may stand between charge and fire: a norm of the membrane potential (MPBN, Guo et al.,
+ICCV 2023), or an attention. It changes what the threshold sees and nothing else: the reset acts on h_t.
 """
 
 from __future__ import annotations
@@ -21,11 +24,15 @@ from snnbench.site import Site
 from snnbench.temporal import full_precision
 
 # what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
-_KERNEL_DOES = ("initial_state", "step", "reset", "sequence", "fire", "emit")
+_KERNEL_DOES = ("initial_state", "step", "reset", "sequence", "fire", "emit", "compared")
 
 
 class MembraneNeuron(Neuron):
     """Charge-fire-reset neuron; a subclass gives `charge(v, x_t) -> h_t`. The state is the membrane potential `[N, *]`.
+
+    Attributes:
+        attention: None, or a module `[N, C, *] -> [N, C, *]` that weighs the potential of each step before the
+            threshold sees it; `snnbench.models.parts.Parts` sets it.
 
     Args:
         reset: "hard" sets the potential to v_reset, "soft" subtracts v_th.
@@ -51,16 +58,31 @@ class MembraneNeuron(Neuron):
                 f"neuron.v_reset={v_reset} must lie below neuron.v_th={self.v_th}; lower it or raise v_th."
             )
         self.soft, self.v_reset, self.detach_reset = reset == "soft", v_reset, detach_reset
+        self.attention: nn.Module | None = None
 
     def charge(self, v: Tensor, x_t: Tensor) -> Tensor:
         """Potential before firing, from the one after the last reset and the input current; both `[N, *]`."""
         raise NotImplementedError(f"{type(self).__name__} must define charge(v, x_t)")
 
+    def compared(self, h: Tensor) -> Tensor:
+        """What the threshold sees of the potential `h` `[N, C, *]` before the reset; same shape, the reset acts on `h`.
+
+        A subclass that overrides it runs as plain PyTorch, since no kernel knows what it does.
+        """
+        return h if self.attention is None else self.attention(h)
+
     def kernel_charge(self) -> ChargeForm | None:
         """`charge` as the fused kernels know it; a subclass with its own `charge` states its own."""
         return None
 
+    def kernel_refusal(self) -> str:
+        if self.attention is not None or not as_in(self, MembraneNeuron, "compared"):
+            return f"{type(self).__name__}, whose threshold sees something else than the membrane potential"
+        return super().kernel_refusal()
+
     def kernel_form(self) -> MembraneForm | None:
+        if self.attention is not None:
+            return None
         if not (as_in(self, MembraneNeuron, *_KERNEL_DOES) and states_its_own(self, "charge", "kernel_charge")):
             return None
         charge, surrogate = self.kernel_charge(), surrogate_form(self.surrogate)
@@ -79,7 +101,7 @@ class MembraneNeuron(Neuron):
         if walked is not None:
             return walked
         h = self.charge(state, full_precision(x_t))
-        spike = self.fire(h)
+        spike = self.fire(self.compared(h))
         return self.emit(spike, x_t), self.reset(h, spike)
 
     def reset(self, h: Tensor, spike: Tensor) -> Tensor:

@@ -128,7 +128,7 @@ def chain_of(model: nn.Module) -> list[Unit]:
     """The model's units; ConfigError unless it is flatten and linear -> current-based neuron, one after the other."""
     units = [module for module in model.modules() if isinstance(module, Unit)]
     linear = all(
-        type(u.synapse) is Linear and isinstance(u.norm, nn.Identity) and u.pool is None
+        type(u.synapse) is Linear and isinstance(u.norm, nn.Identity) and not u.extras()
         and isinstance(u.neuron, CubaLIF) and u.neuron.amplitude == 1
         for u in units
     )  # fmt: skip

@@ -77,8 +77,8 @@ class Tandem(BPTT):
             )
         for unit in units:
             _refuse_neuron(unit.neuron)
-            if unit.pool is not None:
-                raise ConfigError(f"rule=tandem has no analogue copy of a pool between norm and neuron; {CHAIN}")
+            if extras := unit.extras():
+                raise ConfigError(f"rule=tandem has no analogue copy of {extras[0]} in a unit; {CHAIN}")
             norm = self._norm(unit.norm)
             unit.neuron = TandemNeuron(unit.neuron, norm)
             unit.synapse.mechanics = counted

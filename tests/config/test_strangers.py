@@ -39,7 +39,9 @@ def attacks(tmp_path) -> dict:
 
 @pytest.fixture(scope="module")
 def config():
-    return compose(["teacher=run", "objective=kd_response"]).config
+    """Every axis has a component in it."""
+    none = {"attention": {"_target_": "snnbench.attention.base.Attention"}}
+    return compose(["teacher=run", "objective=kd_response"]).config | none
 
 
 @pytest.mark.parametrize("axis", AXES)

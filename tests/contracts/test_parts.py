@@ -49,8 +49,8 @@ def test_every_parameter_says_what_it_means(axis, name):
     assert not shared, f"{shared} have one text: give each its own"
 
 
-SOURCED = ("neuron", "surrogate", "rule", "norm")
-NO_SOURCE = {("norm", "none")}  # nobody's
+SOURCED = ("neuron", "surrogate", "rule", "norm", "attention")
+NO_SOURCE = {("norm", "none"), ("attention", "none")}  # nobody's
 
 
 @pytest.mark.parametrize(("axis", "name"), [(a, n) for a in SOURCED for n in options(a)])

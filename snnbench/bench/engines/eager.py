@@ -115,8 +115,8 @@ class MergedBatchNorm2d(_Merged, nn.BatchNorm2d):
     """`[T, N, C, H, W]`, statistics over T, N, H, W."""
 
 
-def _norm(site: Site, dims: int) -> nn.Module:
-    return (MergedBatchNorm1d if dims == 1 else MergedBatchNorm2d)(site.channels)
+def _norm(site: Site) -> nn.Module:
+    return (MergedBatchNorm1d if site.dims == 1 else MergedBatchNorm2d)(site.channels)
 
 
 class _Synapses:

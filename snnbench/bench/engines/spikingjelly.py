@@ -78,10 +78,10 @@ def lif_node(neuron: dict, surrogate: dict) -> nn.Module:
     )
 
 
-def peer_norm(site: Site, dims: int) -> nn.Module:
+def peer_norm(site: Site) -> nn.Module:
     from spikingjelly.activation_based import layer
 
-    return (layer.BatchNorm1d if dims == 1 else layer.BatchNorm2d)(site.channels, step_mode="m")
+    return (layer.BatchNorm1d if site.dims == 1 else layer.BatchNorm2d)(site.channels, step_mode="m")
 
 
 class PeerSynapses:
