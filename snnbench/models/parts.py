@@ -93,13 +93,27 @@ class Unit(nn.Module):
 
     `[T, N, C_in, *] -> [T, N, C_out, *]`; a residual is a current added just before the neuron; a pool here acts on
     currents (QKFormer), pools on spikes stand behind the unit.
+
+    Attributes:
+        mechanics: None, or a learning rule's `mechanics(unit, x_seq, residual) -> spikes`, which runs instead of
+            `plain` and decides what gradients weights and inputs get. It is no `nn.Module`, so the state dict does not
+            see it; one object may serve many units. It calls the unit's synapse, norm and neuron as modules where it
+            can, so that hooks on them count what they do; at least where no gradients are asked for, as in a test.
     """
+
+    mechanics: Callable[[Unit, Tensor, Tensor | None], Tensor] | None = None
 
     def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, pool: nn.Module | None = None):
         super().__init__()
         self.synapse, self.norm, self.pool, self.neuron = synapse, norm, pool, neuron
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+        if self.mechanics is not None:
+            return self.mechanics(self, x_seq, residual)
+        return self.plain(x_seq, residual)
+
+    def plain(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+        """What the unit does without a rule's mechanics: its parts one after the other, gradients by autograd."""
         current = self.synapse(x_seq)
         if self.pool is not None:
             return self.neuron(self.pool(self.norm(current)), residual=residual)
