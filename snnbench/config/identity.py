@@ -32,7 +32,7 @@ VOLATILE = (
 
 
 # What changes a run only where it says something: an empty value is as if the key were not there.
-EMPTY_IS_ABSENT = ("data.accept_md5",)
+EMPTY_IS_ABSENT = ("data.accept_md5", "rule.steps")
 
 # What makes a repetition of a run: the generator's seed and the split it goes with.
 REPETITION = ("seed", "data.fold", "data.split_seed")

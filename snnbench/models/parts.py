@@ -72,7 +72,15 @@ class Unit(Projection):
     """A projection, and the neuron that reads its current: `[T, N, C_in, *] -> spikes [T, N, C_out, *]`.
 
     Where nothing stands between norm and neuron, a fused kernel may run norm, residual and neuron as one pass.
+
+    Attributes:
+        mechanics: None, or a learning rule's `mechanics(unit, x_seq, residual) -> spikes`, which runs instead of
+            `plain` and decides what gradients weights and inputs get. It is no `nn.Module`, so the state dict does not
+            see it; one object may serve many units. It calls the unit's synapse, norm and neuron as modules where it
+            can, so that hooks on them count what they do; at least where no gradients are asked for, as in a test.
     """
+
+    mechanics: Callable[[Unit, Tensor, Tensor | None], Tensor] | None = None
 
     def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, *between, **named_between):
         super().__init__(synapse, norm, *between, **named_between)
@@ -80,6 +88,12 @@ class Unit(Projection):
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
         """Spikes of the unit; `residual` is a current `[T, N, C_out, *]` that is added just before the neuron."""
+        if self.mechanics is not None:
+            return self.mechanics(self, x_seq, residual)
+        return self.plain(x_seq, residual)
+
+    def plain(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+        """What the unit does without a rule's mechanics: its parts one after the other, gradients by autograd."""
         current = self.current(x_seq)
         if self.attention is None and (self.pool is None or self.pools_first):
             return self.neuron(current, self.norm, residual)

@@ -52,6 +52,11 @@ class FeatureDistillation(Distillation):
 
     def prepare(self, student: Outline, teacher: Outline) -> None:
         self.layers = pairs_of(*self.wanted, student, teacher, _stage_ends)
+        if self.signals[0] == "current" and student.replaced.intersection(self.layers[0]):
+            raise ConfigError(
+                "objective.student=current compares currents, through which this rule sends no gradient; "
+                "set objective.student=rate, or use rule=bptt"
+            )
         for index, (ours, theirs) in enumerate(zip(*self.layers)):
             (c_in, *size), (c_out, *their_size) = student.layers[ours], teacher.layers[theirs]
             if size != their_size:

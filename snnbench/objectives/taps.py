@@ -29,6 +29,7 @@ class Taps:
 
     def __init__(self, model: nn.Module, layers: Sequence[str], signal: Signal):
         self.neurons = {name: model.get_submodule(name) for name in layers}
+        self._units = {id(unit.neuron): unit for unit in replaced_units(model)}
         self.signal = signal
         self.found: dict[str, Tensor] = {}
         self._handles: list = []
@@ -37,7 +38,9 @@ class Taps:
         self.found.clear()
         for name, neuron in self.neurons.items():
             if self.signal == "output":
-                hook = neuron.register_forward_hook(self._keep_output(name))
+                # a unit with a rule's mechanics gives its neuron's spikes the gradient that the rule makes
+                source = self._units.get(id(neuron), neuron)
+                hook = source.register_forward_hook(self._keep_output(name))
             else:
                 hook = neuron.register_forward_pre_hook(self._keep_current(name), with_kwargs=True)
             self._handles.append(hook)
@@ -68,13 +71,26 @@ def _current(x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | No
     return current if residual is None else current + residual
 
 
+def replaced_units(model: nn.Module) -> list[Unit]:
+    """The units in which a learning rule's mechanics run."""
+    return [unit for unit in model.modules() if isinstance(unit, Unit) and unit.mechanics is not None]
+
+
 @dataclass(frozen=True)
 class Outline:
-    """time_steps and the shape `[C, *]` of every neuron layer that runs, in forward order; norms before them."""
+    """What a network is to a comparison of layers.
+
+    Args:
+        time_steps: T.
+        layers: The shape `[C, *]` of every neuron layer that runs, in forward order.
+        norms: The norm before a layer, where there is one.
+        replaced: The layers in which a learning rule's mechanics run: their currents carry no gradient.
+    """
 
     time_steps: int
     layers: dict[str, tuple[int, ...]]
     norms: dict[str, nn.Module]
+    replaced: frozenset[str] = frozenset()
 
 
 @torch.no_grad()
@@ -91,4 +107,5 @@ def outline(model: nn.Module, x_seq: Tensor) -> Outline:
     shapes = {name: tuple(value.shape[2:]) for name, value in taps.found.items()}
     owners = {id(unit.neuron): unit.norm for unit in model.modules() if isinstance(unit, Unit)}
     norms = {name: owners[id(neuron)] for name, neuron in taps.neurons.items() if id(neuron) in owners}
-    return Outline(len(logits), shapes, norms)
+    replaced = {id(unit.neuron) for unit in replaced_units(model)}
+    return Outline(len(logits), shapes, norms, frozenset(n for n, m in taps.neurons.items() if id(m) in replaced))

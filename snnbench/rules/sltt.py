@@ -10,6 +10,9 @@ The survey's OSR script without AMP back-propagates the last step only; its runs
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import torch
 from torch import nn
 
 from snnbench.rules.base import Batch, Outcome, Rule
@@ -17,7 +20,12 @@ from snnbench.rules.walk import walk_batch
 
 
 class SLTT(Rule):
-    """One forward and backward a time step, one optimiser step a batch."""
+    """One forward and backward a time step, one optimiser step a batch.
+
+    Args:
+        steps: K of SLTT-K. So many steps of each batch, drawn at random, are learnt from, and the others only run
+            forward; every loss keeps its factor 1/T. Null, or K >= T: all steps.
+    """
 
     traits = ("online",)
     rejects = {  # noqa: RUF012
@@ -29,7 +37,13 @@ class SLTT(Rule):
     requires = {  # noqa: RUF012
         "per_step_loss": "an online rule needs a loss of each time step alone; use objective=per_step or objective=tet",
     }
-    one_step_at_the_end = True
+
+    def __init__(self, steps: Annotated[int, ">= 1"] | None = None):
+        self.steps = steps
+        self.one_step_at_the_end = steps is None  # a CUDA graph would learn from the same steps of every batch
 
     def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
-        return walk_batch(model, batch)
+        if self.steps is None:
+            return walk_batch(model, batch)
+        learnt = torch.randperm(len(batch.x_seq))[: self.steps].tolist()
+        return walk_batch(model, batch, learn=learnt.__contains__)

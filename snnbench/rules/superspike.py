@@ -11,8 +11,8 @@ filter, the sum equals
 
 L the van Rossum loss: exactly what the recursion has accumulated when the sequence ends (up to rounding), at the memory
 of the units' spikes and potentials, and for any other loss of output spikes too. So the units run forward without a
-graph, g comes from the objective, and each layer's gradient is one matrix product. This needs the whole sequence: it is
-the online rule's sum, not its schedule; weights change once a batch (released code: every 0.5 s within a stimulus).
+graph, g comes from the objective, and a unit's backward pass is one matrix product. This needs the whole sequence: it
+is the online rule's sum, not its schedule; weights change once a batch (released code: every 0.5 s within a stimulus).
 
 Differs from fzenke/pub2018superspike @9bd0c41: no extra factor b in sigma', no cut of small psp and errors, no
 heterosynaptic regularisation, no feedback delay (not even its one step from output to hidden units). The reset is no
@@ -25,27 +25,29 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from snnbench.errors import ConfigError
 from snnbench.models.layers import Flatten
 from snnbench.models.parts import Unit
 from snnbench.neurons.cuba_lif import CubaLIF
-from snnbench.rules.base import Batch, Outcome, Rule
+from snnbench.rules.bptt import BPTT
 from snnbench.synapses.base import Linear, Synapse
-from snnbench.temporal import full_precision
+from snnbench.temporal import active_states, full_precision
 
 FEEDBACK = "superspike_feedback"
 
 
-class SuperSpike(Rule):
+class SuperSpike(BPTT):
     """One pass forward without a graph, one matrix product a layer, one optimiser step a batch.
 
     Args:
         feedback: how output errors reach hidden units: through the transposed forward weights, through fixed random
-            weights N(0, 1) (buffers of the model, so a resumed run is the same run), or all alike.
+            weights N(0, 1) (buffers of the units, so a resumed run is the same run), or all alike.
     """
+
+    one_step_at_the_end = False  # the neuron's filter is copied from the host, which a CUDA graph cannot hold
 
     traits = ("three_factor",)
     requires = {  # noqa: RUF012
@@ -64,59 +66,84 @@ class SuperSpike(Rule):
         self.feedback = feedback
 
     def prepare(self, model: nn.Module) -> None:
-        """Draw the random feedback weights.
+        """Give every unit the three-factor gradient, and draw the random feedback weights.
 
         Raises:
             ConfigError: the model is no chain of linear units with spiking output.
         """
         units = chain_of(model)
-        if self.feedback == "random":
-            for index, unit in enumerate(units[:-1]):
+        mechanics = ThreeFactors(self.feedback, output=units[-1])
+        for unit in units:
+            unit.mechanics = mechanics
+            if self.feedback == "random" and unit is not units[-1]:
                 weights = torch.randn(units[-1].synapse.out_features, unit.synapse.out_features)
-                model.register_buffer(f"{FEEDBACK}_{index}", weights)
-
-    def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ConfigError("rule=superspike makes its gradients within one process; set train.devices=1")
-        units, x_seq = model.units(), batch.x_seq
-        with torch.no_grad():
-            inputs, potentials, logits = run_chain(units, x_seq)
-        with torch.enable_grad():
-            loss, parts = batch.loss_of(logits.requires_grad_())
-            (slope,) = torch.autograd.grad(loss, logits)
-        batch.zero_grad()
-        with torch.no_grad(), torch.autocast(x_seq.device.type, enabled=False):
-            for unit, x, u, error in zip(units, inputs, potentials, self.errors(model, full_precision(-slope))):
-                learning = unit.neuron.surrogate.derivative(u - unit.neuron.v_th) * error
-                unit.synapse.weight.grad = -three_factors(learning, unit.neuron.response(x))
-                if unit.synapse.bias is not None:
-                    always = unit.neuron.response(torch.ones_like(x[:, :1, :1]))
-                    unit.synapse.bias.grad = -three_factors(learning, always.expand(-1, x.shape[1], -1)).squeeze(1)
-        batch.optimizer_step()
-        return logits.detach(), loss.detach(), {name: part.detach() for name, part in parts.items()}
-
-    def errors(self, model: nn.Module, output: Tensor) -> list[Tensor]:
-        """The error of every layer `[T, N, C]`, first layer first, from the output's `[T, N, K]`."""
-        units = model.units()
-        errors = [output]
-        for index in reversed(range(len(units) - 1)):
-            if self.feedback == "symmetric":
-                errors.append(errors[-1] @ units[index + 1].synapse.weight.to(output.dtype))
-            elif self.feedback == "random":
-                errors.append(output @ getattr(model, f"{FEEDBACK}_{index}").to(output.dtype))
-            else:
-                errors.append(output.sum(2, keepdim=True).expand(-1, -1, units[index].synapse.out_features))
-        return errors[::-1]
+                unit.register_buffer(FEEDBACK, weights)
 
 
-def run_chain(units: list[Unit], x_seq: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """(each unit's input spikes, each unit's potentials, output spikes), `[T, N, C]` each."""
-    x, inputs, potentials = x_seq.flatten(2), [], []
-    for unit in units:
-        inputs.append(x)
-        x, u = unit.neuron.potentials(unit.synapse(x))
-        potentials.append(u)
-    return inputs, potentials, x
+class ThreeFactors:
+    """Mechanics of all units of one network: spikes without a graph, the rule's gradients backward.
+
+    Without gradients, and in a walk, a unit does its plain work. Errors `[T, N, C]` are dL/dS, in at least fp32.
+
+    Args:
+        feedback: see `SuperSpike`.
+        output: the last unit, whose error goes to all hidden units directly unless feedback is symmetric.
+    """
+
+    def __init__(self, feedback: str, output: Unit):
+        self.feedback, self.output = feedback, output
+        self.output_error: Tensor | None = None  # between the backward pass of the output and those of hidden units
+
+    def __call__(self, unit: Unit, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+        if residual is not None:
+            raise ConfigError("rule=superspike knows no shortcut; use model=cuba_mlp, or rule=bptt")
+        if active_states() is not None or not torch.is_grad_enabled():
+            return unit.plain(x_seq)
+        synapse = unit.synapse
+        return _ThreeFactorUnit.apply(x_seq, synapse.weight, synapse.bias, unit, self)
+
+    def error_of(self, unit: Unit, arrived: Tensor) -> Tensor:
+        """The error of a unit, from what arrived on its spikes or, in a hidden unit, from the output's error."""
+        if self.feedback == "symmetric":
+            return arrived
+        if unit is self.output:
+            self.output_error = arrived
+            return arrived
+        if self.feedback == "random":
+            return self.output_error @ unit.get_buffer(FEEDBACK).to(arrived.dtype)
+        return self.output_error.sum(2, keepdim=True).expand(-1, -1, unit.synapse.out_features)
+
+    def sent_down(self, error: Tensor, weight: Tensor) -> Tensor:
+        """What arrives at the unit below: the error through the transposed weights, or zeros that only call it."""
+        if self.feedback == "symmetric":
+            return error @ weight.to(error.dtype)
+        return error.new_zeros(()).expand(*error.shape[:2], weight.shape[1])
+
+
+class _ThreeFactorUnit(torch.autograd.Function):
+    """Spikes of linear -> current-based neuron; dL/dw_ij = sum sigma'(U_i) psp_j e_i."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, unit: Unit, mechanics: ThreeFactors) -> Tensor:
+        spikes, potentials = unit.neuron.potentials(unit.synapse(x))
+        ctx.save_for_backward(x, potentials, weight)
+        ctx.unit, ctx.mechanics = unit, mechanics
+        return full_precision(spikes)  # half types would round the errors that come back
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, arrived: Tensor):
+        (x, potentials, weight), neuron = ctx.saved_tensors, ctx.unit.neuron
+        needs_x, _, needs_bias, *_ = ctx.needs_input_grad
+        with torch.autocast(x.device.type, enabled=False):
+            error = ctx.mechanics.error_of(ctx.unit, full_precision(arrived))
+            learning = neuron.surrogate.derivative(potentials - neuron.v_th) * error
+            grad_weight, grad_bias = three_factors(learning, neuron.response(x)), None
+            if needs_bias:
+                always = neuron.response(torch.ones_like(x[:, :1, :1]))
+                grad_bias = three_factors(learning, always.expand(-1, x.shape[1], -1)).squeeze(1)
+            grad_x = ctx.mechanics.sent_down(error, weight) if needs_x else None
+        return grad_x, grad_weight, grad_bias, None, None
 
 
 def three_factors(learning: Tensor, psp: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.rules.bptt import BPTT
-from snnbench.rules.tandem_unit import TandemNeuron, counted, counting_readout, detached_readout
+from snnbench.rules.tandem_unit import counted, counting_readout, detached_readout, in_tandem
 from snnbench.synapses.base import Synapse
 
 log = logging.getLogger("snnbench.rules")
@@ -79,15 +79,14 @@ class Tandem(BPTT):
             _refuse_neuron(unit.neuron)
             if extras := unit.extras():
                 raise ConfigError(f"rule=tandem has no analogue copy of {extras[0]} in a unit; {CHAIN}")
-            norm = self._norm(unit.norm)
-            unit.neuron = TandemNeuron(unit.neuron, norm)
-            unit.synapse.mechanics = counted
+            self._prepare_norm(unit.norm)
+            unit.mechanics, unit.synapse.mechanics = in_tandem, counted
         synapses[-1].mechanics = counting_readout if self.readout == "counts" else detached_readout
 
-    def _norm(self, norm: nn.Module) -> BatchNorm | None:
-        """The unit's batch norm with its gains as released, None for no norm at all."""
+    def _prepare_norm(self, norm: nn.Module) -> None:
+        """Draw the gains of a unit's norm as released. ConfigError unless it is one batch norm or no norm at all."""
         if isinstance(norm, nn.Identity):
-            return None
+            return
         plain = isinstance(norm, BatchNorm) and all(
             getattr(type(norm), name) is getattr(BatchNorm, name) for name in ("forward", "normalise")
         )
@@ -103,7 +102,6 @@ class Tandem(BPTT):
             )
         if self.gain_std is not None:
             nn.init.normal_(norm.weight, 0.0, self.gain_std)
-        return norm
 
 
 def _refuse_neuron(neuron: Neuron) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
 from snnbench.kernels.form import NormForm
-from snnbench.neurons.base import Neuron
+from snnbench.models.parts import Unit
 from snnbench.norms.batch_norm import BatchNorm, batch_norm
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import active_states, full_precision, is_static, over_time
@@ -135,9 +135,9 @@ def detached_readout(synapse: Synapse, x_seq: Tensor) -> Tensor:
 class _Spread(nn.Module):
     """A norm in evaluation mode, its mean and shift divided by T: T steps of it sum to the norm of the sum."""
 
-    def __init__(self, norm: BatchNorm):
+    def __init__(self, norm: BatchNorm, time_steps: int):
         super().__init__()
-        self.norm, self.time_steps = norm, 1
+        self.norm, self.time_steps = norm, time_steps
 
     def kernel_form(self) -> NormForm:
         norm, steps = self.norm, self.time_steps
@@ -152,36 +152,20 @@ class _Spread(nn.Module):
         )
 
 
-class TandemNeuron(Neuron):
-    """Stands in a unit for its neuron: that neuron's spikes, the gradient of ReLU(norm(sum_t x_t)).
+def in_tandem(unit: Unit, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
+    """Mechanics of a unit: its neuron's spikes, the gradient of ReLU(norm(W c + b)); `[T, N, C, *] -> [T, N, C, *]`.
 
-    `[T, N, C, *] -> [T, N, C, *]`. It has no parameters, and the neuron it stands for has none either.
-
-    Args:
-        neuron: an integrate-and-fire neuron with soft reset, whose count the ReLU approximates.
-        norm: the unit's batch norm, or None where the unit has none.
+    Raises:
+        ConfigError: there is a residual, or the network is walked step by step.
     """
-
-    def __init__(self, neuron: Neuron, norm: BatchNorm | None):
-        super().__init__(neuron.site, neuron.surrogate, neuron.v_th, neuron.strict, neuron.amplitude)
-        # in a tuple, so that neither is a submodule: the network keeps its names
-        self._dynamics = (neuron, None if norm is None else _Spread(norm))
-
-    def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Spikes of the currents `x_seq`; `norm` is the unit's own. ConfigError for a residual."""
-        if residual is not None:
-            raise ConfigError("rule=tandem has no analogue copy of a shortcut; use model=csnn_tandem, or rule=bptt.")
-        z = None
-        if self.training or torch.is_grad_enabled():
-            z = _Count.apply(x_seq)
-            z = z if norm is None else norm(z.unsqueeze(0)).squeeze(0)  # updates the running statistics
-        neuron, spread = self._dynamics
-        if spread is not None:
-            spread.time_steps = x_seq.shape[0]
-        if z is None or not z.requires_grad:
-            return neuron(x_seq, spread)
-        return _SpikesForReLU.apply(z, self.v_th, lambda: neuron(x_seq.detach(), spread))
-
-    def extra_repr(self) -> str:
-        neuron = self._dynamics[0]
-        return f"{type(neuron).__name__}({neuron.extra_repr()})"
+    if residual is not None:
+        raise ConfigError("rule=tandem has no analogue copy of a shortcut; use model=csnn_tandem, or rule=bptt.")
+    current, z = unit.synapse(x_seq), None
+    norm = unit.norm if isinstance(unit.norm, BatchNorm) else None
+    if unit.training or torch.is_grad_enabled():
+        z = _Count.apply(current)
+        z = z if norm is None else norm(z.unsqueeze(0)).squeeze(0)  # updates the running statistics
+    spread = None if norm is None else _Spread(norm, len(x_seq))
+    if z is None or not z.requires_grad:
+        return unit.neuron(current, spread)
+    return _SpikesForReLU.apply(z, unit.neuron.v_th, lambda: unit.neuron(current.detach(), spread))

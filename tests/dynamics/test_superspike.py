@@ -21,7 +21,7 @@ from snnbench.norms.none import NoNorm
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.objectives.van_rossum import VanRossum
 from snnbench.rules.base import Batch
-from snnbench.rules.superspike import FEEDBACK, SuperSpike, run_chain, three_factors
+from snnbench.rules.superspike import FEEDBACK, SuperSpike, three_factors
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
@@ -147,20 +147,22 @@ def test_gradients_are_the_online_recursions_sums(feedback):
     assert output.sum() > 0
     assert loss == found["van_rossum"]
 
+    units, inputs, potentials, spikes = model.units(), [], [], x_seq.flatten(2)
     with torch.no_grad():
-        inputs, potentials, spikes = run_chain(model.units(), x_seq)
+        for unit in units:
+            inputs.append(spikes)
+            spikes, u = unit.neuron.potentials(unit.synapse(spikes))
+            potentials.append(u)
+    assert torch.equal(spikes, output)
     assert torch.equal(spikes, model(x_seq))
     error = [trains.transpose(0, 1) - spikes]
-    units = model.units()
     for index in (1, 0):
         if feedback == "symmetric":
             back = units[index + 1].synapse.weight.detach()
             error.append(error[-1] @ back)
         else:
             ones = torch.ones(3, len(units[index].synapse.weight), dtype=F64)
-            error.append(
-                error[0] @ (model.get_buffer(f"{FEEDBACK}_{index}").double() if feedback == "random" else ones)
-            )
+            error.append(error[0] @ (units[index].get_buffer(FEEDBACK).double() if feedback == "random" else ones))
     for unit, x, u, e in zip(units, inputs, potentials, reversed(error)):
         slope = FastSigmoid(10.0).derivative(u - 1)
         ones = torch.ones_like(x[..., :1])

@@ -21,7 +21,9 @@ from snnbench.neurons.lif import LIF
 from snnbench.neurons.plif import PLIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN
+from snnbench.objectives.kd_feature import FeatureDistillation
 from snnbench.objectives.mean_ce import MeanCE
+from snnbench.objectives.taps import Taps, outline
 from snnbench.rules.base import Batch
 from snnbench.rules.tandem import Tandem
 from snnbench.site import Site
@@ -315,6 +317,18 @@ class TestRefusals:
         unit, x = net.features[1], torch.rand(T, 2, 12, 8, 8, dtype=F64)
         with pytest.raises(ConfigError, match="shortcut"):
             unit(x, residual=x)
+
+    def test_currents_of_a_student(self):
+        """Spikes of a tandem student may be compared with a teacher's, currents have no gradient there."""
+        net, x_seq = network(norm=norm), torch.randn(T, 2, 3, 8, 8, dtype=F64)
+        teacher = CSNNTandem(Parts(soft_if, norm, Plain(), T), (3, 8, 8), 10, width=12, hidden=24).double()
+        with pytest.raises(ConfigError, match=r"objective\.student=current .* set objective\.student=rate"):
+            FeatureDistillation().prepare(outline(net, x_seq), outline(teacher, x_seq))
+        FeatureDistillation(student="rate").prepare(outline(net, x_seq), outline(teacher, x_seq))
+        with Taps(net, ["features.0.neuron"], "output") as taps:
+            net(x_seq)
+        taps.values()[0].sum().backward()
+        assert net.features[0].synapse.weight.grad.abs().sum() > 0
 
     def test_lagging_statistics_are_said(self, caplog):
         network(norm=BatchNorm)
