@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from snnbench.kernels.form import INTEGRATE, ChargeForm
+from snnbench.kernels.membrane.codes import INTEGRATE
+from snnbench.kernels.membrane.form import ChargeForm
 from snnbench.neurons.membrane import MembraneNeuron
 from snnbench.site import Site
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
-from snnbench.kernels import dispatch
-from snnbench.kernels.form import ChargeForm, MembraneForm, as_in, states_its_own, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form, unstated
+from snnbench.kernels.membrane.form import ChargeForm, MembraneForm, walk_step
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 from snnbench.temporal import full_precision
@@ -57,16 +57,18 @@ class MembraneNeuron(Neuron):
         """Potential before firing, from the one after the last reset and the input current; both `[N, *]`."""
         raise NotImplementedError(f"{type(self).__name__} must define charge(v, x_t)")
 
-    def kernel_charge(self) -> ChargeForm | None:
-        """`charge` as the fused kernels know it; a subclass with its own `charge` states its own."""
-        return None
+    def kernel_charge(self) -> ChargeForm | Refusal:
+        """`charge` as the fused kernels know it, or why not; a subclass with its own `charge` states its own."""
+        return Refusal(f"{type(self).__name__} has no kernel_charge()")
 
-    def kernel_form(self) -> MembraneForm | None:
-        if not (as_in(self, MembraneNeuron, *_KERNEL_DOES) and states_its_own(self, "charge", "kernel_charge")):
-            return None
+    def kernel_form(self) -> MembraneForm | Refusal:
+        refused = overridden(self, MembraneNeuron, *_KERNEL_DOES) or unstated(self, "charge", "kernel_charge")
+        if refused is not None:
+            return refused
         charge, surrogate = self.kernel_charge(), surrogate_form(self.surrogate)
-        if charge is None or surrogate is None:
-            return None
+        for part in (charge, surrogate):
+            if isinstance(part, Refusal):
+                return part
         learnt = isinstance(charge.k, Tensor)
         constants = [0.0 if learnt else charge.k, self.v_th, self.v_reset, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [charge.kind, surrogate.kind, int(self.soft), int(self.detach_reset), int(self.strict)]
@@ -76,7 +78,7 @@ class MembraneNeuron(Neuron):
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)
 
     def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        walked = dispatch.step(self.kernel_form, x_t, state)
+        walked = walk_step(self.kernel_form, x_t, state)
         if walked is not None:
             return walked
         h = self.charge(state, full_precision(x_t))
