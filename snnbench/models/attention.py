@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from snnbench.kernels.dispatch import hooked, spike_attention
+from snnbench.kernels.attention.entry import spike_attention
+from snnbench.kernels.common.mode import hooked
 from snnbench.models.base import require
 from snnbench.models.layers import SpikeMatmul, SpikeProduct
 from snnbench.models.parts import Parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.kernels.dispatch import average_pool, max_pool
+from snnbench.kernels.pooling.entry import average_pool, max_pool
 from snnbench.temporal import over_time
 
 

@@ -17,7 +17,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.form import AdaptiveForm, as_in, surrogate_form
+from snnbench.kernels.adaptive.form import AdaptiveForm
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import column, spared
 from snnbench.site import Site
@@ -57,14 +58,14 @@ class ALIF(Neuron):
         self.latency, self.detach_reset = latency, detach_reset
         self.beta, self.p, self.b = (spared(torch.full((site.channels,), float(start))) for start in (beta, p, b))
 
-    def kernel_form(self) -> AdaptiveForm | None:
-        return self.adaptive_form(0) if as_in(self, ALIF, *_KERNEL_DOES) else None
+    def kernel_form(self) -> AdaptiveForm | Refusal:
+        return overridden(self, ALIF, *_KERNEL_DOES) or self.adaptive_form(0)
 
-    def adaptive_form(self, length: int) -> AdaptiveForm | None:
-        """The neuron in blocks of `length` steps (0: step by step) as the kernels know it, or None: they do not."""
+    def adaptive_form(self, length: int) -> AdaptiveForm | Refusal:
+        """The neuron in blocks of `length` steps (0: step by step) as the kernels know it, or why they do not."""
         surrogate = surrogate_form(self.surrogate)
-        if surrogate is None:
-            return None
+        if isinstance(surrogate, Refusal):
+            return surrogate
         constants = [self.v_th, self.latency, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [surrogate.kind, int(self.detach_reset), int(self.strict)]
         return AdaptiveForm(torch.stack(self.ranged()), [float(number) for number in constants], codes, length)

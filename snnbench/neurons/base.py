@@ -12,7 +12,8 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from snnbench.kernels import dispatch
-from snnbench.kernels.form import AdaptiveForm, MembraneForm, ParallelForm
+from snnbench.kernels.common.form import Form, Refusal
+from snnbench.kernels.common.mode import wanted
 from snnbench.site import Site
 from snnbench.temporal import Temporal, active_states
 
@@ -43,17 +44,13 @@ class Neuron(Temporal):
         self.site, self.surrogate = site, surrogate
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
 
-    def kernel_form(self) -> MembraneForm | ParallelForm | AdaptiveForm | None:
-        """This neuron as the fused kernels know it, or None: it runs as plain PyTorch."""
-        return None
-
-    def kernel_refusal(self) -> str:
-        """What `kernel_form` has no kernel for, as the log says it when this neuron runs as plain PyTorch."""
-        return f"{type(self).__name__} with {type(self.surrogate).__name__}"
+    def kernel_form(self) -> Form | Refusal:
+        """This neuron as a family of fused kernels knows it, or why none does: it then runs as plain PyTorch."""
+        return Refusal("nobody has written one for its dynamics")
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
         """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass where kernels can, else step by step."""
-        if active_states() is None and dispatch.wanted(x_seq):
+        if active_states() is None and wanted(x_seq):
             spikes = dispatch.run(self, x_seq, norm, residual)
             if spikes is not None:
                 return spikes

@@ -18,7 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import BLOCK_STEPS, AdaptiveForm, as_in
+from snnbench.kernels.adaptive.form import BLOCK_STEPS, AdaptiveForm
+from snnbench.kernels.common.form import Refusal, overridden
 from snnbench.neurons.alif import ALIF
 from snnbench.temporal import full_precision
 
@@ -45,9 +46,11 @@ class BlockALIF(ALIF):
     carry gradients; here the reset itself has none.
     """
 
-    def kernel_form(self) -> AdaptiveForm | None:
+    def kernel_form(self) -> AdaptiveForm | Refusal:
         length = self.latency + 1
-        return self.adaptive_form(length) if length <= BLOCK_STEPS and as_in(self, BlockALIF, *_KERNEL_DOES) else None
+        if length > BLOCK_STEPS:
+            return Refusal(f"a block of {length} steps is longer than the {BLOCK_STEPS} that the kernels unroll")
+        return overridden(self, BlockALIF, *_KERNEL_DOES) or self.adaptive_form(length)
 
     def sequence(self, x_seq: Tensor) -> Tensor:
         beta, p, b = self.coefficients(x_seq[0])

@@ -16,7 +16,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.form import COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN, MembraneForm, as_in, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
+from snnbench.kernels.membrane.codes import COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN
+from snnbench.kernels.membrane.form import MembraneForm
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 from snnbench.temporal import full_precision
@@ -51,10 +53,10 @@ class CLIF(Neuron):
         """gamma = 1 - 1/tau."""
         return 1 - 1 / self.tau
 
-    def kernel_form(self) -> MembraneForm | None:
-        surrogate = surrogate_form(self.surrogate)
-        if surrogate is None or not as_in(self, CLIF, *_KERNEL_DOES):
-            return None
+    def kernel_form(self) -> MembraneForm | Refusal:
+        surrogate = overridden(self, CLIF, *_KERNEL_DOES) or surrogate_form(self.surrogate)
+        if isinstance(surrogate, Refusal):
+            return surrogate
         dynamics = COMPLEMENTARY_OVERWRITTEN if self.overwrite_m else COMPLEMENTARY
         constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
         return MembraneForm([float(c) for c in constants], [dynamics, surrogate.kind, 1, 0, int(self.strict)])

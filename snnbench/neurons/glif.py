@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
-from snnbench.kernels.form import GATED, MembraneForm, as_in, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
+from snnbench.kernels.membrane.codes import GATED
+from snnbench.kernels.membrane.form import MembraneForm
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
 from snnbench.site import Site
@@ -91,10 +93,10 @@ class GLIF(Neuron):
         gain = 1 - beta * (1 - conduct)
         return gain, 1 - alpha * (1 - tau), gamma, (1 - alpha) * leak, (1 - gamma) * reset, threshold
 
-    def kernel_form(self) -> MembraneForm | None:
-        surrogate = surrogate_form(self.surrogate)
-        if surrogate is None or not as_in(self, GLIF, *_KERNEL_DOES):
-            return None
+    def kernel_form(self) -> MembraneForm | Refusal:
+        surrogate = overridden(self, GLIF, *_KERNEL_DOES) or surrogate_form(self.surrogate)
+        if isinstance(surrogate, Refusal):
+            return surrogate
         gain, *numbers = self.coefficients(0)
         learnt = torch.cat([torch.stack(numbers), gain]).float()
         constants = [0.0, 0.0, 0.0, self.amplitude, surrogate.p0, surrogate.p1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from snnbench.kernels.form import INTEGRATE, ChargeForm
+from snnbench.kernels.membrane.codes import INTEGRATE
+from snnbench.kernels.membrane.form import ChargeForm
 from snnbench.neurons.membrane import MembraneNeuron
 
 

@@ -15,7 +15,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.form import DECAY_INPUT, DECAY_STATE, ChargeForm
+from snnbench.kernels.membrane.codes import DECAY_INPUT, DECAY_STATE
+from snnbench.kernels.membrane.form import ChargeForm
 from snnbench.neurons.membrane import MembraneNeuron
 from snnbench.site import Site
 

@@ -18,8 +18,10 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels import dispatch
-from snnbench.kernels.form import DECAY_STATE, MembraneForm, as_in, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
+from snnbench.kernels.membrane.codes import DECAY_STATE
+from snnbench.kernels.membrane.form import MembraneForm, walk_step
+from snnbench.kernels.renormalised.form import renormalised
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 from snnbench.temporal import active_states, full_precision
@@ -57,18 +59,18 @@ class LIFOSR(Neuron):
         """lam = 1 - 1/tau."""
         return 1 - 1 / self.tau
 
-    def step_form(self) -> MembraneForm | None:
+    def step_form(self) -> MembraneForm | Refusal:
         """This neuron between two thresholds, as a kernel for one step knows it."""
-        surrogate = surrogate_form(self.surrogate)
-        if surrogate is None or not as_in(self, LIFOSR, "step", "emit"):
-            return None
+        surrogate = overridden(self, LIFOSR, "step", "emit") or surrogate_form(self.surrogate)
+        if isinstance(surrogate, Refusal):
+            return surrogate
         constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [DECAY_STATE, surrogate.kind, int(self.soft), 1, int(self.strict)]
         return MembraneForm([float(number) for number in constants], codes)
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
         """Spikes of `norm(x_seq) + residual`: OSR's norm and this neuron in one, where a kernel can."""
-        fused = None if residual is not None or self.frozen_at_test else dispatch.renormalised(self, norm, x_seq)
+        fused = None if residual is not None or self.frozen_at_test else renormalised(self, norm, x_seq)
         if fused is None:
             return super().forward(x_seq, norm, residual)
         states = active_states()
@@ -87,7 +89,7 @@ class LIFOSR(Neuron):
         v, ratio = state
         u = torch.add(x_t, v, alpha=self.leak)  # in the state's precision
         theta, ratio = self.threshold(u.detach(), ratio)
-        walked = dispatch.step(self.step_form, x_t, v, theta)
+        walked = walk_step(self.step_form, x_t, v, theta)
         if walked is not None:
             spike, v = walked
             return spike, (v, ratio)

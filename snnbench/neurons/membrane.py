@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
-from snnbench.kernels import dispatch
-from snnbench.kernels.form import ChargeForm, MembraneForm, as_in, states_its_own, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form, unstated
+from snnbench.kernels.membrane.form import ChargeForm, MembraneForm, walk_step
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 from snnbench.temporal import full_precision
@@ -71,23 +71,20 @@ class MembraneNeuron(Neuron):
         """
         return h if self.attention is None else self.attention(h)
 
-    def kernel_charge(self) -> ChargeForm | None:
-        """`charge` as the fused kernels know it; a subclass with its own `charge` states its own."""
-        return None
+    def kernel_charge(self) -> ChargeForm | Refusal:
+        """`charge` as the fused kernels know it, or why not; a subclass with its own `charge` states its own."""
+        return Refusal(f"{type(self).__name__} has no kernel_charge()")
 
-    def kernel_refusal(self) -> str:
-        if self.attention is not None or not as_in(self, MembraneNeuron, "compared"):
-            return f"{type(self).__name__}, whose threshold sees something else than the membrane potential"
-        return super().kernel_refusal()
-
-    def kernel_form(self) -> MembraneForm | None:
+    def kernel_form(self) -> MembraneForm | Refusal:
         if self.attention is not None:
-            return None
-        if not (as_in(self, MembraneNeuron, *_KERNEL_DOES) and states_its_own(self, "charge", "kernel_charge")):
-            return None
+            return Refusal("its threshold sees something else than the membrane potential")
+        refused = overridden(self, MembraneNeuron, *_KERNEL_DOES) or unstated(self, "charge", "kernel_charge")
+        if refused is not None:
+            return refused
         charge, surrogate = self.kernel_charge(), surrogate_form(self.surrogate)
-        if charge is None or surrogate is None:
-            return None
+        for part in (charge, surrogate):
+            if isinstance(part, Refusal):
+                return part
         learnt = isinstance(charge.k, Tensor)
         constants = [0.0 if learnt else charge.k, self.v_th, self.v_reset, self.amplitude, surrogate.p0, surrogate.p1]
         codes = [charge.kind, surrogate.kind, int(self.soft), int(self.detach_reset), int(self.strict)]
@@ -97,7 +94,7 @@ class MembraneNeuron(Neuron):
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)
 
     def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        walked = dispatch.step(self.kernel_form, x_t, state)
+        walked = walk_step(self.kernel_form, x_t, state)
         if walked is not None:
             return walked
         h = self.charge(state, full_precision(x_t))

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from snnbench.errors import ConfigError
-from snnbench.kernels.form import PARALLEL_STEPS, ParallelForm, as_in, states_its_own, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden, surrogate_form, unstated
+from snnbench.kernels.parallel.form import PARALLEL_STEPS, ParallelForm
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.parameters import spared
 from snnbench.site import Site
@@ -88,21 +89,24 @@ class ParallelNeuron(Neuron):
         """W `[T, T]` and b `[T]` of h = W x + b for a sequence of that length; ConfigError if it has none."""
         raise NotImplementedError(f"{type(self).__name__} must define matrix(time_steps)")
 
-    def kernel_form(self) -> ParallelForm | None:
-        surrogate = surrogate_form(self.surrogate)
-        if surrogate is None or not as_in(self, ParallelNeuron, "fire", "sequence", "emit"):
-            return None
+    def kernel_form(self) -> ParallelForm | Refusal:
+        surrogate = overridden(self, ParallelNeuron, "fire", "sequence", "emit") or surrogate_form(self.surrogate)
+        if isinstance(surrogate, Refusal):
+            return surrogate
         weights = self.kernel_weights()
-        if weights is None:
-            return None
+        if isinstance(weights, Refusal):
+            return weights
         constants = [float(number) for number in (self.amplitude, surrogate.p0, surrogate.p1)]
         return ParallelForm(*weights, constants, [surrogate.kind, int(self.strict)])
 
-    def kernel_weights(self) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias of `ParallelForm`, or None: too many for the kernels, or not what `potentials` does."""
-        if self.site.time_steps > PARALLEL_STEPS or not states_its_own(self, "potentials", "matrix"):
-            return None
-        return self.matrix(self.site.time_steps)
+    def kernel_weights(self) -> tuple[Tensor, Tensor] | Refusal:
+        """Weight and bias of `ParallelForm`, or why the kernels do not take them."""
+        time_steps = self.site.time_steps
+        if time_steps > PARALLEL_STEPS:
+            return Refusal(
+                f"T={time_steps} makes a matrix larger than the {PARALLEL_STEPS} steps that the kernels take"
+            )
+        return unstated(self, "potentials", "matrix") or self.matrix(time_steps)
 
     def potentials(self, x_seq: Tensor) -> Tensor:
         return over_time_matrix(x_seq, *self.matrix(x_seq.shape[0]))

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.kernels.form import SLIDING_ORDER, as_in
+from snnbench.kernels.common.form import Refusal, overridden
+from snnbench.kernels.parallel.form import SLIDING_ORDER
 from snnbench.neurons.parameters import spared
 from snnbench.neurons.psn import ParallelNeuron
 from snnbench.site import Site
@@ -57,9 +58,11 @@ class SlidingPSN(ParallelNeuron):
     def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
         return self.time_matrix(time_steps), self.bias.expand(time_steps)
 
-    def kernel_weights(self) -> tuple[Tensor, Tensor] | None:
-        own = as_in(self, SlidingPSN, "potentials", "matrix", "time_matrix")
-        return (self.weight, self.bias.view(1)) if own and self.k <= SLIDING_ORDER else super().kernel_weights()
+    def kernel_weights(self) -> tuple[Tensor, Tensor] | Refusal:
+        """The window itself where the kernels know it, else the matrix over time that it makes."""
+        if self.k > SLIDING_ORDER or overridden(self, SlidingPSN, "potentials", "matrix", "time_matrix"):
+            return super().kernel_weights()
+        return self.weight, self.bias.view(1)
 
     def potentials(self, x_seq: Tensor) -> Tensor:
         if self.backend == "gemm":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
 
-from snnbench.kernels.form import NormForm, states_its_own
+from snnbench.kernels.common.form import NormForm, Refusal, unstated
 from snnbench.site import Site
 from snnbench.temporal import as_map, over_time
 
@@ -58,11 +58,13 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         """What multiplies the whitened input, `[C]`."""
         return self.weight
 
-    def kernel_form(self) -> NormForm | None:
-        """This norm as the fused kernels know it, or None (statistics shared between ranks)."""
-        shared = self.sync and dist.is_initialized() and dist.get_world_size() > 1
-        if shared or not all(states_its_own(self, method) for method in ("forward", "normalise")):
-            return None
+    def kernel_form(self) -> NormForm | Refusal:
+        """This norm as the fused kernels know it, or why it runs by itself."""
+        if self.sync and dist.is_initialized() and dist.get_world_size() > 1:
+            return Refusal("norm.sync shares statistics between ranks")
+        refused = unstated(self, "forward") or unstated(self, "normalise")
+        if refused is not None:
+            return refused
         return NormForm(
             self.gain(), self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps,
             batches=self.num_batches_tracked,

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import NormForm
+from snnbench.kernels.common.form import NormForm, Refusal
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.site import Site
 from snnbench.temporal import is_static, shown, step_of
@@ -40,9 +40,11 @@ class BatchNormByStep(BatchNorm):
         super().__init__(site, eps, momentum, sync)
         self.static = static
 
-    def kernel_form(self) -> NormForm | None:
-        """None in training: the kernels take the statistics of all steps together. In evaluation as `BatchNorm`."""
-        return None if self.training else super().kernel_form()
+    def kernel_form(self) -> NormForm | Refusal:
+        """A refusal in training; in evaluation as `BatchNorm`."""
+        if self.training:
+            return Refusal("the kernels take the statistics of all steps together, and this norm of each by itself")
+        return super().kernel_form()
 
     def forward(self, x_seq: Tensor) -> Tensor:
         if not self.training:

@@ -20,8 +20,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels import dispatch
-from snnbench.kernels.form import RenormForm, as_in
+from snnbench.kernels.common.form import Refusal, overridden
+from snnbench.kernels.common.statistics import moments
+from snnbench.kernels.renormalised.form import RenormForm
 from snnbench.norms.batch_norm import batch_norm
 from snnbench.site import Site
 from snnbench.temporal import Temporal, full_precision, is_static, over_time, shown, step_of
@@ -59,10 +60,11 @@ class OSR(Temporal):
         self.register_buffer("pending_square", torch.zeros(channels))
         self.register_buffer("pending_steps", torch.zeros(()))
 
-    def renorm_form(self) -> RenormForm | None:
+    def renorm_form(self) -> RenormForm | Refusal:
         """One step of this norm as a kernel knows it; a batch's first step must `fold` before it in training."""
-        if not as_in(self, OSR, "step", "sequence"):
-            return None
+        refused = overridden(self, OSR, "step", "sequence")
+        if refused is not None:
+            return refused
         pending = (self.pending_mean, self.pending_square, self.pending_steps)
         running = (self.running_mean, self.running_var)
         clip = self.beyond == "clip"
@@ -111,7 +113,7 @@ class OSR(Temporal):
     @torch.no_grad()
     def _scale_and_shift(self, x_t: Tensor, times: int) -> tuple[Tensor, Tensor]:
         """k and d of the docstring, each `[C]`; collects the step's statistics."""
-        found = dispatch.moments(x_t)
+        found = moments(x_t)
         if found is None:
             axes = [axis for axis in range(x_t.ndim) if axis != 1]
             found = torch.var_mean(full_precision(x_t), axes, correction=0)

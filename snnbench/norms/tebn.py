@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
-from snnbench.kernels.form import NormForm, states_its_own
+from snnbench.kernels.common.form import NormForm, Refusal, unstated
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.site import Site
 from snnbench.temporal import active_states, over_time
@@ -50,10 +50,10 @@ class TEBN(BatchNorm):
         """p, the scale of each time step."""
         return {"p": self.p}
 
-    def kernel_form(self) -> NormForm | None:
+    def kernel_form(self) -> NormForm | Refusal:
         """As batch norm's, with p: in the kernels p and what it multiplies stay fp32, also for half inputs."""
-        form = super().kernel_form() if states_its_own(self, "forward") else None
-        return None if form is None else replace(form, steps=self.p)
+        form = unstated(self, "forward") or super().kernel_form()
+        return form if isinstance(form, Refusal) else replace(form, steps=self.p)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         states = active_states()

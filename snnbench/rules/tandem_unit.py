@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
-from snnbench.kernels.form import NormForm
+from snnbench.kernels.common.form import NormForm
 from snnbench.models.parts import Unit
 from snnbench.norms.batch_norm import BatchNorm, batch_norm
 from snnbench.synapses.base import Synapse

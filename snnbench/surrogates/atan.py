@@ -11,7 +11,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.kernels.form import ATAN, SurrogateForm
+from snnbench.kernels.common.codes import ATAN
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.form import SurrogateForm
+from snnbench.kernels.common.form import Refusal, SurrogateForm
 
 
 class _Spike(torch.autograd.Function):
@@ -34,9 +34,9 @@ class Surrogate(nn.Module):
         """The value used for ds/dx at x = u - v_th, elementwise."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
 
-    def kernel_form(self) -> SurrogateForm | None:
-        """The derivative as the fused kernels know it, or None: neurons with this surrogate run as plain PyTorch."""
-        return None
+    def kernel_form(self) -> SurrogateForm | Refusal:
+        """The derivative as the fused kernels know it, or why they do not: its neurons then run as plain PyTorch."""
+        return Refusal(f"{type(self).__name__} has no derivative in the kernels")
 
     def forward(self, x: Tensor, strict: bool = False) -> Tensor:
         return _Spike.apply(x, self, strict)

@@ -18,7 +18,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import DSPIKE, SurrogateForm
+from snnbench.kernels.common.codes import DSPIKE
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

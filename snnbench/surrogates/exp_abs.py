@@ -14,7 +14,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import EXP_ABS, SurrogateForm
+from snnbench.kernels.common.codes import EXP_ABS
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

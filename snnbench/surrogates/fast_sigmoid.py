@@ -12,7 +12,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.kernels.form import FAST_SIGMOID, SurrogateForm
+from snnbench.kernels.common.codes import FAST_SIGMOID
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

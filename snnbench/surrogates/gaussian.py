@@ -12,7 +12,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import GAUSSIAN, SurrogateForm
+from snnbench.kernels.common.codes import GAUSSIAN
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.kernels.form import RECTANGLE, SurrogateForm
+from snnbench.kernels.common.codes import RECTANGLE
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from snnbench.kernels.form import SIGMOID, SurrogateForm
+from snnbench.kernels.common.codes import SIGMOID
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

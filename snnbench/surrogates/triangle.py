@@ -9,7 +9,8 @@ from typing import Annotated
 
 from torch import Tensor
 
-from snnbench.kernels.form import TRIANGLE, SurrogateForm
+from snnbench.kernels.common.codes import TRIANGLE
+from snnbench.kernels.common.form import SurrogateForm
 from snnbench.surrogates.base import Surrogate
 
 

@@ -8,7 +8,8 @@ import yaml
 from tiny import site
 from torch import nn
 
-from snnbench.kernels import dispatch
+from snnbench import kernels
+from snnbench.kernels.common.form import NormForm, Refusal
 from snnbench.models.parts import Parts
 from snnbench.models.plif_net import PLIFNet
 from snnbench.neurons.plif import PLIF
@@ -98,8 +99,8 @@ def test_a_whole_plif_net_walks_as_it_runs_in_training():
 
 def test_kernels_never_take_it_for_batch_norm_in_training():
     norm = BatchNormByStep(Site(3, T))
-    assert norm.train().kernel_form() is None
-    assert norm.eval().kernel_form() is not None
+    assert isinstance(norm.train().kernel_form(), Refusal)
+    assert isinstance(norm.eval().kernel_form(), NormForm)
 
 
 def test_kernels_never_run_a_batch_norm_that_overrides_what_they_do():
@@ -115,18 +116,18 @@ def test_kernels_never_run_a_batch_norm_that_overrides_what_they_do():
         def extra_repr(self):
             return "mine"
 
-    assert OwnForward(site()).kernel_form() is None
-    assert OwnNormalise(site()).kernel_form() is None
-    assert OwnName(site()).kernel_form() is not None
+    assert isinstance(OwnForward(site()).kernel_form(), Refusal)
+    assert isinstance(OwnNormalise(site()).kernel_form(), Refusal)
+    assert isinstance(OwnName(site()).kernel_form(), NormForm)
 
 
 def test_fused_mode_gives_what_the_reference_gives(monkeypatch):
     """Where kernels run, the norm runs by itself and the neuron's kernel takes what it gives."""
     handed = []
-    monkeypatch.setattr(dispatch, "_triton", lambda: True)
-    monkeypatch.setattr("snnbench.kernels.fused.run", lambda x, r, norm, form: handed.append((x, norm)) or x)
+    monkeypatch.setattr("snnbench.kernels.dispatch.has_triton", lambda: True)
+    monkeypatch.setattr("snnbench.kernels.membrane.ops.run", lambda x, r, norm, form: handed.append((x, norm)) or x)
     norm, x_seq = BatchNormByStep(site()), frames()
-    with dispatch.use("fused"):
+    with kernels.use("fused"):
         PLIF(site(), ATan())(x_seq, norm)
     ((current, form),) = handed
     assert form is None

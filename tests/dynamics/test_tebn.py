@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from snnbench.errors import ConfigError
-from snnbench.kernels.dispatch import use
+from snnbench.kernels import use
 from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.tdbn import TdBN

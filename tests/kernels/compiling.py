@@ -20,10 +20,17 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from snnbench.kernels import adaptive_ops, max_pooling, ops, parallel_ops, pooling, renormalised_ops
-from snnbench.kernels import step as step_ops
-from snnbench.kernels.form import PARALLEL_STEPS
+from snnbench.kernels.adaptive import ops as adaptive_ops
+from snnbench.kernels.common import norm as norm_ops
+from snnbench.kernels.membrane import codes
+from snnbench.kernels.membrane import ops as membrane_ops
+from snnbench.kernels.membrane import step as step_ops
+from snnbench.kernels.parallel import ops as parallel_ops
+from snnbench.kernels.parallel.form import PARALLEL_STEPS
+from snnbench.kernels.pooling import average, maximum
+from snnbench.kernels.renormalised import ops as renormalised_ops
 
+OPERATORS = (norm_ops, membrane_ops, parallel_ops, adaptive_ops, step_ops, average, maximum, renormalised_ops)
 TARGET = GPUTarget("cuda", 90, 32)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 KINDS = {
@@ -35,7 +42,11 @@ KINDS = {
     float: "fp32",
 }
 # dynamics, rows of learnt numbers; steps of an adaptive neuron's block
-NEURONS = {"if": (0, 0), "lif": (1, 0), "plif": (1, 1), "clif": (4, 0), "clif_overwritten": (5, 0), "glif": (6, 5)}
+NEURONS = {
+    "if": (codes.INTEGRATE, 0), "lif": (codes.DECAY_INPUT, 0), "plif": (codes.DECAY_INPUT, 1),
+    "clif": (codes.COMPLEMENTARY, 0), "clif_overwritten": (codes.COMPLEMENTARY_OVERWRITTEN, 0),
+    "glif": (codes.GATED, codes.GATED_NUMBERS),
+}  # fmt: skip
 BLOCKS = {
     "alif": 0, "block_alif": 2, "block_alif_latency3": 4, "block_alif_latency7": 8, "block_alif_latency15": 16
 }  # fmt: skip
@@ -67,7 +78,7 @@ def recorded() -> Iterator[list]:
     """The launches of the operators' kernels inside, (kernel, arguments, options) each."""
     kernels = [
         (module, name, thing)
-        for module in (ops, parallel_ops, adaptive_ops, step_ops, pooling, max_pooling, renormalised_ops)
+        for module in OPERATORS
         for name, thing in vars(module).items()
         if isinstance(thing, triton.runtime.JITFunction)
     ]
@@ -112,13 +123,14 @@ def usage(cubin: bytes) -> tuple[int, int]:
 def without_time(name: str, dtype: str) -> list[Resources]:
     """What the kernels take that know no time: pools, and one step of a walk."""
     x = torch.empty(16, CHANNELS, 8, 8, dtype=DTYPES[dtype]).contiguous(memory_format=torch.channels_last)
-    v, numbers = torch.empty_like(x, dtype=torch.float32), ([0.5, 1.0, 0.0, 1.0, 1.0, 1.0], [3, 0, 1, 1, 0])
+    v, kinds = torch.empty_like(x, dtype=torch.float32), [codes.DECAY_STATE_LEARNT, 0, 1, 1, 0]
+    numbers = ([0.5, 1.0, 0.0, 1.0, 1.0, 1.0], kinds)
     threshold = torch.empty(()) if name == "stabilised_step" else None
     with recorded() as launches:
         if name == "average_pool":
-            pooling.average_pool_backward(pooling.average_pool(x, (2, 2)), (2, 2))
+            average.average_pool_backward(average.average_pool(x, (2, 2)), (2, 2))
         elif name == "max_pool":
-            max_pooling.max_pool_backward(*max_pooling.max_pool(x, (2, 2)), (2, 2))
+            maximum.max_pool_backward(*maximum.max_pool(x, (2, 2)), (2, 2))
         elif name == "renormalised":
             rows = [torch.empty(CHANNELS) for _ in range(6)]
             state = (x.unsqueeze(0), v.unsqueeze(0), torch.empty(()), *rows, torch.empty(()))
@@ -176,12 +188,12 @@ def resources(neuron: str, time_steps: int, dtype: str, layout: str, norm: str, 
     steps = torch.empty(time_steps) if norm.startswith("tebn") else None
     numbers = (time_steps, [0.5, 1.0, 0.0, 1.0, 1.0, 1.0])
     tensors = (x, residual, folded, steps, learnt)
-    codes = [dynamics, surrogate, 0, 0, 0]
+    kinds = [dynamics, surrogate, 0, 0, 0]
     with recorded() as launches:
         if normed:
-            ops.norm_fold(x, row, row, row, row, True, 0.1, 1e-5)
-        ops.membrane_forward(*tensors, *numbers, codes)
-        ops.membrane_backward(x, *tensors, numbers[0], True, numbers[1], codes)
+            norm_ops.norm_fold(x, row, row, row, row, True, 0.1, 1e-5)
+        membrane_ops.membrane_forward(*tensors, *numbers, kinds)
+        membrane_ops.membrane_backward(x, *tensors, numbers[0], True, numbers[1], kinds)
     return [compiled(*launch) for launch in launches]
 
 

@@ -4,20 +4,29 @@ import logging
 
 import pytest
 import torch
-from parity import Case, build, currents, is_fused
 from torch import nn
 
 from snnbench import kernels
-from snnbench.kernels import dispatch, fused
+from snnbench.kernels import dispatch
+from snnbench.kernels.common.form import Refusal
+from snnbench.kernels.common.mode import wanted
+from snnbench.kernels.membrane import ops
+from snnbench.neurons.block_alif import BlockALIF
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.glif import GLIF
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
+from snnbench.neurons.psn import PSN
+from snnbench.neurons.srm import SRM
 from snnbench.norms.batch_norm import BatchNorm
+from snnbench.norms.batch_norm_by_step import BatchNormByStep
+from snnbench.norms.osr import OSR
 from snnbench.norms.tebn import TEBN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
+from snnbench.surrogates.base import Surrogate
 from snnbench.temporal import shown, stepping
+from tests.kernels.parity import Case, build, currents, is_fused
 
 SITE = Site(5, 4)
 
@@ -43,6 +52,11 @@ class OwnDerivative(ATan):
         return torch.exp(-x.square())
 
 
+class NoForm(Surrogate):
+    def derivative(self, x):
+        return torch.exp(-x.square())
+
+
 class OwnComplement(CLIF):
     def step(self, x_t, state):
         return super().step(0.5 * x_t, state)
@@ -56,6 +70,11 @@ class OwnGains(GLIF):
     def coefficients(self, axes):
         gain, *others = super().coefficients(axes)
         return 2 * gain, *others
+
+
+class OwnRenormalised(OSR):
+    def step(self, x_t, begun):
+        return x_t, True
 
 
 class OwnName(LIF):
@@ -78,6 +97,13 @@ UNKNOWN = {
 }
 
 
+# the method that the reason names, where it is not the name of the case
+WORDS = {
+    "complement": "step", "gains": "coefficients", "leak": "leak",
+    "derivative of clif": "derivative", "derivative of glif": "derivative",
+}  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
     monkeypatch.setattr(dispatch, "_said", set())
@@ -88,7 +114,7 @@ def never(monkeypatch):
     def run(*arguments):
         raise AssertionError("a kernel ran")
 
-    monkeypatch.setattr(fused, "run", run)
+    monkeypatch.setattr(ops, "run", run)
 
 
 def x_seq(dtype=torch.float32, device="cpu"):
@@ -114,6 +140,7 @@ def test_overridden_parts_run_as_pytorch_and_say_so_once(name, device, never, ca
     owner = neuron.surrogate if name.startswith("derivative") else neuron
     assert type(owner).__name__ in record.message
     assert "plain PyTorch" in record.message
+    assert f"{WORDS.get(name, name)}()" in record.message
 
 
 def test_double_runs_as_pytorch_and_says_so_once(device, never, caplog):
@@ -123,6 +150,24 @@ def test_double_runs_as_pytorch_and_says_so_once(device, never, caplog):
         outcome("fused", neuron, x)
     (record,) = caplog.records
     assert "torch.float64" in record.message
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (lambda: BlockALIF(SITE, ATan(), latency=20).kernel_form(), "a block of 21 steps is longer than the 16"),
+        (lambda: PSN(Site(5, 9), ATan()).kernel_form(), "T=9 makes a matrix larger than the 8 steps"),
+        (lambda: SRM(SITE, ATan()).kernel_form(), "nobody has written one"),
+        (lambda: LIF(SITE, NoForm()).kernel_form(), "NoForm has no derivative in the kernels"),
+        (lambda: BatchNormByStep(SITE).kernel_form(), "the statistics of all steps together"),
+        (lambda: OwnNormalise(SITE).kernel_form(), "OwnNormalise overrides normalise()"),
+        (lambda: OwnRenormalised(SITE).renorm_form(), "OwnRenormalised overrides step()"),
+    ],
+)
+def test_a_refusal_says_why(form, words):
+    refused = form()
+    assert isinstance(refused, Refusal)
+    assert words in refused.why
 
 
 def test_subclass_that_changes_nothing_is_fused(device, caplog):
@@ -215,9 +260,9 @@ def test_auto_means_cuda(never):
 def test_mode_ends_with_its_block():
     with kernels.use("fused"):
         with kernels.use("reference"):
-            assert not dispatch.wanted(torch.ones(1))
-        assert dispatch.wanted(torch.ones(1))
-    assert not dispatch.wanted(torch.ones(1))
+            assert not wanted(torch.ones(1))
+        assert wanted(torch.ones(1))
+    assert not wanted(torch.ones(1))
 
 
 def test_walking_step_by_step_is_never_fused(device, never):

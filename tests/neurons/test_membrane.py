@@ -85,7 +85,7 @@ def test_kernels_step_aside_and_the_log_says_why(how, caplog, monkeypatch):
     assert neuron.kernel_form() is None
     with dispatch.use("fused"), caplog.at_level(logging.WARNING):
         neuron.float()(torch.randn(T, N, C, 5, 5))
-    assert "whose threshold sees something else than the membrane potential" in caplog.text
+    assert "its threshold sees something else than the membrane potential" in caplog.text
 
 
 def test_a_subclass_that_leaves_it_alone_keeps_its_kernel():

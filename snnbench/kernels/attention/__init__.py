@@ -1,0 +1,1 @@
+"""Softmax-free attention of spikes."""

@@ -1,0 +1,120 @@
+"""Fused norm + residual + neuron: spikes, gradients and running statistics of the plain PyTorch path."""
+
+import itertools
+
+import pytest
+import torch
+
+from snnbench import kernels
+from tests.kernels.parity import DIMENSIONS, SHAPES, Case, build, compare, currents, is_fused, pairwise_cases
+
+CASES = pairwise_cases(DIMENSIONS)
+
+
+def test_matrix_has_every_value_with_both_resets():
+    for (name, values), reset in itertools.product(DIMENSIONS.items(), DIMENSIONS["reset"]):
+        seen = {getattr(case, name) for case in CASES if case.reset == reset}
+        assert name == "reset" or seen == set(values)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_fused_equals_reference(case, device):
+    compare(case, device)
+
+
+BIG = (3, 5, 21, 20)  # two tiles and a bit in every layout; three programs share ten of them channels-last
+LARGE = [
+    Case(shape=BIG, time_steps=2, norm="bn", neuron="plif", residual=True),
+    Case(shape=BIG, time_steps=2, norm="bn", neuron="lif_tau3", layout="channels_last"),
+    Case(shape=BIG, time_steps=2, neuron="plif_undecayed_tau3", reset="soft", detach_reset=False),
+    Case(shape=BIG, time_steps=9, norm="tdbn", neuron="plif", layout="channels_last", static=True),
+    Case(shape=(3, 131, 3, 1), time_steps=2, norm="bn", neuron="plif", layout="channels_last", residual=True),
+    Case(shape=(13, 515), time_steps=2, norm="bn", layout="flat"),
+    Case(shape=(9, 131), time_steps=2, norm="bn", layout="flat", static=True, dtype=torch.bfloat16),
+    Case(shape=(2, 1, 3, 5), time_steps=3, norm="bn"),
+    Case(shape=(1, 1), time_steps=9, layout="flat", neuron="if", reset="soft"),
+]
+
+
+@pytest.mark.parametrize("case", LARGE, ids=str)
+def test_many_tiles_and_many_channels(case, device):
+    compare(case, device)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("neuron", ["if", "lif_tau3", "plif_undecayed_tau3"])
+def test_half_input_gives_the_reference_s_spikes_in_its_dtype(neuron, dtype, device):
+    """IF sums eighths far beyond 8 significant bits here, which only a membrane in fp32 survives."""
+    case = Case(neuron=neuron, dtype=dtype, time_steps=12, reset="soft", amplitude=2.74)
+    layer, x = build(case).to(device), currents(case, 0, case.time_steps, device)
+    with kernels.use("fused"):
+        fused = layer["neuron"](x.requires_grad_())
+    with kernels.use("reference"):
+        reference = layer["neuron"](x)
+    assert is_fused(fused)
+    assert fused.dtype == reference.dtype == dtype
+    assert torch.equal(fused, reference)
+
+
+@pytest.mark.parametrize("norm", ["none", "bn"])
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+@pytest.mark.parametrize("static", [False, True])
+def test_gradient_in_any_layout(static, layout, norm, device):
+    """What comes back from the next layer need not lie as x does: broadcast, channels-last, time not leading."""
+    case = Case(layout=layout, norm=norm, time_steps=3)
+    layer, x = build(case).to(device), currents(case, 0, 1 if static else 3, device)
+    shape = (3, *x.shape[1:])
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(3)).to(device)
+    gradients = {
+        "contiguous": values,
+        "channels_last": values.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(shape),
+        "samples_first": values.transpose(0, 1).contiguous().transpose(0, 1),
+        "gaps": torch.stack([values, values], -1)[..., 0],
+        "broadcast": values[:, :, :, :1, :1].expand(shape),
+    }
+    for name, g in gradients.items():
+        found = []
+        for mode in ("fused", "reference"):
+            leaf = x.detach().clone().requires_grad_()
+            with kernels.use(mode):
+                layer["neuron"](leaf.expand(shape), getattr(layer, "norm", None)).backward(g)
+            found.append(leaf.grad)
+        torch.testing.assert_close(*found, rtol=2e-4, atol=2e-4, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("norm", ["none", "bn"])
+def test_residual_in_another_layout_or_static(norm, device):
+    case = Case(layout="channels_last", norm=norm, time_steps=3)
+    layer, x = build(case).to(device), currents(case, 0, 3, device)
+    once = currents(Case(norm=norm), 1, 1, device)
+    for residual in (once.expand(x.shape), torch.randn(x.shape, device=device).contiguous()):
+        found = []
+        for mode in ("fused", "reference"):
+            leaves = [t.detach().clone(memory_format=torch.preserve_format) for t in (x, residual)]
+            x_leaf, residual_leaf = (leaf.requires_grad_() for leaf in leaves)
+            with kernels.use(mode):
+                spikes = layer["neuron"](x_leaf, getattr(layer, "norm", None), residual_leaf)
+            spikes.square().sum().backward()
+            found.append((spikes.detach(), x_leaf.grad, residual_leaf.grad))
+        assert torch.equal(found[0][0], found[1][0])
+        torch.testing.assert_close(found[0][1:], found[1][1:], rtol=2e-4, atol=2e-4)
+
+
+def test_spikes_lie_as_the_currents_do(device):
+    for layout in SHAPES:
+        case = Case(layout=layout)
+        x = currents(case, 0, 4, device)
+        with kernels.use("fused"):
+            assert build(case)["neuron"].to(device)(x).stride() == x.stride()
+
+
+def test_sequence_with_gaps_or_samples_first(device):
+    """Slices and transposed sequences are read right, not by their dense strides."""
+    case = Case(time_steps=4)
+    layer, x = build(case).to(device), currents(case, 0, 4, device)
+    wide = torch.cat([x, x], 2)[:, :, : x.shape[2]]
+    first = x.transpose(0, 1).contiguous().transpose(0, 1)
+    with kernels.use("reference"):
+        expected = layer["neuron"](x)
+    with kernels.use("fused"):
+        assert all(torch.equal(layer["neuron"](view), expected) for view in (wide, first, x[:, ::1]))
