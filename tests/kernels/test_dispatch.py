@@ -158,7 +158,7 @@ def test_double_runs_as_pytorch_and_says_so_once(device, never, caplog):
         (lambda: BlockALIF(SITE, ATan(), latency=20).kernel_form(), "a block of 21 steps is longer than the 16"),
         (lambda: PSN(Site(5, 9), ATan()).kernel_form(), "T=9 makes a matrix larger than the 8 steps"),
         (lambda: SRM(SITE, ATan()).kernel_form(), "nobody has written one"),
-        (lambda: LIF(SITE, NoForm()).kernel_form(), "NoForm has no derivative in the kernels"),
+        (lambda: LIF(SITE, NoForm()).kernel_form(), "NoForm overrides derivative() without a kernel_form()"),
         (lambda: BatchNormByStep(SITE).kernel_form(), "the statistics of all steps together"),
         (lambda: OwnNormalise(SITE).kernel_form(), "OwnNormalise overrides normalise()"),
         (lambda: OwnRenormalised(SITE).renorm_form(), "OwnRenormalised overrides step()"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.kernels import dispatch
+from snnbench.kernels import dispatch, use
+from snnbench.kernels.common.form import Refusal
 from snnbench.neurons.lif import LIF
 from snnbench.site import Site
 from snnbench.surrogates.sigmoid import Sigmoid
@@ -80,12 +81,16 @@ def test_kernels_step_aside_and_the_log_says_why(how, caplog, monkeypatch):
     monkeypatch.setattr(dispatch, "_said", set())
     neuron = make() if how == "override" else make(LIF)
     if how == "attention":
-        assert neuron.kernel_form() is not None
+        assert not isinstance(neuron.kernel_form(), Refusal)
         neuron.attention = Halved()
-    assert neuron.kernel_form() is None
-    with dispatch.use("fused"), caplog.at_level(logging.WARNING):
+    assert isinstance(neuron.kernel_form(), Refusal)
+    with use("fused"), caplog.at_level(logging.WARNING):
         neuron.float()(torch.randn(T, N, C, 5, 5))
-    assert "its threshold sees something else than the membrane potential" in caplog.text
+    reasons = {
+        "override": "NormedPotential overrides compared(), which the kernel computes itself",
+        "attention": "its threshold sees something else than the membrane potential",
+    }
+    assert reasons[how] in caplog.text
 
 
 def test_a_subclass_that_leaves_it_alone_keeps_its_kernel():
