@@ -59,7 +59,7 @@ LIST = [
     "=",
     "",
     "neuron=[",
-    "neuron=**",
+    "neuron=zz**",
     "a b",
     "Neuron",
     "lif",
