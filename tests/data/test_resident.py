@@ -198,6 +198,7 @@ class Spy(lightning.LightningModule):
         return None
 
 
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice, e.g. on srun
 def test_lightning_passes_the_views_on_and_sets_the_epoch():
     data, spy = pictures(), Spy()
     trainer = lightning.Trainer(
