@@ -50,7 +50,7 @@ def build_model(config: dict):
         ConfigError: a value is refused, or no network can be built from these sizes.
     """
     from snnbench.attention.base import Attention
-    from snnbench.models.base import require_attended
+    from snnbench.models.base import require_attended, require_norms_in_place
     from snnbench.models.parts import Parts
 
     surrogate = instantiate(config["surrogate"])
@@ -71,6 +71,7 @@ def build_model(config: dict):
             f"no network can be built from these values of model, data.shape={data['shape']} and "
             f"data.num_classes={data['num_classes']} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
         ) from error
+    require_norms_in_place(model)
     if attention:
         require_attended(model)
     rule = instantiate(config["rule"])

@@ -68,13 +68,20 @@ def stepping(model: nn.Module, *, detach: bool = False) -> Iterator[Callable[[Te
     states = StepStates(detach)
 
     def step(x_t: Tensor) -> Tensor:
-        token = _ACTIVE.set(states)
-        try:
+        with _walking(states):
             return model(x_t.unsqueeze(0)).squeeze(0)
-        finally:
-            _ACTIVE.reset(token)
 
     yield step
+
+
+@contextmanager
+def _walking(states: StepStates) -> Iterator[None]:
+    """Let the temporal modules that run inside take one step each, with their states in `states`."""
+    token = _ACTIVE.set(states)
+    try:
+        yield
+    finally:
+        _ACTIVE.reset(token)
 
 
 class Temporal(nn.Module):
@@ -103,6 +110,43 @@ class Temporal(nn.Module):
         if states is None:
             return self.sequence(x_seq)
         return states.walk(self, x_seq, self.initial_state, self.step)
+
+
+class Recurrent(Temporal):
+    """A module whose children read what other children gave at earlier steps: a reservoir, feedback, a recurrent layer.
+
+    It walks through time by itself and takes its children with it, so that a child may stand behind its own output:
+
+        def initial_state(self, x_t):                      # what children read at the first step
+            return torch.zeros_like(x_t)
+
+        def step(self, x_t, spikes):                       # x_t [N, *], the state -> (y_t [N, *], the new state)
+            current = x_t + self.run(self.recurrent, spikes)
+            spikes = self.run(self.neuron, current)
+            return spikes, spikes
+
+    `step` runs a child with `self.run`; each child that keeps a state runs once a step. The states of the children live
+    in the walk, as everywhere: those of a sequence start from rest and are dropped at its end, and inside `stepping`
+    they are the walk's, cut from the graph where the rule asks for it. What does not depend on earlier steps, such as
+    the synapse from the layer below, belongs outside: there it runs over all steps at once.
+
+    A child sees one step at a time. Norms with statistics take those of the step, neurons run as plain PyTorch, and
+    children that need the whole sequence refuse (PSN) or must not be used (an attention over time).
+    """
+
+    def sequence(self, x_seq: Tensor) -> Tensor:
+        with _walking(StepStates(detach=False)):
+            return super().sequence(x_seq)
+
+    def run(self, child: nn.Module, *inputs: Tensor) -> Tensor:
+        """The output `[N, *]` of one step of `child`, which takes and gives sequences `[1, N, *]`.
+
+        Raises:
+            RuntimeError: `step` was called by hand, where no walk keeps the children's states.
+        """
+        if active_states() is None:
+            raise RuntimeError(f"{type(self).__name__}.step runs inside a walk: call the module, or open `stepping`.")
+        return child(*(x_t.unsqueeze(0) for x_t in inputs)).squeeze(0)
 
 
 def full_precision(x: Tensor) -> Tensor:

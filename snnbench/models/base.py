@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from snnbench.errors import ConfigError
-from snnbench.models.parts import Projection, Unit
+from snnbench.models.parts import Projection, Unit, behind_spikes
 from snnbench.neurons.membrane import MembraneNeuron
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import Temporal
@@ -60,6 +60,17 @@ def require_attended(model: SpikingModel) -> None:
         any(layer.attention is not None for layer in layers),
         f"this attention finds no layer of {type(model).__name__} to act on; use attention=none or another model.",
     )
+
+
+def require_norms_in_place(model: SpikingModel) -> None:
+    """Raise ConfigError if a norm that stands behind spikes was put in front of a neuron, outside a unit."""
+    in_place = {id(unit.spike_norm) for unit in model.units()}
+    for name, norm in model.named_modules():
+        require(
+            not behind_spikes(norm) or id(norm) in in_place,
+            f"{type(norm).__name__} stands behind the spikes of a unit, and {type(model).__name__} has a norm outside "
+            f"its units ({name}); use a norm of currents such as norm=bn, or a model of units such as model=csnn.",
+        )
 
 
 def require(condition: bool, message: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts, Unit
+from snnbench.models.parts import Parts, Unit, needs_bias
 
 
 class CSNNTandem(CSNN):
@@ -34,6 +34,6 @@ class CSNNTandem(CSNN):
     ):
         super().__init__(parts, in_shape, num_classes, width, hidden)
         norm, linear = parts.norm(hidden), self.hidden.synapse
-        if next(norm.parameters(), None) is not None:
+        if not needs_bias(None, norm):
             linear.register_parameter("bias", None)
         self.hidden = Unit(linear, norm, self.hidden.neuron)

@@ -71,7 +71,8 @@ class Projection(nn.Module):
 class Unit(Projection):
     """A projection, and the neuron that reads its current: `[T, N, C_in, *] -> spikes [T, N, C_out, *]`.
 
-    Where nothing stands between norm and neuron, a fused kernel may run norm, residual and neuron as one pass.
+    Where nothing stands between norm and neuron, a fused kernel may run norm, residual and neuron as one pass. A norm
+    that stands behind the spikes (see `behind_spikes`) becomes `spike_norm`, and `norm` is the identity.
 
     Attributes:
         mechanics: None, or a learning rule's `mechanics(unit, x_seq, residual) -> spikes`, which runs instead of
@@ -83,8 +84,10 @@ class Unit(Projection):
     mechanics: Callable[[Unit, Tensor, Tensor | None], Tensor] | None = None
 
     def __init__(self, synapse: nn.Module, norm: nn.Module, neuron: nn.Module, *between, **named_between):
-        super().__init__(synapse, norm, *between, **named_between)
+        behind = behind_spikes(norm)
+        super().__init__(synapse, nn.Identity() if behind else norm, *between, **named_between)
         self.neuron = neuron
+        self.spike_norm = norm if behind else None
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
         """Spikes of the unit; `residual` is a current `[T, N, C_out, *]` that is added just before the neuron."""
@@ -96,12 +99,15 @@ class Unit(Projection):
         """What the unit does without a rule's mechanics: its parts one after the other, gradients by autograd."""
         current = self.current(x_seq)
         if self.attention is None and (self.pool is None or self.pools_first):
-            return self.neuron(current, self.norm, residual)
-        return self.neuron(self.weighed(self.norm(current)), residual=residual)
+            spikes = self.neuron(current, self.norm, residual)
+        else:
+            spikes = self.neuron(self.weighed(self.norm(current)), residual=residual)
+        return spikes if self.spike_norm is None else self.spike_norm(spikes)
 
     def extras(self) -> list[str]:
-        potential = getattr(self.neuron, "attention", None) is not None
-        return [*super().extras(), *(["an attention of the potential"] if potential else [])]
+        potential, behind = getattr(self.neuron, "attention", None), self.spike_norm
+        found = {"an attention of the potential": potential, "a norm behind the spikes": behind}
+        return [*super().extras(), *(words for words, module in found.items() if module is not None)]
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ class Parts:
     ) -> Projection:  # fmt: skip
         """conv -> norm, a current without a neuron; see `Projection` for what may stand between.
 
+        A norm that stands behind spikes has no place here and is left out.
+
         Args:
             branches, zero_init: see `Site`.
             bias: whether the convolution has a bias; None gives it one only where the norm has no shift.
@@ -166,14 +174,14 @@ class Parts:
         norm = self.norm(c_out, branches=branches, zero_init=zero_init, dims=dims)
         synapse = self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv)
         attention = self._attention(c_out, dims).conv_post if attended else None
-        return Projection(synapse, norm, pool, pool_at, attention)
+        return Projection(synapse, nn.Identity() if behind_spikes(norm) else norm, pool, pool_at, attention)
 
     def unit(
         self, c_in: int, c_out: int, kernel: int = 3, *, branches: int = 1, zero_init: bool = False,
         bias: bool | None = None, pool: nn.Module | None = None, pool_at: PoolPlace = "after_norm",
         attended: bool = True, dims: int = 2, **conv,
     ) -> Unit:  # fmt: skip
-        """conv -> norm -> neuron over `[T, N, C, *]`; arguments of `projection`."""
+        """conv -> norm -> neuron over `[T, N, C, *]`, or conv -> neuron -> norm; arguments of `projection`."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init, dims=dims)
         synapse = self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv)
         neuron = self.neuron(c_out)
@@ -202,6 +210,14 @@ class Parts:
         return attention.conv_post
 
 
+def behind_spikes(norm: nn.Module) -> bool:
+    """Whether a norm stands behind the neuron and reads its spikes, as its class literal `place = "spikes"` says.
+
+    A norm without this literal stands between synapse and neuron and reads currents.
+    """
+    return getattr(norm, "place", "currents") == "spikes"
+
+
 def needs_bias(wanted: bool | None, norm: nn.Module) -> bool:
-    """Published nets with a norm leave the bias to it; without one (norm=none) the synapse must bring its own."""
-    return next(norm.parameters(), None) is None if wanted is None else wanted
+    """Published nets with a norm leave the bias to it; without one in front the synapse must bring its own."""
+    return (next(norm.parameters(), None) is None or behind_spikes(norm)) if wanted is None else wanted

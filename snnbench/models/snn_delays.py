@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from snnbench.models.base import SpikingModel
 from snnbench.models.dropout import TemporalDropout
 from snnbench.models.layers import Flatten
-from snnbench.models.parts import Parts, Unit
+from snnbench.models.parts import Parts, Unit, needs_bias
 from snnbench.temporal import Temporal, active_states, full_precision
 
 
@@ -81,7 +81,7 @@ class SNNDelays(SpikingModel):
         width, blocks = in_shape[0] * in_shape[1] * in_shape[2], [Flatten()]
         for _ in range(layers):
             norm = parts.norm(hidden)
-            synapse = parts.linear(width, hidden, bias=next(norm.parameters(), None) is None)
+            synapse = parts.linear(width, hidden, bias=needs_bias(None, norm))
             blocks += [Tail(tail), Unit(synapse, norm, parts.neuron(hidden)), TemporalDropout(dropout)]
             width = hidden
         self.features = nn.Sequential(*blocks, Tail(tail))

@@ -9,9 +9,10 @@ from snnbench.build import build_model
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
 from snnbench.kernels import dispatch
-from snnbench.models.base import require_attended
+from snnbench.models.base import require_attended, require_norms_in_place
 from snnbench.models.csnn import CSNN
 from snnbench.models.layers import MaxPool2d
+from snnbench.models.preact_resnet import PreActResNet
 from snnbench.neurons.clif import CLIF
 from snnbench.rules.tandem import Tandem
 
@@ -48,6 +49,19 @@ def parts(attention=Attention, **values):
     torch.manual_seed(0)
     made = make_parts(**values)
     return type(made)(made.neuron_factory, made.norm_factory, made.synapse, T, attention)
+
+
+class Shrink(nn.Module):
+    """A norm behind the spikes."""
+
+    place = "spikes"
+
+    def __init__(self, site):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((), 0.5))
+
+    def forward(self, spikes):
+        return self.weight * spikes
 
 
 @pytest.fixture
@@ -126,6 +140,27 @@ def test_an_attention_that_finds_no_layer_is_refused():
         require_attended(model)
     for kind in (AtConv, AtPotential):
         require_attended(CSNN(parts(kind), (1, 8, 8), 10, width=4, hidden=8))
+
+
+def test_a_norm_behind_the_spikes_reads_what_the_neuron_gives(x):
+    unit, residual = parts(norm=Shrink).unit(2, 4), torch.randn(T, N, 4, 8, 8)
+    assert torch.equal(unit(x, residual), 0.5 * unit.neuron(unit.synapse(x) + residual))
+    assert set(unit.state_dict()) == {"synapse.weight", "synapse.bias", "spike_norm.weight"}, "no shift in front"
+    assert unit.extras() == ["a norm behind the spikes"]
+    assert [name for name, _ in unit.named_children()] == ["synapse", "norm", "neuron", "spike_norm"]
+
+
+def test_a_projection_has_no_spikes_to_norm(x):
+    projection = parts(norm=Shrink).projection(2, 4)
+    assert set(projection.state_dict()) == {"synapse.weight", "synapse.bias"}
+    assert torch.equal(projection(x), projection.synapse(x))
+
+
+def test_a_norm_behind_spikes_is_refused_in_front_of_a_neuron():
+    made = parts(norm=Shrink)
+    require_norms_in_place(CSNN(made, (1, 8, 8), 10, width=4, hidden=8))
+    with pytest.raises(ConfigError, match="Shrink stands behind the spikes"):
+        require_norms_in_place(PreActResNet(made, (1, 8, 8), 10, blocks=[1], widths=[4]))
 
 
 @pytest.mark.parametrize("kind", [AtConv, AtPotential])
