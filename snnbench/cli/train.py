@@ -20,7 +20,6 @@ import warnings
 from pathlib import Path
 
 from snnbench.cli.grid import run_grid
-from snnbench.cli.jobs import end_with_grid
 from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
 from snnbench.config import identity
@@ -45,7 +44,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(overrides: list[str]) -> int:
-    end_with_grid()
     composed = compose(overrides)
     require_named(composed.config)
     folder = identity.run_dir(composed.config, composed.choices)
