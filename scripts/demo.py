@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+from snnbench.cli.queue import Job, Queue, run_queue
 from snnbench.records import load_records
 from snnbench.tables.runs import runs_table
+from snnbench.train import signals
 
 RUNS = Path("runs/demo")
 SINGLE = ("digits_dvs", "qkformer", "spikformer")  # the longest first: two jobs run side by side
@@ -22,26 +24,32 @@ COLUMNS = ("Run", "Model", "Test acc last (%)", "Seeds", "Params", "Firing rate"
 
 def main() -> int:
     started = time.perf_counter()
-    failed = train(SINGLE, "0") | train(FIVE_FOLDS, "0,1,2,3,4")
-    snnbench("tables", f"records={RUNS}", f"out={RUNS}/tables", stdout=subprocess.DEVNULL)
+    os.environ["OMP_NUM_THREADS"] = "1"  # two jobs, one core each
+    queue = Queue(jobs())
+    try:
+        with signals.obeyed():
+            run_queue(queue, [None, None])
+    except SystemExit as stop:
+        return stop.code
+    subprocess.run(
+        [sys.executable, "-m", "snnbench", "tables", f"records={RUNS}", f"out={RUNS}/tables"],
+        stdout=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
     print("\n" + aligned(runs_table(load_records(RUNS)), COLUMNS))
     print(
         f"\nTest accuracy after the last epoch, in percent. {', '.join(FIVE_FOLDS)}: mean ± sample standard deviation "
         "over 5 seeds,\neach tested on another fifth of the 1,797 digits; the other rows: seed 0, the first fifth.\n"
         f"{time.perf_counter() - started:.0f} s. The whole table lies in {RUNS}/tables/runs.md, the runs in {RUNS}/"
     )
-    return failed
+    for job in queue.failed:
+        print(f"failed: {job}", file=sys.stderr)
+    return 1 if queue.failed else 0
 
 
-def train(recipes: tuple[str, ...], seeds: str) -> int:
-    """Train a grid of demo recipes; 1 if a job failed. What is done already is not run again."""
-    names = ",".join(f"demo/{name}" for name in recipes)
-    return snnbench("train", "-m", "--jobs", "2", f"experiment={names}", f"seed={seeds}", f"paths.runs={RUNS}")
-
-
-def snnbench(*arguments: str, **options) -> int:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # two jobs, one core each
-    return subprocess.run([sys.executable, "-m", "snnbench", *arguments], env=environment, **options).returncode
+def jobs() -> list[Job]:
+    """The trainings. What is done already is not run again."""
+    recipes = [(name, 0) for name in SINGLE] + [(name, seed) for name in FIVE_FOLDS for seed in range(5)]
+    return [Job(["train", f"experiment=demo/{name}", f"seed={seed}"], runs=str(RUNS)) for name, seed in recipes]
 
 
 def aligned(markdown: str, columns: tuple[str, ...]) -> str:

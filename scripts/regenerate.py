@@ -7,23 +7,25 @@ some of its methods alone: survey_full=lif,psn.
 those that have no record yet and can end within so many minutes on the GPUs of this host (evidence alone: all).
 
 RUNS names the folder of the runs (default runs); what a job prints lies in RUNS/logs. The record of each run that ends
-well is kept in results/records at once. `snnbench.cli.queue` says how GPUs share the list.
+well is kept in results/records at once. Each GPU runs one job at a time.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from snnbench.cli.grid import expand, visible_gpus
-from snnbench.cli.queue import Job, Queue, run_queue, runs_folder
+from snnbench.cli.queue import Job, Queue, run_queue
 from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir, results_dir
 from snnbench.errors import ConfigError
-from snnbench.records import keep, load_record, load_records
+from snnbench.records import RunRecord, keep, load_record, load_records
+from snnbench.train import signals
 
 EVIDENCE = Path(__file__).with_name("evidence.csv")
 TASKS = ("cifar10", "sequential_cifar10")
@@ -37,8 +39,16 @@ SURROGATES = "sigmoid,fast_sigmoid,rectangle,triangle,gaussian,dspike,exp_abs"
 OWN_NETS = "stbp/digits,superspike/digits,slayer/digits,s4nn/digits"
 
 
+def runs_folder() -> str:
+    return os.environ.get("RUNS", "runs")
+
+
+def job_of(*arguments: str, **expected) -> Job:
+    return Job(list(arguments), runs=runs_folder(), **expected)
+
+
 def trainings(*overrides: str) -> list[Job]:
-    return [Job(["train", *job]) for job in expand(list(overrides))]
+    return [job_of("train", *job) for job in expand(list(overrides))]
 
 
 def survey(epochs: int, methods: list[str]) -> list[Job]:
@@ -52,7 +62,7 @@ def survey(epochs: int, methods: list[str]) -> list[Job]:
                 continue
             if compose([f"experiment={recipe}"]).config["reproduces"] is None:  # no row of the survey's
                 continue
-            job = Job(["train", f"experiment={recipe}", f"train.epochs={epochs}"])
+            job = job_of("train", f"experiment={recipe}", f"train.epochs={epochs}")
             if method == "ann":
                 teachers[task] = job.folder()
             elif "distillation" in method:
@@ -63,7 +73,7 @@ def survey(epochs: int, methods: list[str]) -> list[Job]:
 
 STAGES = {
     # speed and memory: the table, kernels, scaling, the survey's speed study and speed rows
-    "bench": lambda: [Job(["bench", "work=all"])],
+    "bench": lambda: [job_of("bench", "work=all")],
     # the fused path beside the reference path, three seeds each
     "parity": lambda: trainings(
         "experiment=survey/cifar10_lif", "train.epochs=20", "seed=2020,1,2", "kernels=auto,reference"
@@ -88,24 +98,25 @@ def evidence() -> list[Job]:
 
     A student's teacher is trained once more where its run folder is gone, since a record holds no weights.
     """
-    finished = {(r.config_hash, r.seed) for r in load_records(results_dir() / "records") if r.status == "done"}
+    records = [record for record in load_records(results_dir() / "records") if record.status == "done"]
+    finished = {(record.config_hash, record.seed) for record in records}
     jobs: list[Job] = []
     with EVIDENCE.open(newline="") as file:
         rows = list(csv.DictReader(file))
     seconds = {row["run"]: 60 * float(row["minutes"]) for row in rows}
     for row in rows:
-        job = Job(["train", *row["run"].split()], seconds=seconds[row["run"]])
+        job = job_of("train", *row["run"].split(), seconds=seconds[row["run"]])
         # the hash of a student whose teacher's run is not here cannot be known: its recipe and seed must do
         if row["teacher"]:
             teaching = seconds.get(row["teacher"], 0.0)
-            teacher = Job(["train", *row["teacher"].split()], seconds=teaching, seconds_after=job.seconds)
+            teacher = job_of("train", *row["teacher"].split(), seconds=teaching, seconds_after=job.seconds)
             job.teacher = teacher.folder()
-            if _has_record(job):
+            if _has_record(job, records):
                 continue
             if not (job.teacher / "run.json").exists() and str(teacher) not in map(str, jobs):
                 jobs.append(teacher)
         else:
-            composed = compose(job.overrides())
+            composed = job.composed
             if (composed.identity.config_hash, composed.config["seed"]) in finished:
                 continue
         if str(job) not in map(str, jobs):
@@ -113,21 +124,21 @@ def evidence() -> list[Job]:
     return jobs
 
 
-def _has_record(student: Job) -> bool:
-    """Whether a finished record of a student exists: its experiment, its seed, its epochs."""
+def _has_record(student: Job, records: list[RunRecord]) -> bool:
+    """Whether one of the finished records is a student's: its experiment, its seed, its epochs."""
     config = compose(student.arguments[1:]).config
     experiment = student.arguments[1].removeprefix("experiment=")
     return any(
-        record.status == "done" and record.experiment == experiment and not record.deviations
+        record.experiment == experiment and not record.deviations
         and (record.seed, record.config["train"]["epochs"]) == (config["seed"], config["train"]["epochs"])
-        for record in load_records(results_dir() / "records")
+        for record in records
     )  # fmt: skip
 
 
 def jobs_of(stage: str) -> list[Job]:
     """Raises ConfigError for what is neither a stage nor a command."""
     if stage.startswith(("train ", "bench ")):
-        return [Job(stage.split())]
+        return [job_of(*stage.split())]
     name, _, methods = stage.partition("=")
     if name == "evidence":
         return evidence()
@@ -163,20 +174,26 @@ def main(stages: list[str]) -> int:
         print(f"{__doc__}\nstages: {', '.join([*STAGES, 'evidence'])}")
         return 2
     try:
+        deadline = deadline_of(stages)
         jobs = [job for stage in stages for job in jobs_of(stage)]
-        queue = Queue(jobs, deadline_of(stages), keep_record)
+        queue = Queue(jobs, deadline, keep_record)
     except ConfigError as error:
         print(f"regenerate: {error}", file=sys.stderr)
         return 2
     gpus = visible_gpus() or [None]
     print(f"{len(jobs)} jobs on {len(gpus)} GPUs, runs in {runs_folder()}", flush=True)
-    run_queue(queue, gpus)
+    code = 0
+    try:
+        with signals.obeyed():
+            run_queue(queue, gpus)
+    except SystemExit as stop:  # its jobs have ended; what was finished before goes into the tables
+        code = stop.code
     subprocess.run([sys.executable, "-m", "snnbench", "tables"], check=True, stdout=subprocess.DEVNULL)
     for job in queue.left_out:
         print(f"left out, too long for the time that was left: {job}")
     for job in queue.failed:
         print(f"failed: {job}", file=sys.stderr)
-    return 1 if queue.failed or queue.closed else 0
+    return code or (1 if queue.failed else 0)
 
 
 if __name__ == "__main__":

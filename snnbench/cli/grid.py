@@ -13,8 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from snnbench.cli.jobs import run_jobs
-from snnbench.config.compose import compose
+from snnbench.cli.queue import Job, Queue, run_queue
 from snnbench.config.overrides import MOST_JOBS, parse, values_of
 from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
@@ -32,21 +31,20 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
         raise ConfigError(
             f"-m under {launch().name.split()[0]} would start the grid in every process: start a grid without it"
         )
-    grid = expand(overrides)
-    composed = [compose(job) for job in grid]
-    for job in composed:
-        require_named(job.config)
+    grid = [Job(["train", *job]) for job in expand(overrides)]
+    for job in grid:
+        require_named(job.composed.config)
     gpus = visible_gpus()
     slots = [gpus[slot % len(gpus)] if gpus else None for slot in range(jobs or max(len(gpus), 1))]
     print(f"{len(grid)} jobs, {len(slots)} at once", flush=True)
-    codes = run_jobs(list(zip(grid, composed)), slots)
-    failed = [" ".join(job) for job, code in zip(grid, codes) if code]
-    for job in failed:
+    queue = Queue(grid)
+    run_queue(queue, slots)
+    for job in queue.failed:
         print(f"failed: {job}", file=sys.stderr)
-    print(f"{len(grid) - len(failed)} of {len(grid)} jobs done")
-    for line in ranking(records_in(job.identity.folder for job in composed)):
+    print(f"{len(grid) - len(queue.failed)} of {len(grid)} jobs done")
+    for line in ranking(records_in(job.folder() for job in grid)):
         print(line)
-    return 1 if failed else 0
+    return 1 if queue.failed else 0
 
 
 def expand(overrides: list[str]) -> list[list[str]]:

@@ -1,48 +1,39 @@
-"""A queue of snnbench commands that the GPUs of one host work through together.
+"""A queue of snnbench commands that the slots of one host work through: the GPUs, or so many jobs at once on a CPU.
 
-Each GPU runs one job at a time. The next training starts its Python while the last epochs of the one before run, so
-that no GPU waits for imports, and speeds in the records (medians over epochs) stay those of a run alone. Measurements
-of the bench share their GPU with nothing. A student waits for its teacher's run. Started again, a queue runs what is
-missing and resumes what was cut off.
+Each slot runs one job at a time. A student waits for its teacher's run. Started again, a queue runs what is missing and
+resumes what was cut off, since `snnbench train` does so.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from snnbench.config.compose import compose
+from snnbench.cli import jobs
+from snnbench.config.compose import Composed, compose
 from snnbench.errors import ConfigError
-from snnbench.records import load_record
-
-LEAD_S = 13.0  # what a training needs on such a machine until its first step
-
-
-def runs_folder() -> str:
-    """The folder of the runs: $RUNS, or runs."""
-    return os.environ.get("RUNS", "runs")
+from snnbench.records import RunRecord, load_record
+from snnbench.train import signals
 
 
 @dataclass
 class Job:
     """A command of snnbench.
 
-    teacher: run folder of the teacher that it needs. seconds: what it is expected to take on one GPU (0: not known).
-    seconds_after: what the shortest student that waits for it takes; without time for a student a teacher is no use.
+    arguments: the command and what follows it. teacher: run folder of the teacher that it needs. seconds: what it is
+    expected to take (0: not known). seconds_after: what the shortest student that waits for it takes; without time for
+    a student a teacher is no use. runs: the folder of the runs, None where the arguments or the defaults say it.
     """
 
     arguments: list[str]
     teacher: Path | None = None
     seconds: float = 0.0
     seconds_after: float = 0.0
-    runs: str = field(default_factory=runs_folder)
+    runs: str | None = None
 
     def __str__(self) -> str:
         return " ".join(self.arguments)
@@ -52,149 +43,137 @@ class Job:
         return self.arguments[0] == "train"
 
     def overrides(self) -> list[str]:
-        given = [*self.arguments[1:], f"paths.runs={self.runs}"]
-        return [*given, f"teacher.run={self.teacher}"] if self.teacher else given
+        runs = [] if self.runs is None else [f"paths.runs={self.runs}"]
+        return [*self.arguments[1:], *runs, *([] if self.teacher is None else [f"teacher.run={self.teacher}"])]
 
     def command(self) -> list[str]:
         return ["train", *self.overrides()] if self.is_training else self.arguments
 
-    def folder(self) -> Path:
-        """The run folder of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
-        return compose(self.overrides()).identity.folder
+    @cached_property
+    def composed(self) -> Composed:
+        """The configuration of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
+        return compose(self.overrides())
 
-    def seconds_left(self, folder: Path | None) -> float:
+    def folder(self) -> Path:
+        """The run folder of a training. Raises ConfigError as `composed` does."""
+        return self.composed.identity.folder
+
+    def log(self) -> Path:
+        """Where what it prints goes."""
+        if not self.is_training:
+            return Path(self.runs or "runs") / "logs" / f"{'_'.join(self.arguments).replace('/', '_')}.txt"
+        run = self.composed.identity
+        name = f"{run.name.replace('/', '_')}-{run.run_id}.txt"
+        return Path(self.composed.config["paths"]["runs"]) / "logs" / name
+
+    def record(self) -> RunRecord | None:
+        """The record of a training that has begun, if it can be read."""
+        try:
+            return load_record(self.folder() / "run.json")
+        except (OSError, ConfigError):
+            return None
+
+    def seconds_left(self) -> float:
         """Of the expected seconds those that the epochs still to come take, and a student after them."""
-        done, planned, _ = _progress(folder) if folder else (0, 1, 0.0)
-        return self.seconds * (1 - done / planned) + self.seconds_after
+        record = self.record() if self.is_training else None
+        planned = record.config["train"]["epochs"] if record else 1
+        return self.seconds * (1 - (_epochs_done(self.folder()) if record else 0) / planned) + self.seconds_after
 
 
 class Queue:
-    """Jobs that wait, shared by the threads of the GPUs.
+    """Jobs that wait.
 
     deadline: seconds since the epoch (`time.time`) by which a job of known length must be able to end, else it is not
-    started; None starts everything. ended: called with the run folder of each training that has ended well.
+    started; None starts everything. on_end: called with the run folder of each training that has ended well.
+    teachers: the run folders of trainings still to come that students may wait for.
     """
 
-    def __init__(self, jobs: list[Job], deadline: float | None = None, ended: Callable[[Path], None] | None = None):
-        self.jobs, self.deadline, self.on_end = list(jobs), deadline, ended
-        self.failed: list[str] = []
-        self.left_out: list[str] = []
-        self.running: list[subprocess.Popen] = []
-        self.closed = False
-        self.lock = threading.Lock()
-        self.teachers = {job.folder() for job in jobs if job.is_training and job.teacher is None}  # still to come
-        self.too_long: set[Path | None] = set()  # teachers that were left out; their students are left out with them
+    def __init__(self, jobs: list[Job], deadline: float | None = None, on_end: Callable[[Path], None] | None = None):
+        self.jobs, self.deadline, self.on_end = list(jobs), deadline, on_end
+        self.failed: list[Job] = []
+        self.left_out: list[Job] = []
+        has_students = any(job.teacher is not None for job in jobs)  # else nothing has to be composed before its turn
+        self.teachers = {job.folder() for job in jobs if has_students and job.is_training and job.teacher is None}
+        self.too_long: set[Path] = set()  # teachers that were left out; their students are left out with them
 
-    def take(self) -> tuple[Job, Path | None] | None:
-        """The first job that can start and its run folder; waits while only students are left whose teacher trains."""
+    def take(self) -> Job | None:
+        """The first job that can start, or None: all that are left, if any, wait for a teacher that still trains."""
+        while (job := next((job for job in self.jobs if job.teacher not in self.teachers), None)) is not None:
+            self.jobs.remove(job)
+            try:
+                if not self._leaves_out(job):
+                    return job
+            except ConfigError as error:  # its teacher failed
+                print(f"{job}: {error}", file=sys.stderr)
+                self.failed.append(job)
+        return None
+
+    def ended(self, job: Job, code: int) -> None:
+        """Note that a job has ended with this exit code."""
+        if job.is_training:
+            self.teachers.discard(job.folder())
+        try:
+            if code == 0 and job.is_training and self.on_end is not None:
+                self.on_end(job.folder())
+        except ConfigError as error:
+            print(f"{job}: {error}", file=sys.stderr)
+            code = 1
+        if code:
+            self.failed.append(job)
+
+    def _leaves_out(self, job: Job) -> bool:
+        """Whether there is no time left for a job, which then is noted. Raises ConfigError if its teacher failed."""
+        is_late = job.teacher in self.too_long
+        if not is_late and job.is_training:
+            job.folder()
+        if not is_late and self.deadline is not None:
+            is_late = time.time() + job.seconds_left() > self.deadline
+        if is_late:
+            self.left_out.append(job)
+        if is_late and job.is_training and job.teacher is None:
+            self.teachers.discard(job.folder())
+            self.too_long.add(job.folder())
+        return is_late
+
+
+def run_queue(queue: Queue, slots: list[str | None]) -> None:
+    """Work until the queue is empty. A slot is a GPU's name, or None. However this ends, no job runs after it."""
+    free, running = list(slots), {}
+    try:
         while True:
-            with self.lock:  # Hydra composes one configuration at a time
-                if not self.jobs or self.closed:
-                    return None
-                job = next((job for job in self.jobs if job.teacher not in self.teachers), None)
-                if job is not None:
-                    self.jobs.remove(job)
-                    if job.teacher is not None and job.teacher in self.too_long:
-                        self.left_out.append(str(job))
-                        continue
-                    try:
-                        folder = job.folder() if job.is_training else None
-                    except ConfigError as error:  # the teacher failed
-                        print(f"{job}: {error}", file=sys.stderr)
-                        self.failed.append(str(job))
-                        continue
-                    if self.deadline is not None and time.time() + job.seconds_left(folder) > self.deadline:
-                        self.left_out.append(str(job))
-                        self.teachers.discard(folder)
-                        self.too_long.add(folder)
-                        continue
-                    return job, folder
-            time.sleep(0.5)
-
-    def ended(self, job: Job, folder: Path | None, code: int) -> None:
-        with self.lock:
-            self.teachers.discard(folder)
-            if code:
-                self.failed.append(str(job))
-            elif folder is not None and self.on_end is not None:
-                self.on_end(folder)
-        print(f"{'ok    ' if code == 0 else f'exit {code}'} {job}", flush=True)
-
-    def close(self) -> None:
-        """Start nothing more and stop what runs; a stopped training writes its record and can be resumed."""
-        self.closed = True
-        for process in self.running:
-            if process.poll() is None:
-                process.terminate()
-
-
-def run_queue(queue: Queue, gpus: list[str | None]) -> None:
-    """Work until the queue is empty; SIGTERM and Ctrl-C stop the jobs that run and return when they have ended."""
-    threads = [threading.Thread(target=_work, args=(queue, gpu)) for gpu in gpus]
-    before = {number: signal.signal(number, lambda *_: queue.close()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        for thread in threads:
-            thread.start()
-        _wait(threads)
+            while free and (job := queue.take()) is not None:
+                _prepare(job)
+                with signals.held():  # what was started is known, so that it can be ended
+                    slot = free.pop(0)
+                    running[jobs.start(job.command(), job.log(), slot)] = job, slot
+            if not running:
+                return
+            time.sleep(jobs.LOOK_S)
+            for process in [process for process in running if process.exitcode is not None]:
+                job, slot = running.pop(process)
+                free.append(slot)
+                _report(job, process.exitcode)
+                queue.ended(job, process.exitcode)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        jobs.end(list(running))
 
 
-def _work(queue: Queue, gpu: str | None) -> None:
-    """One GPU's thread."""
-    ending: list[threading.Thread] = []
-    while (taken := queue.take()) is not None:
-        job, folder = taken
-        if not job.is_training:
-            _wait(ending)
-        process = _start(job, gpu)
-        queue.running.append(process)
-        thread = threading.Thread(target=lambda p=process, j=job, f=folder: queue.ended(j, f, p.wait()))
-        thread.start()
-        ending.append(thread)
-        while process.poll() is None and not (folder and _ends_within(LEAD_S, folder)):
-            time.sleep(0.3)
-        if not job.is_training:
-            _wait(ending)
-    _wait(ending)
+def _prepare(job: Job) -> None:
+    """What is done already starts without waiting for torch."""
+    if job.is_training and not ((record := job.record()) and record.status == "done"):
+        jobs.preload(job.composed.config)
 
 
-def _wait(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.5)  # in pieces, so that the main thread hears signals
+def _report(job: Job, code: int) -> None:
+    lines = [line for line in job.log().read_text(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("test accuracy")] if code == 0 else []
+    last = (told or lines or [""])[-1]
+    print(f"{'ok    ' if code == 0 else f'exit {code}'} {job}  {last}", flush=True)
 
 
-def _start(job: Job, gpu: str | None) -> subprocess.Popen:
-    name = "_".join(job.arguments).replace("experiment=", "").replace("/", "_")
-    log = Path(job.runs) / "logs" / f"{name}.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ if gpu is None else os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
-    with log.open("a") as file:
-        command = [sys.executable, "-m", "snnbench", *job.command()]
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-
-
-def _ends_within(seconds: float, folder: Path) -> bool:
-    """Whether the training in this folder will be over by then, at the pace of its last epoch."""
-    done, planned, pace = _progress(folder)
-    if not done:
-        return False  # it has not begun
+def _epochs_done(folder: Path) -> int:
     try:
-        written = (folder / "metrics.csv").stat().st_mtime
+        lines = (folder / "metrics.csv").read_text().splitlines()
     except OSError:
-        return False
-    return (planned - done) * pace - (time.time() - written) < seconds
-
-
-def _progress(folder: Path) -> tuple[int, int, float]:
-    """(epochs done, epochs planned, seconds of the last epoch) of the training in this folder; (0, 1, 0.0): none."""
-    try:
-        record, lines = load_record(folder / "run.json"), (folder / "metrics.csv").read_text().splitlines()
-    except (OSError, ConfigError):
-        return 0, 1, 0.0
-    if len(lines) < 2:
-        return 0, 1, 0.0
-    last = dict(zip(lines[0].split(","), lines[-1].split(",")))
-    return int(last["epoch"]), record.config["train"]["epochs"], float(last["seconds"])
+        return 0
+    return int(dict(zip(lines[0].split(","), lines[-1].split(",")))["epoch"]) if len(lines) > 1 else 0

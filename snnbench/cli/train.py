@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 
 from snnbench.cli.grid import run_grid
-from snnbench.cli.jobs import end_with_grid
 from snnbench.cli.show import show
 from snnbench.cli.summary import closing, opening
 from snnbench.config.compose import Composed, compose
@@ -43,7 +42,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(overrides: list[str]) -> int:
-    end_with_grid()
     composed = compose(overrides)
     require_named(composed.config)
     here = launch()

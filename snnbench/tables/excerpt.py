@@ -8,6 +8,7 @@ from pathlib import Path
 from snnbench.errors import ConfigError
 from snnbench.tables.cells import EMPTY
 from snnbench.tables.render import Table, markdown_rows
+from snnbench.tables.survey_columns import MARK
 from snnbench.tables.survey_tasks import TASKS, ours_heading
 from snnbench.tables.systems import NAME as SYSTEMS
 from snnbench.writing import writing
@@ -29,10 +30,13 @@ OURS = [place for place, (quantity, whose) in enumerate(QUANTITIES.values()) if 
 
 
 def excerpt(table: Table) -> str:
-    """Markdown of at most 8 methods, a row each: those that we have run longest come first, then the survey's order."""
+    """Markdown of at most 8 methods, a row each: those that we have run longest come first, then the survey's order.
+
+    A method with a deliberate defect (its name ends with MARK) gets no row.
+    """
     found = {(quantity, whose): cells for part in table.parts for quantity, whose, *cells in part.rows}
     columns = [found[place] for place in QUANTITIES.values()]
-    rows = [[method, *cells] for method, *cells in zip(table.columns[2:], *columns)]
+    rows = [[method, *cells] for method, *cells in zip(table.columns[2:], *columns) if not method.endswith(MARK)]
     rows.sort(key=lambda row: [row[1 + place] == EMPTY for place in OURS])  # stable
     return "\n".join(markdown_rows(["Method", *QUANTITIES], rows[:ROWS]))
 

@@ -45,6 +45,14 @@ def obeyed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def forget() -> None:
+    """In a fork: undo what `obeyed` did in its parent, and begin as a new process does."""
+    for number in STOPS:
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
+    _State.owner, _State.depth, _State.received, _State.held = 0, 0, None, False
+
+
 def reinstall() -> None:
     """Inside `obeyed`: undo what another library made of the handlers."""
     if _State.depth and threading.current_thread() is threading.main_thread():

@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,42 +58,45 @@ def test_a_student_waits_and_goes_down_with_its_teacher(regenerate, capsys):
         job for job in regenerate.survey(1, ["response_distillation"]) if "sequential" not in str(job)
     ]
     queue = regenerate.Queue([teacher, *students])
-    taken, folder = queue.take()
-    assert taken is teacher
-    rest = []
-    waiting = threading.Thread(target=lambda: rest.append(queue.take()))
-    waiting.start()
-    waiting.join(0.8)
-    assert waiting.is_alive()
-    queue.ended(teacher, folder, code=1)
-    waiting.join(30)
-    assert rest == [None]
-    assert queue.failed == [str(job) for job in (teacher, *students)]
+    assert queue.take() is teacher
+    assert queue.take() is None
+    assert queue.jobs == students
+    queue.ended(teacher, code=1)
+    assert queue.take() is None
+    assert queue.failed == [teacher, *students]
 
 
-def test_evidence_is_what_has_no_record_yet(regenerate, monkeypatch):
+def test_every_row_of_the_evidence_composes_and_has_a_length(regenerate, monkeypatch):
+    monkeypatch.setattr(regenerate, "load_records", lambda folder: [])
     jobs = regenerate.evidence()
     assert all(job.seconds > 0 for job in jobs)
+    assert len({str(job) for job in jobs}) == len(jobs)
+
+
+def test_evidence_is_what_has_no_record_yet(regenerate, monkeypatch, tmp_path):
+    rows = ["data=digits seed=3", "data=digits seed=4", "data=digits seed=4 neuron=if"]
+    (tmp_path / "evidence.csv").write_text("run,teacher,minutes\n" + "".join(f"{row},,2\n" for row in rows))
+    monkeypatch.setattr(regenerate, "EVIDENCE", tmp_path / "evidence.csv")
     monkeypatch.setattr(regenerate, "load_records", lambda folder: [])
-    everything = {str(job) for job in regenerate.evidence()}
-    assert {str(job) for job in jobs} <= everything
-    done = next(job for job in regenerate.evidence() if job.teacher is None)
-    record = SimpleNamespace(config_hash=done.folder().name.rsplit("-s", 1)[0], seed=2020, status="done", experiment="")
-    monkeypatch.setattr(regenerate, "load_records", lambda folder: [record])
-    assert everything - {str(job) for job in regenerate.evidence()} == {str(done)}
+    everything = regenerate.evidence()
+    assert [str(job) for job in everything] == [f"train {row}" for row in rows]
+    done = SimpleNamespace(config_hash=everything[1].folder().name.rsplit("-s", 1)[0], seed=4, status="done")
+    failed = SimpleNamespace(config_hash=everything[0].folder().name.rsplit("-s", 1)[0], seed=3, status="failed")
+    monkeypatch.setattr(regenerate, "load_records", lambda folder: [done, failed])
+    assert regenerate.evidence() == [everything[0], everything[2]]
 
 
 def test_a_run_that_cannot_end_in_time_is_left_out(regenerate):
     short, long = (regenerate.Job(["train", "data=digits", f"seed={seed}"], seconds=60 * (1 + seed)) for seed in (0, 9))
     queue = regenerate.Queue([long, short], deadline=time.time() + 120)
-    assert queue.take()[0] is short
+    assert queue.take() is short
     assert queue.take() is None
-    assert queue.left_out == [str(long)]
+    assert queue.left_out == [long]
     teacher = regenerate.Job(["train", "data=digits"], seconds=60, seconds_after=90)
     student = regenerate.Job(["train", "data=digits", "seed=1"], teacher=teacher.folder(), seconds=1)
     queue = regenerate.Queue([teacher, student], deadline=time.time() + 120)
     assert queue.take() is None
-    assert (queue.left_out, queue.failed) == ([str(teacher), str(student)], [])
+    assert (queue.left_out, queue.failed) == ([teacher, student], [])
 
 
 def test_minutes_of_evidence_are_a_number(regenerate, capsys):

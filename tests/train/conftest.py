@@ -3,11 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from snnbench.cli import jobs
 
 # 8 channels: oneDNN 3.12 corrupts memory in weight gradients of strided 1x1 convolutions of fewer (AVX2, one thread)
 SMALL = [
@@ -21,24 +23,27 @@ def small() -> list[str]:
     return SMALL
 
 
-@pytest.fixture(scope="session")
-def start():
-    """Start `snnbench train` (or another launcher's command line) as a user would; returns the Popen."""
+@pytest.fixture
+def start(tmp_path):
+    """Start `snnbench train` in a process of its own, a fork of this one; returns the process and what it prints.
 
-    def _start(*overrides: str, launcher=(sys.executable,), **kwargs) -> subprocess.Popen:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [*launcher, "-m", "snnbench", "train", *SMALL, *overrides],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-            preexec_fn=obey_ctrl_c, **kwargs,
-        )  # fmt: skip
+    environment: variables of its own. A fork spares the imports; that a new Python does the same is what
+    tests/cli/test_grid_ends.py and tests/config/test_wheel.py see.
+    """
+    started = []
+    jobs.preload({})
 
-    return _start
+    def _start(*overrides: str, **environment: str) -> tuple[BaseProcess, Path]:
+        log = tmp_path / "logs" / f"{len(started)}.txt"
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell lets what it starts with & ignore it
+        with mock.patch.dict(os.environ, environment):
+            process = jobs.start(["train", *SMALL, *overrides], log, None)
+        signal.signal(signal.SIGINT, before)
+        started.append(process)
+        return process, log
 
-
-def obey_ctrl_c() -> None:
-    """A shell lets what it starts with & ignore SIGINT, and every child of that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield _start
+    jobs.end([process for process in started if process.exitcode is None])
 
 
 def only_run(root: Path) -> Path:

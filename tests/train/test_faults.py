@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -30,14 +31,15 @@ def test_kill_9_then_resume_is_the_same_run(small, start, tmp_path):
     """With a moving average of the weights, the most that a checkpoint holds."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = ["train.epochs=4", "augment=crop_flip", "augment.crop_padding=1", "train.ema=0.9"]
-    victim = start(*options, f"paths.runs={killed}")
+    victim, _ = start(*options, f"paths.runs={killed}")
     wait_for(lambda: list(killed.rglob("last.ckpt")))
     victim.kill()
-    victim.communicate()
+    victim.join()
     assert record(only_run(killed))["status"] == "running"
-    second = start(*options, f"paths.runs={killed}")
-    out, _ = second.communicate(timeout=120)
-    assert second.returncode == 0, out
+    second, log = start(*options, f"paths.runs={killed}")
+    second.join(120)
+    out = log.read_text()
+    assert second.exitcode == 0, out
     assert re.search(r"resuming after epoch \d of 4, into", out)
     assert main(["train", *small, *options, f"paths.runs={whole}"]) == 0
     expected, found = weights(whole), weights(killed)
@@ -46,11 +48,11 @@ def test_kill_9_then_resume_is_the_same_run(small, start, tmp_path):
 
 
 def test_ctrl_c_leaves_a_record(start, tmp_path):
-    process = start("train.epochs=200", f"paths.runs={tmp_path}")
+    process, log = start("train.epochs=200", f"paths.runs={tmp_path}")
     wait_for(lambda: list(tmp_path.rglob("last.ckpt")))
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, out
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130, log.read_text()
     found = record(only_run(tmp_path))
     assert found["status"] == "interrupted"
     assert found["epochs"] >= 1
@@ -80,7 +82,7 @@ def test_bad_checkpoint_is_one_sentence(small, tmp_path, capsys, bad):
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_processes_equal_one(small, start, tmp_path):
+def test_two_processes_equal_one(small, tmp_path):
     # Two steps: after more, rounding flips a spike and the trajectories part, as those of any two machines do.
     options = [
         "norm.sync=true",
@@ -93,10 +95,10 @@ def test_two_processes_equal_one(small, start, tmp_path):
         "measure.samples=null",
     ]
     assert main(["train", *small, *options, f"paths.runs={tmp_path / 'one'}"]) == 0
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    two = start(*options, f"paths.runs={tmp_path / 'two'}", launcher=torchrun)
-    out, _ = two.communicate(timeout=180)
-    assert two.returncode == 0, out
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command = [*torchrun, "snnbench", "train", *small, *options, f"paths.runs={tmp_path / 'two'}"]
+    two = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert two.returncode == 0, two.stdout + two.stderr
     expected, found = weights(tmp_path / "one"), weights(tmp_path / "two")  # only_run: exactly one run folder
     for key in expected:
         torch.testing.assert_close(found[key], expected[key], rtol=1e-4, atol=1e-5)

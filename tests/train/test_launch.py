@@ -1,8 +1,6 @@
 """Which processes are one run: torchrun, srun, and what only looks like srun."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -90,18 +88,14 @@ def test_a_batch_script_without_srun_is_one_process(tmp_path, monkeypatch, capsy
     assert "or srun" in capsys.readouterr().err
 
 
-def test_two_tasks_of_srun_are_one_run(tmp_path):
-    arguments = [*SMALL, "train.epochs=1", "train.limit_train_batches=2", "norm.sync=true", f"paths.runs={tmp_path}"]
-    tasks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "snnbench", "train", *arguments],
-            env=os.environ | STEP | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_JOB_ID": str(os.getpid())},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for rank in "01"
-    ]  # fmt: skip
-    outputs = [task.communicate(timeout=120)[0] for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0], outputs
+def test_two_tasks_of_srun_are_one_run(start, tmp_path):
+    arguments = ["train.epochs=1", "train.limit_train_batches=2", "norm.sync=true", f"paths.runs={tmp_path}"]
+    step = STEP | {"SLURM_JOB_ID": str(os.getpid())}
+    tasks = [start(*arguments, **step | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank}) for rank in "01"]
+    for task, _ in tasks:
+        task.join(120)
+    outputs = [log.read_text() for _, log in tasks]
+    assert [task.exitcode for task, _ in tasks] == [0, 0], outputs
     assert record(only_run(tmp_path))["device"]["count"] == 2
     assert "test accuracy" in outputs[0]
     assert "test accuracy" not in outputs[1]
