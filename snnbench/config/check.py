@@ -37,6 +37,8 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
     check_pixel_range(config, components, choices)
+    if config["train"]["ckpt_path"] == "":
+        raise ConfigError("train.ckpt_path= is no file: give the path of a last.ckpt, or null to start anew")
     _check_tests(config, components["data"], choices)
 
 

@@ -13,7 +13,8 @@ def checkpoint_to_resume(composed: Composed) -> Path | None:
 
     Whether the file is there and belongs to this run is asked by `snnbench.train.resume.refuse_other_run`.
     """
-    if explicit := composed.config["train"]["ckpt_path"]:
+    explicit = composed.config["train"]["ckpt_path"]
+    if explicit is not None:
         return Path(explicit)
     own = checkpoint_path(composed.identity.folder, "last")
     return own if own.exists() else None

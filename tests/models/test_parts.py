@@ -8,7 +8,7 @@ from snnbench.attention.base import Attention
 from snnbench.build import build_model
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
-from snnbench.kernels import dispatch
+from snnbench.kernels import dispatch, use
 from snnbench.models.base import require_attended, require_norms_in_place
 from snnbench.models.csnn import CSNN
 from snnbench.models.layers import MaxPool2d
@@ -122,7 +122,7 @@ def test_fused_passes_step_aside_for_attended_layers_alone(x, monkeypatch):
     monkeypatch.setattr(dispatch, "run", run)
     attended, plain = parts(AtConv).unit(2, 4), parts(AtConv).unit(4, 4, attended=False)
     pooled = parts().unit(4, 4, pool=MaxPool2d(2), pool_at="before_norm")
-    with dispatch.use("fused"):
+    with use("fused"):
         pooled(plain(attended(x)))
     assert fused == [None, plain.norm, pooled.norm]
 

@@ -12,6 +12,8 @@ from snnbench.cli.summary import closing
 from snnbench.config.compose import compose
 from snnbench.records import RunRecord
 from snnbench.train.bar import clock
+from snnbench.train.launch import ALONE
+from snnbench.train.plan import plan_run
 from snnbench.train.run import train
 from tests.train.conftest import SMALL, only_run
 
@@ -68,8 +70,9 @@ def test_nothing_of_lightning_s_own_is_said(tmp_path, monkeypatch):
     logging.getLogger("lightning.pytorch").manager._clear_cache()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        folder = train(compose([*RUN[1:], f"paths.runs={tmp_path}"]))  # whoever calls it, not only the command line
-        assert main(["eval", f"run={folder}"]) == 0
+        composed = compose([*RUN[1:], f"paths.runs={tmp_path}"])
+        train(plan_run(composed, ALONE, None))  # whoever calls it, not only the command line
+        assert main(["eval", f"run={composed.identity.folder}"]) == 0
     assert not said
     assert not [str(one.message) for one in warned if "lightning" in one.filename]
 
