@@ -18,6 +18,7 @@ from snnbench.config.compose import Composed, compose
 from snnbench.errors import ConfigError
 from snnbench.records import RunRecord, load_record
 from snnbench.train import signals
+from snnbench.train.going_on import epochs_done
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Job:
         """Of the expected seconds those that the epochs still to come take, and a student after them."""
         record = self.record() if self.is_training else None
         planned = record.config["train"]["epochs"] if record else 1
-        return self.seconds * (1 - (_epochs_done(self.folder()) if record else 0) / planned) + self.seconds_after
+        return self.seconds * (1 - (epochs_done(self.folder()) if record else 0) / planned) + self.seconds_after
 
 
 class Queue:
@@ -169,11 +170,3 @@ def _report(job: Job, code: int) -> None:
     told = [line for line in lines if line.startswith("test accuracy")] if code == 0 else []
     last = (told or lines or [""])[-1]
     print(f"{'ok    ' if code == 0 else f'exit {code}'} {job}  {last}", flush=True)
-
-
-def _epochs_done(folder: Path) -> int:
-    try:
-        lines = (folder / "metrics.csv").read_text().splitlines()
-    except OSError:
-        return 0
-    return int(dict(zip(lines[0].split(","), lines[-1].split(",")))["epoch"]) if len(lines) > 1 else 0
