@@ -30,7 +30,7 @@ AXES: dict[str, Axis] = {
     "neuron": _axis("snnbench.neurons", "spiking neuron", "site", "surrogate"),
     "surrogate": _axis("snnbench.surrogates", "derivative that stands in for the Heaviside's"),
     "norm": _axis("snnbench.norms", "normalisation between synapse and neuron", "site"),
-    "attention": _axis("snnbench.attention", "what weighs a layer's currents or potentials", "site", optional=True),
+    "attention": _axis("snnbench.attentions", "what weighs a layer's currents or potentials", "site", optional=True),
     "synapse": _axis("snnbench.synapses", "flavour of convolutions and linear layers"),
     "objective": _axis("snnbench.objectives", "loss on the logits of all steps"),
     "teacher": _axis("snnbench.teachers", "trained network that an objective distils from", optional=True),

@@ -49,7 +49,7 @@ def build_model(config: dict):
     Raises:
         ConfigError: a value is refused, or no network can be built from these sizes.
     """
-    from snnbench.attention.base import Attention
+    from snnbench.attentions.base import Attention
     from snnbench.models.base import require_attended, require_norms_in_place
     from snnbench.models.parts import Parts
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from snnbench.attention.base import Attention
+from snnbench.attentions.base import Attention
 from snnbench.errors import ConfigError
 from snnbench.neurons.membrane import MembraneNeuron
 from snnbench.site import Site

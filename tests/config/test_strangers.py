@@ -40,7 +40,7 @@ def attacks(tmp_path) -> dict:
 @pytest.fixture(scope="module")
 def config():
     """Every axis has a component in it."""
-    none = {"attention": {"_target_": "snnbench.attention.base.Attention"}}
+    none = {"attention": {"_target_": "snnbench.attentions.base.Attention"}}
     return compose(["teacher=run", "objective=kd_response"]).config | none
 
 

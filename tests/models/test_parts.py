@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbench.attention.base import Attention
+from snnbench.attentions.base import Attention
 from snnbench.build import build_model
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from snnbench.attention.base import Attention
+from snnbench.attentions.base import Attention
 from snnbench.site import Site
 
 
