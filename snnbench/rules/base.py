@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-Loss = tuple[Tensor, dict[str, Tensor]]
+from snnbench.objectives.base import Loss
+
 Outcome = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
