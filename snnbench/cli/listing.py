@@ -18,6 +18,7 @@ from snnbench.cli.lines import wrapped
 from snnbench.cli.recipes import recipe_lines
 from snnbench.config.catalogue import description, options, path_of
 from snnbench.config.compose import nearest
+from snnbench.config.made_for import made_for
 from snnbench.config.parameters import explain
 from snnbench.errors import ConfigError
 
@@ -87,6 +88,8 @@ def _parameters(axis: str, option: str, width: int) -> list[str]:
     target, about, parameters = explain(axis, option)
     lines = [f"{axis}={option}", *wrapped(description(axis, option), INDENT, width), ""]
     lines += [f"{'':{INDENT}}{target}", *wrapped(about, INDENT, width), ""]
+    if axis == "model" and (overrides := made_for(option)):
+        lines += [*wrapped(f"made for {' '.join(overrides)}", INDENT, width), ""]
     column = max((len(parameter.name) for parameter in parameters), default=0)
     for parameter in parameters:
         head = f"{axis}.{parameter.name:<{column}} = {parameter.default}"

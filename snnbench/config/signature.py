@@ -2,9 +2,9 @@
 
 The constructor's signature is the schema of its YAML: names, types and, in `Annotated[float, "> 1"]`, the range. One
 that ends in `**rest` and calls `super().__init__(..., **rest)` also accepts the parameters of its parent, except those
-that the call gives itself. Class literals `traits`, `rejects` and `requires` say what a component is and what it cannot
-be combined with. Reading the syntax tree keeps `snnbench list` and every config check free of torch, and means that a
-config naming any other callable (say `os.system`) finds nothing here and is refused.
+that the call gives itself. The class literals `traits`, `rejects`, `requires` and `made_for` say what a component is
+and what it goes with. Reading the syntax tree keeps `snnbench list` and every config check free of torch, and means
+that a config naming any other callable (say `os.system`) finds nothing here and is refused.
 """
 
 from __future__ import annotations
@@ -32,13 +32,25 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Component:
-    """docstrings: the class's own, then those of its base classes that are ours, nearest first."""
+    """What is read of one component.
+
+    Args:
+        target: its full name.
+        parameters: those that its constructor takes.
+        traits: what it is, its base classes' traits included.
+        rejects: {trait of another component: why the two do not go together}.
+        requires: {trait that another component must have: why}.
+        made_for: of a model: {pattern of option names: overrides under which its paper builds it}.
+        docstrings: the class's own, then those of its base classes that are ours, nearest first.
+        is_function: it is a function, not a class.
+    """
 
     target: str
     parameters: dict[str, Parameter]
     traits: frozenset[str] = frozenset()
     rejects: dict[str, str] = field(default_factory=dict)
     requires: dict[str, str] = field(default_factory=dict)
+    made_for: dict[str, tuple[str, ...]] = field(default_factory=dict)
     docstrings: tuple[str, ...] = ()
     is_function: bool = False
 
@@ -83,6 +95,7 @@ def _component(module: str, name: str) -> Component:
         frozenset(_literal(node, "traits", ())).union(*(p.traits for p in parents)),
         _merged("rejects", node, parents),
         _merged("requires", node, parents),
+        _literal(node, "made_for", next((p.made_for for p in parents if p.made_for), {})),
         docstrings=(ast.get_docstring(node) or "", *(text for parent in parents for text in parent.docstrings)),
     )
 

@@ -29,8 +29,7 @@ else; it is null for nets with attention, which the survey has not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -39,6 +38,7 @@ from torch import Tensor, nn
 from snnbench.errors import ConfigError
 from snnbench.metrics.firing import is_analogue
 from snnbench.models.layers import SpikeMatmul, SpikeProduct
+from snnbench.modules import evaluated
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import is_static
 
@@ -163,18 +163,6 @@ def _hooks(model: nn.Module, layers: dict[str, LayerCount]) -> list[torch.utils.
     return handles
 
 
-@contextmanager
-def _evaluation(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; every module's own mode comes back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def count_operations(
     model: nn.Module, batches: Iterable[Tensor], constants: Mapping[str, float] = ENERGY_45NM
 ) -> dict[str, object]:
@@ -200,7 +188,7 @@ def count_operations(
     layers: dict[str, LayerCount] = {}
     handles, samples, time_steps = _hooks(model, layers), 0, 1
     try:
-        with _evaluation(model), torch.no_grad():
+        with evaluated(model), torch.no_grad():
             for x_seq in batches:
                 model(x_seq)
                 time_steps, samples = x_seq.shape[0], samples + x_seq.shape[1]

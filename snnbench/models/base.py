@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import nn
 
 from snnbench.errors import ConfigError
@@ -16,9 +18,15 @@ class SpikingModel(nn.Module):
 
     The mean over T is the objective's and the metric's business; since the readout is linear, the mean of the logits
     equals the logits of the mean features that the papers compute. Submodules are registered in forward order.
+
+    A model says in the literal `made_for` what it is made for: {pattern of names in configs/model: overrides with which
+    its paper builds it}, for example {"*_dvs": ("data=cifar10_dvs",), "*": ("data=cifar10", "norm=tdbn")}. The first
+    pattern that fits a name counts; `snnbench list model=<name>` shows its overrides, and the contract tests build the
+    model with them. A model without `made_for` is built for the default data set.
     """
 
     traits: tuple[str, ...] = ()
+    made_for: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def check_length(self, time_steps: int) -> None:
         """Raises ConfigError where nothing can be learned within `time_steps`; asked before a run writes anything."""

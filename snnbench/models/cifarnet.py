@@ -30,6 +30,8 @@ class CifarNet(SpikingModel):
         ConfigError: not one stride a convolution, or an image smaller than the total stride.
     """
 
+    made_for = {"*": ("data=cifar10", "neuron=if")}  # noqa: RUF012
+
     def __init__(
         self,
         parts: Parts,

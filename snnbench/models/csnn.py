@@ -27,6 +27,8 @@ class CSNN(SpikingModel):
         ConfigError: if the image is smaller than 4x4.
     """
 
+    made_for = {"*": ("data=cifar10",)}  # noqa: RUF012
+
     def __init__(
         self,
         parts: Parts,

@@ -30,6 +30,7 @@ class CSNN1d(SpikingModel):
 
     traits = ("sequence_1d",)
     requires = {"columns": "model=csnn_1d reads one image column a step; use encoder=column and T=<image width>"}  # noqa: RUF012
+    made_for = {"*": ("data=cifar10", "encoder=column")}  # noqa: RUF012
 
     def __init__(
         self,

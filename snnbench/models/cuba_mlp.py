@@ -40,6 +40,7 @@ class CubaMLP(SpikingModel):
         "synaptic_current": "its weights and readout take a neuron's two time constants; use neuron=cuba_lif, or "
         "model=filter_mlp",
     }
+    made_for = {"*": ("data=digits", "encoder=threshold_latency")}  # noqa: RUF012
 
     def __init__(
         self,
@@ -83,6 +84,9 @@ class LeakyCubaMLP(SpikingModel):
     requires = {  # noqa: RUF012
         "synaptic_current": "its weights and readout take a neuron's two time constants; use neuron=cuba_lif, or "
         "model=filter_mlp",
+    }
+    made_for = {  # noqa: RUF012
+        "*": ("data=fashion_mnist", "data.mean=[0.0]", "data.std=[1.0]", "encoder=threshold_latency"),
     }
 
     def __init__(

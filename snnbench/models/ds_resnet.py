@@ -70,6 +70,11 @@ class DSResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {  # noqa: RUF012
+        "*_dvs": ("data=cifar10_dvs", "data.shape=[2,42,42]", "neuron=mlf", "norm=tdbn"),
+        "*_gesture": ("data=dvs_gesture", "data.shape=[2,32,32]", "neuron=mlf", "norm=tdbn"),
+        "*": ("data=cifar10", "neuron=mlf", "norm=tdbn"),
+    }
 
     def __init__(
         self,

@@ -12,17 +12,14 @@ and here nothing fires from the second layer on in 135 steps on N-MNIST.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from torch import Tensor, nn
 
-from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
+from snnbench.models.layer_text import read_layers, require_pixels
 from snnbench.models.layers import Flatten, MaxPool2d
 from snnbench.models.parts import Parts
-
-LAYER = re.compile(r"^(?:(?P<channels>\d+)C|MP)(?P<kernel>\d+)(?:S(?P<stride>\d+))?(?:P(?P<padding>\d+))?$")
 
 
 class FilterNet(SpikingModel):
@@ -39,6 +36,11 @@ class FilterNet(SpikingModel):
     """
 
     traits = ("max_pool", "silent_start")
+    made_for = {  # noqa: RUF012
+        "*_gesture": ("data=dvs_gesture", "data.shape=[2,128,128]", "neuron=iir", "synapse=iir", "norm=none"),
+        "*_nmnist": ("data=nmnist", "neuron=iir", "synapse=iir", "norm=none"),
+        "*": ("data=mnist", "neuron=iir", "synapse=iir", "norm=none"),
+    }
 
     def __init__(
         self,
@@ -50,37 +52,26 @@ class FilterNet(SpikingModel):
         dropout: Annotated[float, "in [0, 1)"] = 0.3,
     ):
         super().__init__()
-        width, height, width_px = in_shape
+        width, *size = in_shape
         blocks: list[nn.Module] = []
-        for layer in layers:
-            kernel, stride, padding, channels = _read(layer)
-            if channels is None:
-                blocks.append(MaxPool2d(kernel, stride, padding))
+        for layer in read_layers(layers, "MP"):
+            if layer.channels is None:
+                blocks.append(MaxPool2d(layer.kernel, layer.stride, layer.padding))
             else:
-                blocks.append(parts.unit(width, channels, kernel, stride=stride, padding=padding, bias=True))
-                width = channels
-            height, width_px = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width_px))
-            require(min(height, width_px) > 0, f"model.layers: nothing is left of the image at {layer}; drop some.")
+                conv = {"stride": layer.stride, "padding": layer.padding, "bias": True}
+                blocks.append(parts.unit(width, layer.channels, layer.kernel, **conv))
+                width = layer.channels
+            size = [layer.size(pixels) for pixels in size]
+            require_pixels(size, layer)
         blocks.append(Flatten())
-        width *= height * width_px
-        for size in hidden:
-            require(size >= 1, f"model.hidden={list(hidden)} must be positive numbers of neurons, e.g. [500, 500].")
-            blocks += [parts.linear_unit(width, size), nn.Dropout(dropout)]
-            width = size
+        width *= size[0] * size[1]
+        for neurons in hidden:
+            require(neurons >= 1, f"model.hidden={list(hidden)} must be positive numbers of neurons, e.g. [500, 500].")
+            blocks += [parts.linear_unit(width, neurons), nn.Dropout(dropout)]
+            width = neurons
         self.features = nn.Sequential(*blocks)
         self.output = parts.linear_unit(width, num_classes)
         self.time_steps = parts.time_steps
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.time_steps * self.output(self.features(x_seq))
-
-
-def _read(layer: str) -> tuple[int, int, int, int | None]:
-    """(kernel, stride, padding, channels or None for a pool)."""
-    found = LAYER.match(layer)
-    if found is None or int(found["kernel"]) < 1 or found["stride"] == "0" or found["channels"] == "0":
-        raise ConfigError(f"model.layers: '{layer}' cannot be read; write e.g. 32C3, 64C7S3P1, MP2 or MP2P1.")
-    kernel, pool = int(found["kernel"]), found["channels"] is None
-    stride = int(found["stride"] or (kernel if pool else 1))
-    padding = int(found["padding"]) if found["padding"] else (0 if pool else kernel // 2)
-    return kernel, stride, padding, None if pool else int(found["channels"])

@@ -82,6 +82,10 @@ class GLIFResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {  # noqa: RUF012
+        "*_cifar": ("data=cifar10", "neuron=glif", "norm=tdbn"),
+        "*": ("data=imagenet", "neuron=glif", "norm=tdbn"),
+    }
 
     def __init__(
         self,

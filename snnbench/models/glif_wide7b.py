@@ -31,6 +31,7 @@ class GLIFWideNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {"*": ("data=cifar10_dvs", "neuron=glif")}  # noqa: RUF012
 
     def __init__(
         self,

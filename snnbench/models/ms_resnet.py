@@ -57,6 +57,7 @@ class MSResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {"*": ("data=imagenet", "norm=tdbn")}  # noqa: RUF012
 
     def __init__(
         self,

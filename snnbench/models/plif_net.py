@@ -51,6 +51,13 @@ class PLIFNet(SpikingModel):
     """
 
     traits = ("max_pool",)
+    made_for = {  # noqa: RUF012
+        "*_mnist": ("data=mnist", "neuron=plif", "norm=bn_by_step"),
+        "*_nmnist": ("data=nmnist", "neuron=plif", "norm=bn_by_step"),
+        "*_cifar10dvs": ("data=cifar10_dvs", "data.shape=[2,128,128]", "neuron=plif", "norm=bn_by_step"),
+        "*_gesture": ("data=dvs_gesture", "data.shape=[2,128,128]", "neuron=plif", "norm=bn_by_step"),
+        "*": ("data=cifar10", "neuron=plif", "norm=bn_by_step"),
+    }
 
     def __init__(
         self,

@@ -59,6 +59,7 @@ class PreActResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {"*": ("data=cifar10", "norm=bn_by_step")}  # noqa: RUF012
 
     def __init__(
         self,

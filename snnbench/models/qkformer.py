@@ -22,18 +22,9 @@ from snnbench.models.base import SpikingModel, require, require_size
 from snnbench.models.init import trunc_normal_
 from snnbench.models.layers import GlobalAvgPool, MaxPool2d
 from snnbench.models.parts import Parts, Unit
-from snnbench.models.resnet_parts import LARGE
+from snnbench.models.resnet_parts import LARGE, resolve_stem
 
 FIRST_STRIDE = {"cifar": 1, "imagenet": 4, "dvs": 8}
-
-
-def _resolve_stem(stem: str, in_shape: tuple[int, int, int], stages: int) -> str:
-    """Large inputs: two stages take the stride-8 "dvs" embedding, more stages "imagenet": 128 pixels end at 8x8."""
-    if stem != "auto":
-        return stem
-    if in_shape[1] < LARGE:
-        return "cifar"
-    return "dvs" if stages == 2 else "imagenet"
 
 
 def _pooled(parts: Parts, c_in: int, c_out: int) -> Unit:
@@ -106,6 +97,12 @@ class QKFormer(SpikingModel):
     """
 
     traits = ("attention", "max_pool", "residual")
+    made_for = {  # noqa: RUF012
+        "*_tiny": ("data=digits",),
+        "*_cifar_*": ("data=cifar10",),
+        "*_dvs_*": ("data=cifar10_dvs", "data.shape=[2,128,128]"),
+        "*": ("data=imagenet",),
+    }
 
     def __init__(
         self,
@@ -126,7 +123,8 @@ class QKFormer(SpikingModel):
             stages >= 2 and min(depths) >= 1,
             f"qkformer needs at least two stages with a block each, got model.depths={list(depths)}.",
         )
-        stem = _resolve_stem(stem, in_shape, stages)
+        # of large inputs two stages take the stride-8 embedding "dvs", so that 128 pixels end at 8x8
+        stem = resolve_stem(stem, in_shape, {0: "cifar", LARGE: "dvs" if stages == 2 else "imagenet"})
         divisor = 2 ** (stages - 1) * (8 if stem == "dvs" else 2)
         require(dim % divisor == 0, f"qkformer: model.dim={dim} must be a multiple of {divisor} for {stages} stages.")
         widths = [dim // 2 ** (stages - 1 - stage) for stage in range(stages)]

@@ -46,6 +46,7 @@ class ResNet9(SpikingModel):
     """
 
     traits = ("residual", "max_pool")
+    made_for = {"*": ("data=cifar10",)}  # noqa: RUF012
 
     def __init__(
         self,

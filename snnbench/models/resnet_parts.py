@@ -14,13 +14,20 @@ from snnbench.models.parts import Parts
 MakeBlock = Callable[[Parts, int, int, int, bool], nn.Module]
 
 LARGE = 96  # pixels from which "auto" takes the ImageNet stem: its factor 4 leaves at least 24x24
+BY_ROWS = {0: "cifar", LARGE: "imagenet"}
 
 
-def resolve_stem(stem: str, in_shape: tuple[int, int, int]) -> str:
-    """ "auto" becomes "imagenet" for inputs of at least 96 rows, else "cifar"; other values stay."""
+def resolve_stem(stem: str, in_shape: tuple[int, int, int], by_rows: dict[int, str] = BY_ROWS) -> str:
+    """The stem that "auto" stands for; other values stay.
+
+    Args:
+        stem: model.stem.
+        in_shape: C, H, W of the input.
+        by_rows: {rows: stem for inputs of at least so many rows}.
+    """
     if stem != "auto":
         return stem
-    return "imagenet" if in_shape[1] >= LARGE else "cifar"
+    return by_rows[max(rows for rows in by_rows if rows <= in_shape[1])]
 
 
 def spiking_stem(parts: Parts, stem: str, c_in: int, width: int) -> nn.Sequential:

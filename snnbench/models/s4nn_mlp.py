@@ -66,6 +66,7 @@ class S4NNMLP(SpikingModel):
         "single_spike": "the readout asks which neuron fires first, so each may fire once; use neuron=first_spike",
         "single_spike_input": "the layers compare firing times, so each input may spike once; use encoder=rank_latency",
     }
+    made_for = {"*": ("data=mnist", "data.mean=[0.0]", "data.std=[1.0]")}  # noqa: RUF012
 
     def __init__(
         self,

@@ -81,6 +81,7 @@ class SEWResNet(SpikingModel):
     """
 
     traits = ("residual", "max_pool")
+    made_for = {"*": ("data=imagenet", "neuron=if")}  # noqa: RUF012
 
     def __init__(
         self,
@@ -127,6 +128,10 @@ class SEWNet(SpikingModel):
     """
 
     traits = ("residual", "max_pool")
+    made_for = {  # noqa: RUF012
+        "*_wide7b": ("data=cifar10_dvs", "data.shape=[2,128,128]", "neuron=plif"),
+        "*": ("data=dvs_gesture", "data.shape=[2,128,128]", "neuron=plif"),
+    }
 
     def __init__(
         self,

@@ -11,21 +11,19 @@ The output neurons' spikes are the logits: their sum over T is the spike count b
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
+from snnbench.models.layer_text import read_layers, require_pixels
 from snnbench.models.layers import Flatten
 from snnbench.models.parts import Parts, Unit
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import over_time
 
-LAYER = re.compile(r"^(?:(?P<channels>[1-9]\d*)C|SP)(?P<kernel>[1-9]\d*)(?:P(?P<padding>\d+))?$")
 POOL_WEIGHT = 1.1  # thresholds
 
 
@@ -83,6 +81,7 @@ class SlayerNet(SpikingModel):
     """
 
     traits = ("spike_output",)
+    made_for = {"*": ("data=nmnist",)}  # noqa: RUF012
 
     def __init__(
         self,
@@ -98,17 +97,18 @@ class SlayerNet(SpikingModel):
         require(min(hidden, default=1) >= 1, f"model.hidden={list(hidden)} must be positive, e.g. [512].")
         width, *size = in_shape
         blocks: list[nn.Module] = []
-        for layer in layers:
-            channels, kernel, padding = _read(layer)
-            if channels is None:
-                pool = SpikingPool(parts, width, kernel)
+        for layer in read_layers(layers, "SP"):
+            if layer.channels is None:
+                plain = layer.text == f"SP{layer.kernel}"
+                require(plain, f"model.layers: '{layer.text}' cannot be read; a spiking pool is SP{layer.kernel}.")
+                pool = SpikingPool(parts, width, layer.kernel)
                 blocks.append(pool)
                 size = [pool.pool.size(pixels) for pixels in size]
             else:
-                unit = parts.unit(width, channels, kernel, padding=padding, bias=False)
-                blocks.append(_scaled(unit, conv_scale))
-                width, size = channels, [pixels + 2 * padding - kernel + 1 for pixels in size]
-            require(min(size) > 0, f"model.layers: nothing is left of the image at {layer}; drop some layers.")
+                conv = {"stride": layer.stride, "padding": layer.padding, "bias": False}
+                blocks.append(_scaled(parts.unit(width, layer.channels, layer.kernel, **conv), conv_scale))
+                width, size = layer.channels, [layer.size(pixels) for pixels in size]
+            require_pixels(size, layer)
         blocks.append(Flatten())
         width *= size[0] * size[1]
         for neurons in hidden:
@@ -128,18 +128,3 @@ def _scaled(unit: Unit, factor: float) -> Unit:
             if isinstance(synapse, Synapse):
                 synapse.weight.mul_(factor)
     return unit
-
-
-def _read(layer: str) -> tuple[int | None, int, int]:
-    """(channels or None for a pool, kernel, padding)."""
-    found = LAYER.match(layer)
-    if found is None or (found["channels"] is None and found["padding"]):
-        raise ConfigError(f"model.layers: '{layer}' cannot be read; write e.g. 32C3, 16C5P1 or SP2.")
-    kernel = int(found["kernel"])
-    if found["channels"] is None:
-        return None, kernel, 0
-    require(
-        kernel % 2 == 1 or found["padding"] is not None,
-        f"model.layers: {layer} has no same padding; take an odd kernel, or say e.g. {layer}P0.",
-    )
-    return int(found["channels"]), kernel, int(found["padding"]) if found["padding"] else kernel // 2

@@ -65,6 +65,8 @@ class SNNDelays(SpikingModel):
         tail: empty steps appended before each synapse; 0 keeps T.
     """
 
+    made_for = {"*": ("data=shd",)}  # noqa: RUF012
+
     def __init__(
         self,
         parts: Parts,

@@ -22,20 +22,11 @@ from snnbench.models.base import SpikingModel, require, require_size
 from snnbench.models.init import trunc_normal_
 from snnbench.models.layers import GlobalAvgPool, MaxPool2d
 from snnbench.models.parts import Parts
-from snnbench.models.resnet_parts import LARGE
+from snnbench.models.resnet_parts import LARGE, resolve_stem
 from snnbench.synapses.base import Synapse
 
 POOLS = {"small": 1, "cifar": 2, "dvs": 4, "imagenet": 4}
-SMALL = 16  # rows up to which "auto" pools once: 8x8 digits keep 16 tokens, 16x16 frames 64
-
-
-def _resolve_stem(stem: str, in_shape: tuple[int, int, int]) -> str:
-    height = in_shape[1]
-    if stem != "auto":
-        return stem
-    if height <= SMALL:
-        return "small"
-    return "imagenet" if height >= LARGE else "cifar"
+BY_ROWS = {0: "small", 17: "cifar", LARGE: "imagenet"}  # up to 16 rows pooled once: 8x8 digits keep 16 tokens
 
 
 class PatchSplitting(nn.Module):
@@ -76,6 +67,12 @@ class Spikformer(SpikingModel):
     """
 
     traits = ("attention", "max_pool", "residual")
+    made_for = {  # noqa: RUF012
+        "*_tiny": ("data=digits",),
+        "*_cifar_*": ("data=cifar10",),
+        "*_dvs_*": ("data=cifar10_dvs", "data.shape=[2,128,128]"),
+        "*": ("data=imagenet",),
+    }
 
     def __init__(
         self,
@@ -94,7 +91,7 @@ class Spikformer(SpikingModel):
         super().__init__()
         require(dim % 8 == 0, f"spikformer: model.dim={dim} must be a multiple of 8 (the stem begins with dim/8).")
         check_heads("spikformer", dim, heads)
-        pools = POOLS[_resolve_stem(stem, in_shape)]
+        pools = POOLS[resolve_stem(stem, in_shape, BY_ROWS)]
         require_size("spikformer", in_shape, 2**pools, "use model.stem=small or model=spikformer_tiny")
         bias = projections == "linear"
         self.stem = PatchSplitting(parts, in_shape[0], dim, pools)

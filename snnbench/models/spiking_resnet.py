@@ -82,6 +82,7 @@ class SpikingResNet(SpikingModel):
     """
 
     traits = ("residual", "max_pool")
+    made_for = {"*": ("data=imagenet", "neuron=if")}  # noqa: RUF012
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class CifarSpikingResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {"*_tiny": ("data=digits",), "*": ("data=cifar10", "neuron=lif_tet")}  # noqa: RUF012
     he_start = False  # whether convolutions start He-normal (fan out)
 
     def __init__(
@@ -159,5 +161,7 @@ class CifarSpikingResNet(SpikingModel):
 
 class ResNet19(CifarSpikingResNet):
     """ResNet-19 as tdBN's code starts it: every convolution He-normal (fan out). Arguments of `CifarSpikingResNet`."""
+
+    made_for = {"*": ("data=cifar10", "neuron=lif_tdbn", "norm=tdbn")}  # noqa: RUF012
 
     he_start = True

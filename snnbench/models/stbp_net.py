@@ -13,19 +13,16 @@ compares with the one-hot label.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel, require
+from snnbench.models.layer_text import read_layers, require_pixels
 from snnbench.models.layers import AvgPool2d, Flatten
 from snnbench.models.parts import Parts, Unit
 from snnbench.models.plif_net import Vote
-
-LAYER = re.compile(r"^(?:(?P<channels>[1-9]\d*)C|AP)(?P<kernel>[1-9]\d*)$")
 
 
 class STBPNet(SpikingModel):
@@ -43,6 +40,10 @@ class STBPNet(SpikingModel):
     """
 
     traits = ("spike_output",)
+    made_for = {  # noqa: RUF012
+        "*_cifar10": ("data=cifar10", "neuron=lif_stbp", "norm=none"),
+        "*": ("data=mnist", "neuron=lif_stbp", "norm=none"),
+    }
 
     def __init__(
         self,
@@ -64,16 +65,15 @@ class STBPNet(SpikingModel):
             first = not any(isinstance(block, Unit) for block in blocks)
             blocks.extend([unit] if first or dropout == 0 else [nn.Dropout(dropout), unit])
 
-        for layer in layers:
-            kernel, channels = _read(layer)
-            if channels is None:
-                size = [pixels // kernel for pixels in size]
-                require(min(size) > 0, f"model.layers: nothing is left of the image at {layer}; drop some pools.")
-                blocks.append(AvgPool2d(kernel))
+        for layer in read_layers(layers, "AP"):
+            if layer.channels is None:
+                blocks.append(AvgPool2d(layer.kernel, layer.stride, layer.padding))
             else:
-                require(kernel % 2 == 1, f"model.layers: {layer} has no same padding; take an odd kernel.")
-                add(parts.unit(width, channels, kernel, bias=True))
-                width = channels
+                conv = {"stride": layer.stride, "padding": layer.padding, "bias": True}
+                add(parts.unit(width, layer.channels, layer.kernel, **conv))
+                width = layer.channels
+            size = [layer.size(pixels) for pixels in size]
+            require_pixels(size, layer)
         blocks.append(Flatten())
         width *= size[0] * size[1]
         for neurons in hidden:
@@ -90,11 +90,3 @@ class STBPNet(SpikingModel):
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.vote(self.output(self.features(x_seq)))
-
-
-def _read(layer: str) -> tuple[int, int | None]:
-    """(kernel, channels or None for a pool)."""
-    found = LAYER.match(layer)
-    if found is None:
-        raise ConfigError(f"model.layers: '{layer}' cannot be read; write e.g. 32C3 or AP2.")
-    return int(found["kernel"]), int(found["channels"]) if found["channels"] else None

@@ -59,6 +59,8 @@ class VGGSNN(SpikingModel):
         ConfigError: if the frame is smaller than 16x16 (four pools).
     """
 
+    made_for = {"*": ("data=cifar10_dvs",)}  # noqa: RUF012
+
     def __init__(
         self,
         parts: Parts,
@@ -87,6 +89,8 @@ class VGG11WS(SpikingModel):
         ConfigError: if the image is smaller than 8x8 (three pools).
     """
 
+    made_for = {"*": ("data=cifar10", "neuron=lif_ottt", "norm=none", "synapse=weight_std")}  # noqa: RUF012
+
     def __init__(self, parts: Parts, in_shape: tuple[int, int, int], num_classes: int):
         super().__init__()
         require_size("vgg11_ws", in_shape, 8, "use a larger image")
@@ -112,6 +116,8 @@ class VGG11BN(SpikingModel):
     Raises:
         ConfigError: if the frame is smaller than 32x32 (five pools).
     """
+
+    made_for = {"*": ("data=cifar10_dvs", "norm=bn_by_step")}  # noqa: RUF012
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class WideResNet(SpikingModel):
     """
 
     traits = ("residual",)
+    made_for = {"*": ("data=cifar10",)}  # noqa: RUF012
 
     def __init__(
         self,

@@ -11,10 +11,12 @@ what the paper calls the union of the levels' spikes, so the next synapse meets 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from torch import Tensor, nn
 
+from snnbench.modules import Aside
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.lif import LIF
 from snnbench.site import Site
@@ -49,19 +51,14 @@ class MLF(Neuron):
     ):
         super().__init__(site, surrogate, v_th, strict, amplitude=1.0)
         self.decay, self.spacing = decay, spacing
-        # A plain tuple: levels have no parameters, and a list of the model's neurons should name the unit, not them.
-        self.levels = tuple(
-            LIF(
-                site,
-                surrogate,
-                1 / (1 - decay),
-                False,
-                v_th=v_th + k * spacing,
-                detach_reset=detach_reset,
-                strict=strict,
-            )
-            for k in range(levels)
-        )
+        lif = partial(LIF, site, surrogate, 1 / (1 - decay), False, detach_reset=detach_reset, strict=strict)
+        # aside: levels have no parameters, and a list of the model's neurons should name the unit, not them
+        self._levels = Aside(nn.ModuleList(lif(v_th=v_th + k * spacing) for k in range(levels)))
+
+    @property
+    def levels(self) -> nn.ModuleList:
+        """The LIF neuron of each level, lowest threshold first."""
+        return self._levels.module
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
         """Spike counts of `norm(x_seq) + residual`; the current is shared, each level may run as a fused kernel."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.models.parts import Unit
+from snnbench.modules import evaluated
 
 Signal = Literal["current", "output"]
 
@@ -96,14 +97,8 @@ class Outline:
 @torch.no_grad()
 def outline(model: nn.Module, x_seq: Tensor) -> Outline:
     """Run `model` once in evaluation mode on `x_seq`; its state and mode stay as they are."""
-    names = list(model.neurons())
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with Taps(model.eval(), names, "output") as taps:
-            logits = model(x_seq)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluated(model), Taps(model, list(model.neurons()), "output") as taps:
+        logits = model(x_seq)
     shapes = {name: tuple(value.shape[2:]) for name, value in taps.found.items()}
     owners = {id(unit.neuron): unit.norm for unit in model.modules() if isinstance(unit, Unit)}
     norms = {name: owners[id(neuron)] for name, neuron in taps.neurons.items() if id(neuron) in owners}

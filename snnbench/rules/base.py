@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-Loss = tuple[Tensor, dict[str, Tensor]]
+from snnbench.objectives.base import Loss
+
 Outcome = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 

@@ -15,8 +15,7 @@ below b_min; a tie, or a loss that no probe moves (an untrained deep net whose s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.errors import ConfigError
+from snnbench.modules import evaluated
 from snnbench.rules.base import Loss
 from snnbench.rules.bptt import BPTT
 from snnbench.surrogates.dspike import Dspike
@@ -84,7 +84,7 @@ class TemperatureSearch(BPTT):
             return loss_of(model(x_seq))[0]
 
         similarities = []
-        with as_evaluated(model), torch.autocast(x_seq.device.type, enabled=False):
+        with evaluated(model), torch.autocast(x_seq.device.type, enabled=False):
             measured = over_ranks(finite_differences(weight, positions, self.eps, loss))
             for b in tried:
                 set_temperature(surrogates, b)
@@ -135,22 +135,6 @@ def finite_differences(weight: Tensor, positions: Tensor, eps: float, loss: Call
     finally:
         weight.data.copy_(before)
     return torch.stack(found)
-
-
-@contextmanager
-def as_evaluated(model: nn.Module) -> Iterator[None]:
-    """Inside, `model` is in evaluation mode; afterwards every module's mode and every buffer is what it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
 
 
 def temperatures(model: nn.Module) -> list[Dspike]:

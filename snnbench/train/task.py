@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from snnbench import kernels
 from snnbench.metrics.firing import FiringMeter, FiringRates
+from snnbench.modules import Aside
 from snnbench.progress import tell_progress
 from snnbench.rules.base import Batch
 from snnbench.train.capture import CapturedBatch
@@ -61,7 +62,7 @@ class Task(L.LightningModule):
         self.rule, self.make_optimizer, self.schedule = rule, optimizer, schedule
         self.mixing = EpochMixing(mix, num_classes, seed)
         self.grad_clip, self.log_every, self.capture = grad_clip, log_every, capture
-        self._teacher = (teacher,)  # in a tuple, where torch does not look for submodules
+        self._teacher = Aside(teacher)
         self._captured: CapturedBatch | None = None
         self._captured_test: CapturedBatch | None = None
         self.train_meter = Meter()
@@ -84,7 +85,7 @@ class Task(L.LightningModule):
         return self.schedule.factor(count / per_epoch)
 
     def on_fit_start(self) -> None:
-        (teacher,) = self._teacher
+        teacher = self._teacher.module
         if teacher is not None:
             teacher.to(self.device)
         if not self.capture or self.trainer.world_size > 1 or self.device.type != "cuda":
@@ -173,7 +174,7 @@ class Task(L.LightningModule):
     def _posed(self, x: Tensor, target: Tensor) -> Iterator[tuple]:
         """The batch as a rule takes it: the sequence `[T, N, C, H, W]`, and the loss of its logits."""
         x_seq = self.encoder(x)
-        (teacher,) = self._teacher
+        teacher = self._teacher.module
         lessons = nullcontext(tuple) if teacher is None else teacher.lesson(self.model, self.objective, x, x_seq)
         with lessons as lesson:  # what an objective with a teacher takes beside logits and target
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from snnbench.config.compose import compose
+from snnbench.config.made_for import made_for
 from snnbench.config.parameters import explain
 from snnbench.config.signature import component
 from snnbench.errors import ConfigError
@@ -108,6 +109,19 @@ def test_nothing_is_inherited_without_rest_that_is_passed_on(child, body):
             {body}
     """)
     assert list(found.parameters) == ["depth"]
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [
+        ("qkformer_tiny", ["data=digits"]),  # the first pattern that fits
+        ("qkformer_10_384", ["data=imagenet"]),
+        ("csnn_tandem", ["data=cifar10"]),  # CSNN's
+        ("resnet19", ["data=cifar10", "neuron=lif_tdbn", "norm=tdbn"]),  # not those of its parent
+    ],
+)
+def test_a_model_says_what_it_is_made_for(model, overrides):
+    assert made_for(model) == overrides
 
 
 def test_an_inherited_parameter_is_explained_where_its_parent_explains_it():

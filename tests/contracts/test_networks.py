@@ -1,4 +1,4 @@
-"""Every model and every experiment, with T 2 and two samples at its true image shape (of ImageNet a smaller one)."""
+"""Every model on what it is made for and every experiment, with T 2 and two samples (of ImageNet's smaller ones)."""
 
 import copy
 import re
@@ -11,6 +11,7 @@ import torch
 from snnbench.build import build_model, build_objective, instantiate
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.compose import Composed, compose
+from snnbench.config.made_for import made_for
 from snnbench.config.paths import shipped_dir
 from snnbench.config.signature import component
 from snnbench.rules.base import Batch
@@ -19,16 +20,6 @@ from snnbench.teachers.base import Teacher
 
 HOT = ("clif/cifar10dvs_vgg11",)  # 25,088 inputs of the readout at a rate for 128 samples: two overshoot, so a tenth
 SMALL = [64, 64]  # what every ImageNet net takes; tests/models/test_shapes.py runs the true size
-DATA_OF_MODEL = {"tiny": "digits", "s4nn": "digits", "dvs": "cifar10_dvs", "7b": "dvs_gesture", "vggsnn": "cifar10_dvs"}
-
-
-def natural_data(model: str) -> str:
-    """The data set whose shape a model file is meant for."""
-    for part, data in DATA_OF_MODEL.items():
-        if part in model:
-            return data
-    sizes = ("18", "34", "50", "_8_384", "_8_512", "_8_768", "10_384", "10_512", "10_768")
-    return "imagenet" if model.endswith(sizes) and "cifar" not in model else "cifar10"
 
 
 def shrink(config):
@@ -39,25 +30,27 @@ def shrink(config):
             config["model"]["stem"] = "imagenet"
 
 
+def traits(config, axis):
+    return component(config[axis]["_target_"]).traits
+
+
 @pytest.mark.parametrize("name", options("model"))
-def test_model_gives_logits_and_binary_spikes(name):
-    data = natural_data(name)
-    by_column = name.endswith("_1d")
-    encoder = ["encoder=column"] if by_column else []
-    config = compose([f"model={name}", f"data={data}", "T=2", *encoder]).config
+def test_model_gives_logits_and_spikes_on_what_it_is_made_for(name):
+    config = compose([f"model={name}", *made_for(name), "T=2"]).config
     shrink(config)
-    channels, *size = config["data"]["shape"]
     model, _ = build_model(config)
     outputs = {}
     for layer, neuron in model.neurons().items():
         neuron.register_forward_hook(
             lambda m, _, y, layer=layer: outputs.__setitem__(layer, (y / m.amplitude).unique())
         )
+    shape = config["data"]["shape"]
     steps = 8 if is_slow(config) else 2
-    logits = model(torch.randn(steps, 2, channels, *(size[:1] if by_column else size)))
+    logits = model(torch.randn(steps, 2, *(shape[:2] if "sequence_1d" in traits(config, "model") else shape)))
     assert logits.shape == (steps, 2, config["data"]["num_classes"])
     assert outputs.keys() == model.neurons().keys(), "a neuron layer is never used"
-    assert all(set(values.tolist()) <= {0.0, 1.0} for values in outputs.values())
+    levels = config["neuron"]["levels"] if "multi_level" in traits(config, "neuron") else 1
+    assert all(set(values.tolist()) <= set(map(float, range(levels + 1))) for values in outputs.values())
     logits.square().sum().backward()
     unused = [name for name, p in model.named_parameters() if p.grad is None]
     assert not unused, f"parameters without gradient: {unused}"
@@ -99,7 +92,7 @@ def test_variants_that_a_header_names_compose(name):
 
 def is_slow(config):
     """Whether an input takes steps to reach a neuron's potential, so that T 2 shows nothing."""
-    return bool({"synaptic_current", "spike_response"} & component(config["neuron"]["_target_"]).traits)
+    return bool({"synaptic_current", "spike_response"} & traits(config, "neuron"))
 
 
 def twin_of(config, encoder):
@@ -110,7 +103,7 @@ def twin_of(config, encoder):
 def test_experiments_loss_falls_within_20_steps(recipe):
     config, name = copy.deepcopy(recipe.config), recipe.choices["experiment"]
     by_column = config["encoder"]["_target_"].endswith(".Column")  # T is the image's width
-    by_spike_time = "single_spike" in component(config["neuron"]["_target_"]).traits  # needs steps to fire in
+    by_spike_time = "single_spike" in traits(config, "neuron")  # needs steps to fire in
     wakes_late = config["neuron"].get("exp_init") is False  # published: random kernels over time, hardly a spike
     if by_column:
         config["T"] = config["data"]["shape"][-1]
@@ -123,7 +116,7 @@ def test_experiments_loss_falls_within_20_steps(recipe):
     config["optimizer"]["lr"] *= 0.1 if name in HOT else 1
     torch.manual_seed(0)
     model, rule = build_model(config)
-    if "silent_start" in component(config["model"]["_target_"]).traits:  # published: wakes after many epochs
+    if "silent_start" in traits(config, "model"):  # published: wakes after many epochs
         for synapse in model.synapses():
             synapse.weight.data.mul_(8)
     channels, height, width = config["data"]["shape"]

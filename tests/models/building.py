@@ -10,6 +10,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from snnbench.config.catalogue import target_of
+from snnbench.config.made_for import made_for
+from snnbench.config.signature import component
 from snnbench.models.base import SpikingModel
 from snnbench.models.parts import Parts
 from snnbench.neurons.integrate_fire import IF
@@ -33,6 +36,7 @@ __all__ = [
     "parameters",
     "spiking_input",
     "step_shape",
+    "true_shape",
 ]
 
 
@@ -97,9 +101,16 @@ def outputs(model: nn.Module, x_seq: Tensor, wanted) -> dict[str, Tensor]:
     return seen
 
 
+def true_shape(name: str) -> tuple[int, int, int]:
+    """C, H, W of the inputs that the model is made for."""
+    chosen = dict(override.split("=", 1) for override in made_for(name))
+    shape = chosen.get("data.shape") or _load(CONFIGS.parent / "data" / f"{chosen.get('data', 'digits')}.yaml")["shape"]
+    return tuple(yaml.safe_load(shape) if isinstance(shape, str) else shape)
+
+
 def step_shape(name: str, in_shape: tuple[int, ...]) -> tuple[int, ...]:
     """What one sample shows in one step: an image, or the column `[C, H]` that a 1-d model reads."""
-    return in_shape[:2] if name.endswith("_1d") else in_shape
+    return in_shape[:2] if "sequence_1d" in component(target_of("model", name)).traits else in_shape
 
 
 def counts(tensor: Tensor) -> set[float]:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.plif import PLIF
@@ -11,13 +10,11 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.norms.none import NoNorm
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
-from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import NAMES, build, make_parts, parameters, step_shape
+from .building import build, make_parts, parameters
 
 IMAGENET, CIFAR, DVS, DVS48 = (3, 224, 224), (3, 32, 32), (2, 128, 128), (2, 48, 48)
-LARGE = ("plif_net_gesture", "vgg11_bn_dvs", "glif_resnet18ms", "glif_resnet34")  # they need 32 pixels
 
 PUBLISHED = [
     ("csnn", CIFAR, 10, 17_542_026),
@@ -147,22 +144,3 @@ def test_event_nets_have_one_plif_scalar_a_layer(name, classes, count, layers):
 @pytest.mark.parametrize(("name", "layers"), NEURON_LAYERS)
 def test_neuron_layers(name, layers):
     assert len(build(name, IMAGENET, 1000, device="meta").neurons()) == layers
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_modules_are_registered_in_forward_order(name):
-    shape = DVS if (name.startswith("sew_") and "7b" in name) or name in LARGE else (2, 16, 16)
-    if name.startswith(("spikformer", "qkformer")):
-        shape = CIFAR
-    model = build(name, shape, device="meta")
-    expected = [module for module in model.modules() if isinstance(module, Synapse) or hasattr(module, "surrogate")]
-    order: list[nn.Module] = []
-    for module in expected:
-        module.register_forward_hook(lambda module, _inputs, _y: order.append(module))
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 1, *step_shape(name, shape), device="meta"))
-    assert all(ran is listed for ran, listed in zip(order, expected, strict=True))
-    assert model.synapses() == [module for module in order if isinstance(module, Synapse)]
-    assert list(model.neurons().values()) == [module for module in order if hasattr(module, "surrogate")]
-    if hasattr(model, "readout"):  # nets that count output spikes have neurons last
-        assert model.synapses()[-1] is model.readout

@@ -11,27 +11,16 @@ from snnbench.models.base import SpikingModel
 from snnbench.models.layers import AvgPool1d
 from snnbench.models.parts import Unit
 from snnbench.norms.none import NoNorm
+from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 from snnbench.temporal import stepping
 
-from .building import NAMES, build, make_parts, outputs, step_shape
+from .building import NAMES, build, make_parts, outputs, step_shape, true_shape
 
 CIFAR, IMAGENET, DVS, DVS48, DIGITS = (3, 32, 32), (3, 224, 224), (2, 128, 128), (2, 48, 48), (1, 8, 8)
 CARD_SHAPES = [CIFAR, IMAGENET, DVS, DVS48]
 EVENT_DIGITS = (2, 16, 16)
 TINY = ["spiking_resnet_tiny", "spikformer_tiny", "qkformer_tiny"]
-
-
-def true_shape(name: str) -> tuple[int, int, int]:
-    if name.endswith("tiny"):
-        return DIGITS
-    if name == "vggsnn":
-        return DVS48
-    if name.endswith("7b") or "dvs" in name:
-        return DVS
-    if name in ("csnn", "csnn_1d", "vgg11_ws", "resnet19") or "cifar" in name:
-        return CIFAR
-    return IMAGENET
 
 
 def run(model: SpikingModel, shape, time_steps=2, samples=2, device="cpu"):
@@ -40,12 +29,21 @@ def run(model: SpikingModel, shape, time_steps=2, samples=2, device="cpu"):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_logits_per_step_on_the_true_shape(name):
+def test_logits_per_step_on_the_true_shape_by_modules_in_forward_order(name):
     shape = true_shape(name)
     model = build(name, shape, 7, device="meta")
+    expected = [module for module in model.modules() if isinstance(module, Synapse) or hasattr(module, "surrogate")]
+    order = []
+    for module in expected:
+        module.register_forward_hook(lambda module, _inputs, _y: order.append(module))
     assert run(model, step_shape(name, shape), device="meta").shape == (2, 2, 7)
-    assert all(isinstance(unit, Unit) for unit in model.units())
+    assert all(ran is listed for ran, listed in zip(order, expected, strict=True))
+    assert model.synapses() == [module for module in order if isinstance(module, Synapse)]
+    assert list(model.neurons().values()) == [module for module in order if hasattr(module, "surrogate")]
+    if hasattr(model, "readout"):  # nets that count output spikes have neurons last
+        assert model.synapses()[-1] is model.readout
     assert model.units()
+    assert all(isinstance(unit, Unit) for unit in model.units())
 
 
 @pytest.mark.parametrize("shape", CARD_SHAPES)

