@@ -28,7 +28,7 @@ from snnbench.config.compose import compose
 from snnbench.config.teacher import require_named
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
-from snnbench.train.launch import launch
+from snnbench.train.launch import launch, refuse_processes
 from snnbench.train.lock import locked
 
 
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
 def _run(overrides: list[str]) -> int:
     end_with_grid()
     composed = compose(overrides)
+    refuse_processes(launch(), composed.config, composed.choices)
     require_named(composed.config)
     folder = identity.run_dir(composed.config, composed.choices)
     if _is_done(folder):

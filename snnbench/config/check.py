@@ -34,6 +34,7 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     components = {axis: _check_component(axis, config.get(axis), choices.get(axis)) for axis in present(config)}
     _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
+    _check_processes(config["train"]["devices"], components, choices)
     check_pixel_range(config, components, choices)
     _check_tests(config, components["data"], choices)
 
@@ -94,6 +95,16 @@ def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) 
         raise ConfigError(
             f"measure.mirrored=true needs still images, data={choices['data']} has none; set measure.mirrored=false"
         )
+
+
+def _check_processes(devices: int, components: dict[str, Component], choices: dict[str, str | None]) -> None:
+    """`snnbench.train.launch` says the same of the processes that were really started."""
+    for axis, one in components.items():
+        if devices > 1 and "one_process" in one.traits:
+            raise ConfigError(
+                f"train.devices={devices}: {axis}={choices[axis]} trains in one process; set train.devices=1, or "
+                f"choose another {axis}"
+            )
 
 
 def _check_combination(components: dict[str, Component], choices: dict[str, str | None]) -> None:
