@@ -25,7 +25,7 @@ from snnbench.config.sources import require_named
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
 from snnbench.train.going_on import checkpoint_to_resume
-from snnbench.train.launch import Launch, launch
+from snnbench.train.launch import Launch, launch, refuse_processes
 from snnbench.train.lock import locked
 
 
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(overrides: list[str]) -> int:
-    composed = compose(overrides)
+    composed, here = compose(overrides), launch()
     require_named(composed.config)
-    here = launch()
+    refuse_processes(here, composed.config, composed.choices)
     folder, is_first = composed.identity.folder, here.rank == 0
     if _is_done(folder, is_first):
         return 0

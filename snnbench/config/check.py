@@ -36,6 +36,7 @@ def check(config: dict, choices: dict[str, str | None]) -> None:
     _check_kind(components["data"], choices)
     _check_sizes(config["data"], config["paths"])
     _check_combination(components, choices)
+    _check_processes(config["train"]["devices"], components, choices)
     check_pixel_range(config, components, choices)
     if config["train"]["ckpt_path"] == "":
         raise ConfigError("train.ckpt_path= is no file: give the path of a last.ckpt, or null to start anew")
@@ -109,6 +110,16 @@ def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) 
         raise ConfigError(
             f"measure.mirrored=true needs still images, data={choices['data']} has none; set measure.mirrored=false"
         )
+
+
+def _check_processes(devices: int, components: dict[str, Component], choices: dict[str, str | None]) -> None:
+    """`snnbench.train.launch` says the same of the processes that were really started."""
+    for axis, one in components.items():
+        if devices > 1 and "one_process" in one.traits:
+            raise ConfigError(
+                f"train.devices={devices}: {axis}={choices[axis]} trains in one process; set train.devices=1, or "
+                f"choose another {axis}"
+            )
 
 
 def _check_combination(components: dict[str, Component], choices: dict[str, str | None]) -> None:

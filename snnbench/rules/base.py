@@ -41,14 +41,33 @@ class Batch:
 
 
 class Rule:
-    """Owns the order of forward, backward and optimiser step; knows neither the objective nor the trainer."""
+    """Owns the order of forward, backward and optimiser step; knows neither the objective nor the trainer.
+
+    A rule whose steps several processes cannot share says so with the trait "one_process": several are then refused
+    before anything is written. Every other rule makes its gradients by the batch's `backward`, which reduces them.
+    """
 
     one_step_at_the_end = False  # one optimiser step a batch, after everything else: the rest may be a CUDA graph
 
+    begins_with: int | None = 0  # samples of the very first batch that `begin` sees; None: all, 0: no call
     previewed: int | None = 0  # samples of an epoch's first batch that `before_epoch` sees; None: all, 0: no call
 
     def prepare(self, model: nn.Module) -> None:
         """Called once after building; may set `mechanics`. Raises ConfigError if the model does not suit."""
+
+    def begin(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> None:
+        """Give the network a start that depends on data, such as weights scaled layer by layer or calibrated gains.
+
+        Called once a run, before its first step and before `before_epoch`; a run that resumes has the result in its
+        checkpoint. It may change parameters and buffers, and must leave gradients and modes as they were. Each process
+        is called with its own samples, and then all take over the parameters and buffers of process 0.
+
+        Args:
+            model: The network in training mode.
+            x_seq: The first `begins_with` samples of the first batch, augmented and encoded, `[T, N, C, H, W]`. What is
+                drawn at random for them and in here is drawn again later.
+            loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts.
+        """
 
     def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> bool:
         """Called before the first batch of each epoch is trained on, with its first `previewed` samples.

@@ -19,11 +19,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.first_spike import first_spike_times
+from snnbench.objectives.taps import Taps
 from snnbench.rules.base import Batch, Outcome, Rule
 from snnbench.synapses.base import Linear
 
@@ -38,7 +38,7 @@ class S4NN(Rule):
         revive_below: share of these samples for which a hidden neuron must have fired.
     """
 
-    traits = ("spike_time_rule",)
+    traits = ("spike_time_rule", "one_process")  # each layer's update precedes the error of the layer below
     requires = {  # noqa: RUF012
         "spike_time_loss": "the rule backpropagates errors of firing times, not of rates; use objective=target_time",
         "first_spike_times": "the rule needs layers of neurons that fire once; use model=s4nn_mlp, or rule=bptt",
@@ -72,8 +72,6 @@ class S4NN(Rule):
             model.register_buffer(f"{FIRED}_{index}", torch.zeros(len(synapse.weight), dtype=torch.int64))
 
     def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ConfigError("rule=s4nn updates layer by layer within one process; set train.devices=1")
         self._revive(model)
         x_seq = batch.x_seq
         logits, times = run_times(model, x_seq)
@@ -118,15 +116,9 @@ class S4NN(Rule):
 
 def run_times(model: nn.Module, x_seq: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Logits `[T, N, K]` and the firing times of the input and every layer, int64 `[N, C]` each, T for none."""
-    spikes: list[Tensor] = []
-    hooks = [n.register_forward_hook(lambda _m, _x, y: spikes.append(y)) for n in model.neurons().values()]
-    try:
-        with torch.no_grad():
-            logits = model(x_seq)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in spikes]  # the delay of one step
+    with torch.no_grad(), Taps(model, list(model.neurons()), "output") as taps:
+        logits = model(x_seq)
+    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in taps.values()]  # the delay of one step
     return logits, [first_spike_times(x_seq).flatten(1), *layers]
 
 

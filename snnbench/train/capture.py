@@ -107,3 +107,8 @@ class CapturedBatch:
         with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             outputs = self._run(batch)
         return _Graph(graph, batch, outputs, [(p, p.grad) for p in self.model.parameters()])
+
+
+def replayed(captured: CapturedBatch | None, *batch: Tensor) -> tuple[Tensor, ...] | None:
+    """What the CUDA graph of such a batch gives, or None: run it eagerly."""
+    return captured(*batch) if captured is not None and captured.fits(*batch) else None

@@ -16,6 +16,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from snnbench.config.signature import component
+from snnbench.config.targets import present
 from snnbench.errors import ConfigError
 
 
@@ -34,6 +36,18 @@ class Launch:
     nodes: int
     address: str
     port: int
+
+
+def refuse_processes(launch: Launch, config: dict, choices: dict[str, str | None]) -> None:
+    """Raises ConfigError where a component trains in one process (trait "one_process") and the launch has more."""
+    if launch.processes == 1:
+        return
+    for axis in present(config):
+        if "one_process" in component(config[axis]["_target_"]).traits:
+            raise ConfigError(
+                f"{axis}={choices[axis]} trains in one process and {launch.processes} were started: start one, "
+                f"without torchrun or srun, or choose another {axis}"
+            )
 
 
 ALONE = Launch("alone", 0, 0, 1, 0, 1, "127.0.0.1", 0)

@@ -20,7 +20,8 @@ from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.modules import Aside
 from snnbench.progress import tell_progress
 from snnbench.rules.base import Batch
-from snnbench.train.capture import CapturedBatch
+from snnbench.train.agree import take_over
+from snnbench.train.capture import CapturedBatch, replayed
 from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
 from snnbench.train.mixing import EpochMixing
@@ -119,8 +120,8 @@ class Task(L.LightningModule):
         x, target, *index = batch  # a loader may say which samples these are
         at = {"epoch": self.current_epoch, "batches": self.trainer.num_training_batches, "rank": self.global_rank}
         x, target = self.mixing(x, target, batch_index, **at)
-        if batch_index == 0 and self.rule.previewed != 0:
-            self._preview(x, target)
+        if batch_index == 0:
+            self._show(x, target)
         optimizer = self.optimizers()
         batch_tally, loss = self._train_batch(x, target, *index, optimizer=optimizer)
         if self.schedule.interval == "step":
@@ -140,21 +141,31 @@ class Task(L.LightningModule):
 
     def _train_batch(self, *batch: Tensor, optimizer) -> tuple[Tensor, Tensor]:
         """(tally, loss), detached, after the optimiser's step. batch: samples, targets, and their index if known."""
-        found = _replayed(self._captured, *batch)
+        found = replayed(self._captured, *batch)
         if found is not None:
             self._step(optimizer)
             return found
         steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
         return self.run_rule(*batch, backward=self.manual_backward, **steps)
 
-    def _preview(self, x: Tensor, target: Tensor) -> None:
-        """Show the rule the epoch's first samples; training then draws the random numbers it would have drawn."""
-        count = self.rule.previewed
+    def _show(self, x: Tensor, target: Tensor) -> None:
+        """Show the rule the epoch's first batch, if it wants to see it; the run's first batch twice."""
+        if self.rule.begins_with != 0 and self.current_epoch == 0:  # a run that resumes is in a later epoch
+            with self._aside(x, target, self.rule.begins_with) as (x_seq, loss_of):
+                self.rule.begin(self.model, x_seq, loss_of)
+            take_over(self.model)
+        if self.rule.previewed != 0:
+            with self._aside(x, target, self.rule.previewed) as (x_seq, loss_of):
+                stale = self.rule.before_epoch(self.model, x_seq, loss_of)
+            if stale:
+                self._forget_graphs()
+
+    @contextmanager
+    def _aside(self, x: Tensor, target: Tensor, count: int | None) -> Iterator[tuple]:
+        """A batch's first samples as a rule takes them; training then draws the random numbers it would have drawn."""
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as (x_seq, loss_of):
-            stale = self.rule.before_epoch(self.model, x_seq, loss_of)
-        if stale:
-            self._forget_graphs()
+        with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as posed:
+            yield posed
 
     def run_rule(self, x: Tensor, target: Tensor, index: Tensor | None = None, **calls) -> tuple[Tensor, Tensor]:
         """(tally, loss), detached, of what the rule makes of a batch.
@@ -221,7 +232,7 @@ class Task(L.LightningModule):
         meter = self.eval_meters.setdefault(self.EVAL_SETS[dataloader_idx], Meter())
         if batch_index == 0:
             meter.start()
-        batch_tally, fired = _replayed(self._captured_test, *batch) or self._test(*batch)
+        batch_tally, fired = replayed(self._captured_test, *batch) or self._test(*batch)
         meter.add(batch_tally, len(batch[1]))
         if dataloader_idx == 0:  # rates are those on the test set, not on the validation split after it
             self._firing.add(fired, len(batch[1]))
@@ -242,8 +253,3 @@ class Task(L.LightningModule):
             meter.stop(self.trainer.strategy)
             # for the best checkpoint's choice; loggers get it with the epoch's row
             self.log(f"acc_{name}", meter.accuracy, logger=False, sync_dist=False, rank_zero_only=False)
-
-
-def _replayed(captured: CapturedBatch | None, *batch: Tensor) -> tuple[Tensor, ...] | None:
-    """What the CUDA graph of such a batch gives, or None: run it eagerly."""
-    return captured(*batch) if captured is not None and captured.fits(*batch) else None

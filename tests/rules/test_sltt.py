@@ -1,12 +1,179 @@
-"""SLTT-K learns from some steps of a batch, others every time (all steps: tests/dynamics/test_osr.py)."""
+"""SLTT: the gradient without its temporal path, memory, no path from a step to the one before; SLTT-K; refusals."""
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnbench.config.compose import compose
 from snnbench.config.identity import config_hash
+from snnbench.errors import ConfigError
+from snnbench.neurons.lif_osr import LIFOSR
+from snnbench.norms.osr import OSR
+from snnbench.objectives.per_step import PerStep
 from snnbench.rules.base import Batch
+from snnbench.rules.bptt import BPTT
 from snnbench.rules.sltt import SLTT
+from snnbench.surrogates.sigmoid import Sigmoid
+from snnbench.synapses.plain import Plain
+from snnbench.temporal import stepping
+from tests.dynamics.tiny import flat, site
+
+F64 = torch.float64
+
+
+def stabilised(**changes) -> LIFOSR:
+    return LIFOSR(site(), Sigmoid(4.0), **changes)
+
+
+class Net(nn.Module):
+    """conv -> OSR -> LIF twice -> mean over space -> linear: `[T, N, 2, 8, 8] -> [T, N, 3]`."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        family = Plain()
+        self.conv1, self.norm1 = family.conv(2, 2, 4, 3, padding=1, bias=False), OSR(site(4))
+        self.conv2, self.norm2 = family.conv(2, 4, 6, 3, padding=1, stride=2, bias=False), OSR(site(6))
+        self.neuron1, self.neuron2 = stabilised(), stabilised()
+        self.readout = family.linear(6, 3)
+        for conv in (self.conv1, self.conv2):  # the running variance starts at 1: small currents would not fire
+            conv.weight.data *= 5
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        x = self.neuron1(self.conv1(x_seq), self.norm1)
+        x = self.neuron2(self.conv2(x), self.norm2)
+        return self.readout(x.mean((-2, -1)))
+
+
+TARGET = torch.tensor([0, 2, 1])
+WAITS = {f"aten::{name}" for name in ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "masked_select", "index")}
+
+
+def train(rule, net: nn.Module, x_seq: Tensor, backward=Tensor.backward, target: Tensor = TARGET):
+    objective, counts = PerStep(0.05), []
+    rule.prepare(net)
+    loss_of, step = lambda logits: objective(logits, target), lambda: counts.append(1)
+    outcome = rule.train_batch(net, Batch(x_seq, target, loss_of, backward, step, net.zero_grad))
+    assert counts == [1]
+    return outcome
+
+
+def batch(time_steps: int) -> Tensor:
+    return torch.randn(time_steps, 3, 2, 8, 8, dtype=F64, generator=torch.Generator().manual_seed(4))
+
+
+class TestRule:
+    def test_is_backpropagation_without_the_temporal_path(self):
+        """One graph over the whole sequence, membranes detached, loss of all steps: the same gradients and outcome."""
+        online, whole, x_seq = Net().double(), Net().double(), batch(5)
+        logits, loss, parts = train(SLTT(), online, x_seq)
+        with stepping(whole, detach=True) as step:
+            expected = torch.stack([step(x_t) for x_t in x_seq])
+        total, total_parts = PerStep(0.05)(expected, TARGET)
+        total.backward()
+        torch.testing.assert_close(logits, expected.detach())
+        torch.testing.assert_close(loss, total.detach())
+        torch.testing.assert_close(parts["mse"], total_parts["mse"].detach())
+        for a, b in zip(online.parameters(), whole.parameters()):
+            torch.testing.assert_close(a.grad, b.grad)
+            assert a.grad.abs().sum() > 0
+        for key, value in whole.state_dict().items():
+            torch.testing.assert_close(online.state_dict()[key], value)
+
+    def test_equals_backpropagation_through_one_step_and_not_through_more(self):
+        for time_steps, same in [(1, True), (4, False)]:
+            online, through_time, x_seq = Net().double(), Net().double(), batch(time_steps)
+            train(SLTT(), online, x_seq)
+            train(BPTT(), through_time, x_seq)
+            a, b = (flat([p.grad for p in net.parameters()]) for net in (online, through_time))
+            assert torch.allclose(a, b, rtol=1e-9, atol=1e-12) == same
+            assert F.cosine_similarity(a, b, dim=0) > 0.5
+
+    def test_no_path_from_a_step_to_the_one_before(self):
+        net, steps = Net().double(), [x_t.clone().requires_grad_() for x_t in batch(4)]
+        with stepping(net, detach=True) as step:
+            for t, x_t in enumerate(steps):
+                logits = step(x_t)
+                reached = torch.autograd.grad(logits.sum(), steps[: t + 1], allow_unused=True)
+                assert reached[t].abs().sum() > 0
+                assert all(gradient is None for gradient in reached[:t])
+
+    def test_memory_does_not_grow_with_time(self):
+        """Page, check 8: most bytes that autograd holds at one time."""
+
+        def most_saved(rule, time_steps):
+            live, most = [], [0]
+
+            def pack(tensor):
+                live.append(tensor.numel() * tensor.element_size())
+                most[0] = max(most[0], sum(live))
+                return tensor
+
+            def backward(loss):
+                loss.backward()
+                live.clear()
+
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+                train(rule, Net().double(), batch(time_steps), backward)
+            return most[0]
+
+        online = [most_saved(SLTT(), t) for t in (2, 4, 8)]
+        assert len(set(online)) == 1
+        assert most_saved(BPTT(), 8) > 3 * online[0]
+
+    @pytest.mark.parametrize("beyond", ["batch", "clip"])
+    def test_the_host_waits_for_nothing(self, beyond):
+        """So the whole batch may be a CUDA graph: no operation brings a number back or makes a shape of data."""
+
+        class Watch(TorchDispatchMode):
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                assert function.overloadpacket._qualified_op_name not in WAITS
+                return function(*args, **(kwargs or {}))
+
+        net = Net().double()
+        for norm in (net.norm1, net.norm2):
+            norm.beyond = beyond
+        pointers = [buffer.data_ptr() for buffer in net.buffers()]
+        soft = F.one_hot(TARGET).double()  # one_hot checks its numbers on the CPU
+        with Watch():
+            for _ in range(2):
+                train(SLTT(), net, batch(3), target=soft)
+        assert [buffer.data_ptr() for buffer in net.buffers()] == pointers
+
+    def test_learns(self):
+        net, x_seq = Net(), batch(1).float().expand(4, -1, -1, -1, -1)
+        optimizer, objective, losses = torch.optim.SGD(net.parameters(), 0.2, momentum=0.9), PerStep(0.0), []
+        for _ in range(40):
+            calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
+            shown = Batch(x_seq, TARGET, lambda logits: objective(logits, TARGET), **calls)
+            losses.append(SLTT().train_batch(net, shown)[1].item())
+        assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["method=osr", "norm=bn"], r"rule=sltt does not go with norm=bn: .*use norm=osr"),
+        (["method=osr", "norm=tebn"], r"rule=sltt does not go with norm=tebn: .*use norm=osr"),
+        (["method=osr", "neuron=psn"], r"rule=sltt does not go with neuron=psn: .*use neuron=lif_osr"),
+        (["method=osr", "objective=mean_ce"], r"rule=sltt does not fit the rest: .*use objective=per_step"),
+        (["method=ottt", "neuron=psn"], r"rule=ottt does not go with neuron=psn: .*use neuron=lif_ottt"),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides, reason):
+    with pytest.raises(ConfigError, match=reason):
+        compose(overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["norm=osr"], ["neuron=lif_osr"], ["method=osr", "norm=none", "synapse=weight_std"], ["method=osr", "neuron=lif"]],
+)
+def test_norm_threshold_and_rule_are_switches_of_their_own(overrides):
+    assert compose(overrides).config["T"]
+
 
 T = 6
 

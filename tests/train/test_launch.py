@@ -99,3 +99,14 @@ def test_two_tasks_of_srun_are_one_run(start, tmp_path):
     assert record(only_run(tmp_path))["device"]["count"] == 2
     assert "test accuracy" in outputs[0]
     assert "test accuracy" not in outputs[1]
+
+
+def test_a_rule_of_one_process_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    arguments = ["train", "experiment=s4nn/digits", f"paths.runs={tmp_path / 'runs'}"]
+    assert main([*arguments, "train.devices=2"]) == 2
+    assert "train.devices=2: rule=s4nn trains in one process" in capsys.readouterr().err
+    for key, value in TORCHRUN.items():
+        monkeypatch.setenv(key, value)
+    assert main(arguments) == 2
+    assert "rule=s4nn trains in one process and 4 were started" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from tiny import flat, gradients
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,6 +29,7 @@ from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
+from tests.dynamics.tiny import flat, gradients
 
 F64 = torch.float64
 T = 4

@@ -1,0 +1,99 @@
+"""`Rule.begin`: a start that depends on data, made once, before the first step, the same in all processes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from snnbench.cli.main import main
+from snnbench.train.task import Task
+from tests.train.conftest import SMALL, only_run
+
+RULE = '''
+import torch
+import torch.distributed as dist
+
+from snnbench.rules.bptt import BPTT
+
+
+class Calibrated(BPTT):
+    """Logits of unit variance at the start, scaled by what the first samples give."""
+
+    begins_with = 24
+
+    def begin(self, model, x_seq, loss_of):
+        with torch.no_grad():
+            logits = model(x_seq)
+            model.readout.weight.div_(logits.std())
+            model.readout.bias.fill_(x_seq.float().mean())  # differs from process to process
+        assert x_seq.shape[1] == 24 and torch.isfinite(loss_of(logits)[0]) and torch.rand(3).numel()
+        with open(__file__ + ".calls", "a") as calls:
+            calls.write(f"{float(logits.std()):.9f} {all(p.grad is None for p in model.parameters())}\\n")
+
+    def train_batch(self, model, batch):
+        if dist.is_initialized():
+            mine = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+            first = mine.clone()
+            dist.broadcast(first, src=0)
+            assert torch.equal(mine, first), "the processes have parted"
+        return super().train_batch(model, batch)
+'''
+RUN = ["train", *SMALL, "train.epochs=3", "train.limit_train_batches=2", "train.limit_test_batches=1",
+       "measure.operations=false", "log.progress=off"]  # fmt: skip
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """A package with the rule; gives what its `begin` has written down, a line a call."""
+    package = tmp_path / "calibrated_rules"
+    (package / "configs" / "rule").mkdir(parents=True)
+    (package / "__init__.py").write_text(RULE)
+    (package / "configs" / "rule" / "calibrated.yaml").write_text(
+        "# Of a test\n_target_: calibrated_rules.Calibrated\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("SNNBENCH_PLUGINS", "calibrated_rules")
+    monkeypatch.delitem(sys.modules, "calibrated_rules", raising=False)  # another test's, in another folder
+    return lambda: (package / "__init__.py.calls").read_text().splitlines()
+
+
+def weights(root) -> dict[str, torch.Tensor]:
+    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
+def test_it_runs_once_and_not_on_resume(calls, extra, tmp_path, monkeypatch):
+    run = [*RUN, *extra, "rule=calibrated", "encoder=poisson"]
+    assert main([*run, f"paths.runs={tmp_path / 'whole'}"]) == 0
+    assert [line.split()[1] for line in calls()] == ["True"]
+
+    start, died = Task.on_train_epoch_start, []
+
+    def die(self):
+        if self.current_epoch == 1 and not died:
+            died.append(True)
+            raise RuntimeError("the power fails")
+        start(self)
+
+    monkeypatch.setattr(Task, "on_train_epoch_start", die)
+    with pytest.raises(RuntimeError, match="the power fails"):
+        main([*run, f"paths.runs={tmp_path / 'halves'}"])
+    assert main([*run, f"paths.runs={tmp_path / 'halves'}"]) == 0
+    assert len(calls()) == 2
+    found, expected = weights(tmp_path / "halves"), weights(tmp_path / "whole")
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_process_0_decides(calls, tmp_path):
+    """Two processes see other samples; their starts would part, and stay apart, if each kept its own."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launcher, "-m", "snnbench", *RUN, "rule=calibrated", "train.epochs=1", f"paths.runs={tmp_path / 'runs'}"],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(calls()) == len(set(calls())) == 2
+    assert only_run(tmp_path)
