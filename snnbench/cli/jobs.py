@@ -50,7 +50,6 @@ def preload(config: dict) -> None:
         if target.startswith("snnbench."):
             with suppress(ImportError):  # the job says what is missing
                 importlib.import_module(target.rpartition(".")[0])
-    signals.check()
 
 
 def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:

@@ -163,6 +163,7 @@ def _prepare(job: Job) -> None:
     """What is done already starts without waiting for torch."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
+        signals.check()  # an import may have swallowed what a signal raised
 
 
 def _report(job: Job, code: int) -> None:

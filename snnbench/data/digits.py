@@ -9,6 +9,8 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from snnbench.data.base import BenchData, Loaded
@@ -21,16 +23,12 @@ LEVELS = np.rint(np.arange(WHITE + 1) * 255 / WHITE).astype(np.uint8)  # the sam
 
 def load_digit_arrays() -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 `[1797, 1, 8, 8]` of 0..16 and labels int64 `[1797]`."""
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     return digits.images.astype(np.uint8)[:, None], digits.target.astype(np.int64)
 
 
 def digit_fold(labels: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """(train, test) indices of one of the five fixed stratified folds."""
-    from sklearn.model_selection import StratifiedKFold
-
     folds = StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels)
     return list(folds)[fold]
 
