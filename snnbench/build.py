@@ -93,6 +93,28 @@ def check_optimizer(config: dict, model) -> None:
         raise ConfigError(f"no optimiser can be built from these values of optimizer: {error}") from None
 
 
+def check_gradient(config: dict, model, encoder) -> None:
+    """A network of neurons that spike some steps after their input may be too deep for T to learn anything.
+
+    Raises:
+        ConfigError: within T steps no output depends on a weight, so that a loss would have no gradient.
+    """
+    delays = [getattr(neuron, "delay", 0) for neuron in model.neurons().values()]
+    if not any(delays):
+        return
+    import torch
+
+    from snnbench.modules import evaluated
+
+    with torch.random.fork_rng(devices=[]), evaluated(model):
+        learns = model(encoder(_blank(config))).requires_grad
+    if not learns:
+        raise ConfigError(
+            f"T={config['T']} is too short: the neurons spike {max(delays)} steps after their input, so that no output "
+            f"of {type(model).__name__} depends on a weight; set T={sum(delays) + 1} or more, or take another neuron"
+        )
+
+
 def build_teacher(config: dict):
     """The frozen teacher of a configuration, or None. Draws nothing from the run's own random state.
 

@@ -19,8 +19,6 @@ from snnbench.neurons.cuba_lif import CubaLIF
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import Temporal, full_precision
 
-DELAY = 2  # steps from a neuron's input to the first spike that it can cause
-
 
 class CubaMLP(SpikingModel):
     """`[T, N, C, H, W] -> output spikes [T, N, K]`; the mean over T is a neuron's firing rate.
@@ -57,7 +55,7 @@ class CubaMLP(SpikingModel):
         normal_weights_(self, self.output.neuron, weight_scale, scale_by_leak)
 
     def check_length(self, time_steps: int) -> None:
-        _require_steps(self, time_steps, DELAY * len(self.neurons()))
+        _require_steps(self, time_steps, CubaLIF.delay * len(self.neurons()))
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.output(self.features(x_seq))
@@ -108,7 +106,7 @@ class LeakyCubaMLP(SpikingModel):
         normal_weights_(self, neuron, weight_scale, scale_by_leak)
 
     def check_length(self, time_steps: int) -> None:
-        _require_steps(self, time_steps, DELAY * len(self.neurons()) + 1)
+        _require_steps(self, time_steps, CubaLIF.delay * len(self.neurons()) + 1)
 
     def forward(self, x_seq: Tensor) -> Tensor:
         return self.score(self.potential(self.readout(self.features(x_seq))))

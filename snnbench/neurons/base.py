@@ -32,6 +32,8 @@ class Neuron(Temporal):
         amplitude: height of an emitted spike (OTTT's weight-standardised nets use 2.74); the reset does not see it.
     """
 
+    delay = 0  # steps from an input to the first spike that it can cause
+
     def __init__(
         self,
         site: Site,

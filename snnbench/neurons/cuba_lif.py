@@ -37,6 +37,7 @@ class CubaLIF(Neuron):
     """
 
     traits = ("synaptic_current",)
+    delay = 2  # steps from an input to the first spike that it can cause: one into I, one from I into U
 
     def __init__(
         self,

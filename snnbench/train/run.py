@@ -5,7 +5,15 @@ from __future__ import annotations
 import lightning as L
 from torch import nn
 
-from snnbench.build import build_data, build_model, build_objective, build_teacher, check_optimizer, instantiate
+from snnbench.build import (
+    build_data,
+    build_model,
+    build_objective,
+    build_teacher,
+    check_gradient,
+    check_optimizer,
+    instantiate,
+)
 from snnbench.data.base import BenchData
 from snnbench.kernels import use
 from snnbench.metrics.firing import warnings
@@ -87,6 +95,7 @@ def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
     for part in (model, objective):
         part.check_length(config["T"])
     task.encoder.check_shape(config["data"]["shape"])
+    check_gradient(config, model, task.encoder)
     check_optimizer(config, model)
     return task, data, new_record(plan, data, model, teacher) | {"start": started_from}
 
