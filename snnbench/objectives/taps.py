@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,9 @@ class Taps:
             compared: list[Tensor] = []
             neuron.watcher = compared.append
             return neuron.register_forward_hook(partial(_keep_potential, keep, compared))
-        return neuron.register_forward_pre_hook(partial(_keep_current, keep), with_kwargs=True)
+        if signal == "current":
+            return neuron.register_forward_pre_hook(partial(_keep_current, keep), with_kwargs=True)
+        raise ValueError(f"there is no signal {signal!r}, only {', '.join(get_args(Signal))}")
 
 
 def _keep_potential(keep, compared: list[Tensor], neuron: nn.Module, inputs: tuple, output: Tensor) -> None:
