@@ -134,13 +134,13 @@ def build_teacher(config: dict):
 
 
 def build_objective(config: dict, model=None, teacher=None):
-    """The objective of a configuration; with a teacher it learns which layers of `model` and teacher it compares.
+    """The objective of a configuration; it learns which layers of `model` it sees, or compares with the teacher's.
 
     Raises:
-        ConfigError: it cannot compare these two networks.
+        ConfigError: it cannot compare these two networks, or `model` does not show what it wants to see.
     """
     objective = instantiate(config["objective"])
-    if teacher is None:
+    if model is None or (teacher is None and not objective.sees):
         return objective
     import torch
 
@@ -149,7 +149,8 @@ def build_objective(config: dict, model=None, teacher=None):
     with torch.random.fork_rng(devices=[]):
         x = _blank(config)
         x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
-        objective.prepare(outline(model, x_seq), outline(teacher.model, teacher.encoded(x, x_seq)))
+        theirs = None if teacher is None else outline(teacher.model, teacher.encoded(x, x_seq))
+        objective.prepare(outline(model, x_seq), theirs)
     return objective
 
 

@@ -17,7 +17,7 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     """Spikes of `neuron(norm(x_seq) + residual)` from the kernels, or None: the caller takes the reference path.
 
     Args:
-        neuron: a module with `kernel_form() -> Form | Refusal`.
+        neuron: a module with `form() -> Form | Refusal`.
         x_seq: currents `[T, N, C, *]`. Lengths that a neuron or a norm was not built for give None, since their own
             code refuses them with a sentence.
         norm: None, or a module that may have `kernel_form() -> NormForm | Refusal`. A norm that the kernel cannot take
@@ -26,7 +26,7 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     """
     if not has_triton():
         return None
-    form = neuron.kernel_form()
+    form = neuron.form()
     refused = refusal(form, x_seq)
     if refused is not None:
         _say_once(neuron, refused)

@@ -7,6 +7,7 @@ the graph; either must give the same spikes and gradients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class Neuron(Temporal):
     State is held in at least fp32 (double if the input is double), also under bf16 autocast; what comes out has the
     input's dtype. One that learns numbers states them by `learnt()`, see `snnbench.train.parameters`.
 
+    Attributes:
+        watcher: None, or a function that `fire` calls with every potential that it compares with v_th. It is set while
+            an objective sees potentials (`snnbench.objectives.taps`), and the neuron then runs as plain PyTorch.
+
     Args:
         site: where the layer sits (injected).
         surrogate: spike function of u - v_th (injected; shared between layers, it has no parameters).
@@ -33,6 +38,7 @@ class Neuron(Temporal):
     """
 
     delay = 0  # steps from an input to the first spike that it can cause
+    watcher: Callable[[Tensor], None] | None = None
 
     def __init__(
         self,
@@ -50,6 +56,12 @@ class Neuron(Temporal):
         """This neuron as a family of fused kernels knows it, or why none does: it then runs as plain PyTorch."""
         return Refusal("nobody has written one for its dynamics")
 
+    def form(self) -> Form | Refusal:
+        """What stands in for this neuron now: its `kernel_form()`, or no kernel while its potential is watched."""
+        if self.watcher is not None:
+            return Refusal("an objective sees its membrane potential, which no kernel writes out")
+        return self.kernel_form()
+
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
         """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass where kernels can, else step by step."""
         if active_states() is None and wanted(x_seq):
@@ -60,7 +72,13 @@ class Neuron(Temporal):
         return super().forward(current if residual is None else current + residual)
 
     def fire(self, u: Tensor) -> Tensor:
-        """Spikes {0, 1} of the membrane potential `u`, same shape and dtype, with the surrogate's gradient."""
+        """Spikes {0, 1} of the membrane potential `u`, same shape and dtype, with the surrogate's gradient.
+
+        `u` is one step `[N, *]` or the whole sequence `[T, N, *]`. A neuron whose threshold moves calls its surrogate
+        itself; objectives that see potentials then refuse it.
+        """
+        if self.watcher is not None:
+            self.watcher(u)
         return self.surrogate(u - self.v_th, strict=self.strict)
 
     def emit(self, spike: Tensor, x_t: Tensor) -> Tensor:

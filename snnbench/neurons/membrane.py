@@ -94,7 +94,7 @@ class MembraneNeuron(Neuron):
         return torch.full_like(full_precision(x_t), self.v_reset, requires_grad=False)
 
     def step(self, x_t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        walked = walk_step(self.kernel_form, x_t, state)
+        walked = walk_step(self.form, x_t, state)
         if walked is not None:
             return walked
         h = self.charge(state, full_precision(x_t))

@@ -18,7 +18,10 @@ from snnbench.temporal import full_precision
 class Lesson:
     """What the teacher made of the batch, without gradient, and the student's side of it.
 
-    logits: the teacher's, `[T', N, K]`; teacher, student: one tensor `[T, N, C, *]` for each pair of layers.
+    Args:
+        logits: The teacher's, `[T', N, K]`.
+        teacher: What the teacher's layers showed, `[T', N, C, *]` for each pair of layers.
+        student: What the student's layers showed, `[T, N, C, *]` for each pair of layers.
     """
 
     logits: Tensor
@@ -29,8 +32,11 @@ class Lesson:
 class Distillation(Objective):
     """`forward(logits [T, N, K], target [N] or [N, K], lesson) -> (loss, parts)`.
 
-    `signals` says what is tapped in the student's and the teacher's layers, None: the logits alone. `prepare` is called
-    once, when both networks are built, and sets `layers`, the names of the pairs.
+    `prepare` sets `layers` and `teacher_layers`, the names of the pairs.
+
+    Attributes:
+        sees: the one signal that is collected of the student's layers, or none: the logits alone are compared.
+        asks: the signal that is collected of the teacher's layers, or None.
 
     Args:
         label_smoothing: share of the label spread evenly over the classes; the teacher's part never sees it.
@@ -43,12 +49,13 @@ class Distillation(Objective):
     rejects = {  # noqa: RUF012
         "online": "distillation compares whole sequences and this rule sees one time step at a time; use rule=bptt",
     }
-    signals: tuple[Signal, Signal] | None = None
+    asks: Signal | None = None
 
     def __init__(self, label_smoothing: Annotated[float, "in [0, 1)"] = 0.0):
         super().__init__()
         self.label_smoothing = label_smoothing
-        self.layers: tuple[list[str], list[str]] = ([], [])
+        self.layers: list[str] = []
+        self.teacher_layers: list[str] = []
 
     def prepare(self, student: Outline, teacher: Outline) -> None:
         """Raises ConfigError if these two networks cannot be compared."""

@@ -32,7 +32,8 @@ class FeatureMSE(Distillation):
         ConfigError: the layers of a pair differ in shape.
     """
 
-    signals = ("output", "output")
+    sees = ("features",)
+    asks = "features"
 
     def __init__(
         self,
@@ -45,8 +46,8 @@ class FeatureMSE(Distillation):
         self.beta, self.wanted = beta, (layers, teacher_layers)
 
     def prepare(self, student: Outline, teacher: Outline) -> None:
-        self.layers = pairs_of(*self.wanted, student, teacher, lambda outline: list(outline.layers))
-        for ours, theirs in zip(*self.layers):
+        self.layers, self.teacher_layers = pairs_of(*self.wanted, student, teacher, lambda net: list(net.layers))
+        for ours, theirs in zip(self.layers, self.teacher_layers):
             if student.layers[ours] != teacher.layers[theirs]:
                 raise ConfigError(
                     f"objective=feature_mse compares features of one shape, but the student's {ours} is "

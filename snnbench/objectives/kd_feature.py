@@ -37,6 +37,8 @@ class FeatureDistillation(Distillation):
         ConfigError: the layers of a pair have another image size, or no batch norm stands before a teacher's layer.
     """
 
+    asks = "current"
+
     def __init__(
         self,
         lam: Annotated[float, ">= 0"] = 0.001,
@@ -47,17 +49,17 @@ class FeatureDistillation(Distillation):
     ):
         super().__init__(**rest)
         self.lam, self.wanted = lam, (layers, teacher_layers)
-        self.signals = ("current" if student == "current" else "output", "current")
+        self.sees = ("current" if student == "current" else "features",)
         self.transforms = nn.ModuleList()
 
     def prepare(self, student: Outline, teacher: Outline) -> None:
-        self.layers = pairs_of(*self.wanted, student, teacher, _stage_ends)
-        if self.signals[0] == "current" and student.replaced.intersection(self.layers[0]):
+        self.layers, self.teacher_layers = pairs_of(*self.wanted, student, teacher, _stage_ends)
+        if self.sees == ("current",) and student.replaced.intersection(self.layers):
             raise ConfigError(
                 "objective.student=current compares currents, through which this rule sends no gradient; "
                 "set objective.student=rate, or use rule=bptt"
             )
-        for index, (ours, theirs) in enumerate(zip(*self.layers)):
+        for index, (ours, theirs) in enumerate(zip(self.layers, self.teacher_layers)):
             (c_in, *size), (c_out, *their_size) = student.layers[ours], teacher.layers[theirs]
             if size != their_size:
                 raise ConfigError(

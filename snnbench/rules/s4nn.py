@@ -116,9 +116,10 @@ class S4NN(Rule):
 
 def run_times(model: nn.Module, x_seq: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Logits `[T, N, K]` and the firing times of the input and every layer, int64 `[N, C]` each, T for none."""
-    with torch.no_grad(), Taps(model, list(model.neurons()), "output") as taps:
+    with torch.no_grad(), Taps(model, list(model.neurons()), ("features",)) as taps:
         logits = model(x_seq)
-    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in taps.values()]  # the delay of one step
+    trains = taps.values()["features"].values()
+    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in trains]  # the delay of one step
     return logits, [first_spike_times(x_seq).flatten(1), *layers]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
@@ -36,20 +33,13 @@ class Teacher(nn.Module):
         with torch.no_grad():
             return self.model(self.encoded(x, x_seq))
 
-    @contextmanager
-    def lesson(
-        self, student: nn.Module, objective: Distillation, x: Tensor, x_seq: Tensor
-    ) -> Iterator[Callable[[], tuple[Lesson]]]:
-        """Inside, run the student on `x_seq`; then call what this gives for the objective's third argument."""
-        if objective.signals is None:
-            taught = Lesson(self(x, x_seq))
-            yield lambda: (taught,)
-            return
-        (ours, theirs), (signal, their_signal) = objective.layers, objective.signals
-        with Taps(self.model, theirs, their_signal) as shown:
+    def lesson(self, objective: Distillation, x: Tensor, x_seq: Tensor) -> Lesson:
+        """What the teacher makes of a batch, and what its layers show of it; the student's side is still empty."""
+        signals = () if objective.asks is None else (objective.asks,)
+        with Taps(self.model, objective.teacher_layers, signals) as taps:
             logits = self(x, x_seq)
-        with Taps(student, ours, signal) as taps:
-            yield lambda: (Lesson(logits, shown.values(), taps.values()),)
+        shown = taps.values()
+        return Lesson(logits, [shown[signal][name] for signal in signals for name in objective.teacher_layers])
 
     def train(self, mode: bool = True) -> Teacher:
         return super().train(False)

@@ -7,7 +7,7 @@ rule may step several times a batch (OTTT_O) or once per several backward passes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import NoReturn
 
 import lightning as L
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from snnbench import kernels
 from snnbench.metrics.firing import FiringMeter, FiringRates
 from snnbench.modules import Aside
+from snnbench.objectives.lessons import lessons
 from snnbench.progress import tell_progress
 from snnbench.rules.base import Batch
 from snnbench.train.agree import take_over
@@ -185,9 +186,7 @@ class Task(L.LightningModule):
     def _posed(self, x: Tensor, target: Tensor) -> Iterator[tuple]:
         """The batch as a rule takes it: the sequence `[T, N, C, H, W]`, and the loss of its logits."""
         x_seq = self.encoder(x)
-        teacher = self._teacher.module
-        lessons = nullcontext(tuple) if teacher is None else teacher.lesson(self.model, self.objective, x, x_seq)
-        with lessons as lesson:  # what an objective with a teacher takes beside logits and target
+        with lessons(self.model, self.objective, x, x_seq, self._teacher.module) as lesson:
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
 
     def _step(self, optimizer) -> None:

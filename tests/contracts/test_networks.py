@@ -2,7 +2,6 @@
 
 import copy
 import re
-from contextlib import nullcontext
 from functools import cache
 
 import pytest
@@ -14,6 +13,7 @@ from snnbench.config.compose import Composed, compose
 from snnbench.config.made_for import made_for
 from snnbench.config.paths import shipped_dir
 from snnbench.config.signature import component
+from snnbench.objectives.lessons import lessons
 from snnbench.rules.base import Batch
 from snnbench.tables.reported import load_reported
 from snnbench.teachers.base import Teacher
@@ -129,7 +129,7 @@ def test_experiments_loss_falls_within_20_steps(recipe):
     first, steps = None, 400 if by_spike_time else 100 if wakes_late else 20
     for _ in range(steps):  # spike times move by whole steps, after many small updates
         x_seq = encoder(x)
-        with teacher.lesson(model, objective, x, x_seq) if teacher else nullcontext(tuple) as lesson:
+        with lessons(model, objective, x, x_seq, teacher) as lesson:
             loss_of = lambda logits, lesson=lesson: objective(logits, target, *lesson())  # noqa: E731
             batch = Batch(x_seq, target, loss_of, optimizer_step=optimizer.step, zero_grad=optimizer.zero_grad)
             _, loss, _ = rule.train_batch(model, batch)

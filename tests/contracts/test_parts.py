@@ -14,6 +14,8 @@ from snnbench.config.compose import compose
 from snnbench.config.parameters import explain
 from snnbench.config.signature import component
 from snnbench.objectives.distillation import Lesson
+from snnbench.objectives.lessons import lessons
+from snnbench.objectives.taps import outline
 from snnbench.site import Site
 from snnbench.temporal import stepping
 
@@ -144,6 +146,16 @@ def test_synapse_maps_time_leading_tensors(name):
     torch.testing.assert_close(conv(x[:1].expand(T, -1, -1, -1, -1)), conv(x[:1].repeat(T, 1, 1, 1, 1)))
 
 
+def what_is_seen(objective):
+    """What an objective without a teacher sees of a layer."""
+    model = torch.nn.Sequential(instantiate(node("neuron", "lif"), Site(C, T), surrogate=surrogate()))
+    model.neurons, x_seq = lambda: {"0": model[0]}, torch.randn(T, N, C) * 2
+    objective.prepare(outline(model, x_seq))
+    with lessons(model, objective, x_seq[0], x_seq) as lesson:
+        model(x_seq)
+    return lesson()[0]
+
+
 @pytest.mark.parametrize("name", options("objective"))
 def test_objective_prefers_the_right_answer_and_takes_soft_targets(name):
     objective = instantiate(node("objective", name))
@@ -151,6 +163,8 @@ def test_objective_prefers_the_right_answer_and_takes_soft_targets(name):
     right = (0.5 * torch.nn.functional.one_hot(target, C)).expand(T, -1, -1).clone().requires_grad_()
     if "needs_teacher" in component(node("objective", name)["_target_"]).traits:
         objective = partial(objective, lesson=Lesson(right.detach(), [torch.rand(T, N, C)], [torch.rand(T, N, C)]))
+    elif objective.sees:
+        objective = partial(objective, seen=what_is_seen(objective))
     loss, parts = objective(right, target)
     assert loss.ndim == 0
     assert all(value.ndim == 0 for value in parts.values())

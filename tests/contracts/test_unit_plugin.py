@@ -1,4 +1,4 @@
-"""A user's attention, norm behind the spikes and recurrent model pass the contract tests and train together."""
+"""A user's attention, norm behind the spikes, recurrent model and loss pass the contract tests and train together."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def test_they_train_one_step_together(plugin, attention, tmp_path):
 
 def test_they_pass_the_contract_tests(plugin):
     tests = [str(HERE / name) for name in ("test_attention.py", "test_parts.py")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "gated"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "gated or rmp"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout

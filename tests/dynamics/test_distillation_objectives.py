@@ -19,6 +19,7 @@ from snnbench.objectives.feature_mse import FeatureMSE
 from snnbench.objectives.kd_feature import FeatureDistillation, margin_of, partial_l2
 from snnbench.objectives.kd_response import ResponseDistillation
 from snnbench.objectives.kd_spike_train import SpikeTrainDistillation
+from snnbench.objectives.lessons import lessons
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.objectives.taps import Taps, outline
 from snnbench.surrogates.atan import ATan
@@ -195,10 +196,10 @@ def test_taps_do_not_change_what_they_watch():
     nets = [Net(), Net()]
     nets[1].load_state_dict(nets[0].state_dict())
     x_seq = torch.randn(4, 2, 3, 8, 8) * 2
-    for signal in ("current", "output"):
-        with Taps(nets[1], ["a.neuron", "b.neuron"], signal) as taps:
+    for signal in ("current", "potential", "features"):
+        with Taps(nets[1], ["a.neuron", "b.neuron"], (signal,)) as taps:
             assert torch.equal(nets[0](x_seq), nets[1](x_seq))
-        first, second = taps.values()
+        first, second = taps.values()[signal].values()
         assert first.shape == (4, 2, 4, 8, 8)
         assert second.shape == (4, 2, 4, 4, 4)
     assert torch.equal(first, first.bool().float())
@@ -210,7 +211,7 @@ def lesson(objective, student, teacher, x):
     x_seq = x.expand(4, *x.shape)
     teacher = Teacher(teacher, lambda x: x.unsqueeze(0))
     objective.prepare(outline(student, x_seq), outline(teacher.model, x.unsqueeze(0)))
-    with teacher.lesson(student, objective, x, x_seq) as taught:
+    with lessons(student, objective, x, x_seq, teacher) as taught:
         logits = student(x_seq)
     return logits, *taught()
 
@@ -219,7 +220,7 @@ def test_features_of_every_layer_as_the_survey_sums_them():
     student, teacher, x = Net(), Net(ReLU, steps=1), torch.randn(2, 3, 8, 8)
     objective, target = FeatureMSE(0.1), torch.tensor([0, 3])
     logits, taught = lesson(objective, student, teacher, x)
-    assert objective.layers[0] == ["a.neuron", "b.neuron", "hidden.neuron"]
+    assert objective.layers == ["a.neuron", "b.neuron", "hidden.neuron"]
     assert [len(t) for t in taught.teacher] == [1, 1, 1]
     assert [len(s) for s in taught.student] == [4, 4, 4]
     loss, parts = objective(logits, target, taught)
@@ -236,7 +237,7 @@ def test_features_before_the_activation(read):
     student, teacher, x = Net(width=4), Net(ReLU, width=7, steps=1), torch.randn(2, 3, 8, 8)
     objective, target = FeatureDistillation(0.01, read), torch.tensor([0, 3])
     logits, taught = lesson(objective, student, teacher, x)
-    assert objective.layers == (["a.neuron", "b.neuron"], ["a.neuron", "b.neuron"])  # the last of each image size
+    assert objective.layers == objective.teacher_layers == ["a.neuron", "b.neuron"]  # the last of each image size
     loss, parts = objective(logits, target, taught)
     assert taught.teacher[1].min() < 0, "before the ReLU"
     expected = 0.0

@@ -22,6 +22,7 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.batch_norm_by_step import BatchNormByStep
 from snnbench.norms.osr import OSR
 from snnbench.norms.tebn import TEBN
+from snnbench.objectives.taps import Taps
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.base import Surrogate
@@ -286,3 +287,19 @@ def test_the_gradient_of_a_shown_step_lies_as_the_step_does(neuron, device):
         grads.append(grad)
     assert torch.equal(*grads)
     assert grads[0].stride() == x_t.stride()
+
+
+@pytest.mark.parametrize("neuron", [LIF, CLIF])
+def test_a_kernel_steps_aside_while_an_objective_sees_the_potential(neuron, device, caplog):
+    model, x = nn.ModuleDict({"layer": neuron(SITE, ATan())}).to(device), x_seq(device=device)
+    with Taps(model, ["layer"], ("potential",)) as taps, caplog.at_level(logging.WARNING, "snnbench.kernels"):
+        watched, seen = outcome("fused", model["layer"], x), taps.values()["potential"]["layer"]
+    for got, expected in zip(watched, outcome("reference", model["layer"], x)):
+        assert torch.equal(got, expected)
+    assert torch.equal((seen >= 1).float(), watched[0])
+    (record,) = caplog.records
+    assert "because an objective sees its membrane potential" in record.message
+    with kernels.use("fused"):
+        assert is_fused(model["layer"](x))
+        with Taps(model, ["layer"], ("features",)):
+            assert is_fused(model["layer"](x))

@@ -82,9 +82,9 @@ def test_names_copies_and_counts_stay(net):
 
 def test_a_tapped_output_has_the_rules_gradient(net):
     replace(net)
-    with Taps(net, ["features.0.neuron"], "output") as taps:
+    with Taps(net, ["features.0.neuron"], ("features",)) as taps:
         net(torch.randn(T, 2, 2, 8, 8))
-    (spikes,) = taps.values()
+    (spikes,) = taps.values()["features"].values()
     spikes.sum().backward()
     assert net.features[0].norm.bias.grad.tolist() == [T * 2 * 64] * 4
     assert not any(module._forward_hooks for module in net.modules())

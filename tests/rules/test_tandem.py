@@ -325,9 +325,9 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"objective\.student=current .* set objective\.student=rate"):
             FeatureDistillation().prepare(outline(net, x_seq), outline(teacher, x_seq))
         FeatureDistillation(student="rate").prepare(outline(net, x_seq), outline(teacher, x_seq))
-        with Taps(net, ["features.0.neuron"], "output") as taps:
+        with Taps(net, ["features.0.neuron"], ("features",)) as taps:
             net(x_seq)
-        taps.values()[0].sum().backward()
+        taps.values()["features"]["features.0.neuron"].sum().backward()
         assert net.features[0].synapse.weight.grad.abs().sum() > 0
 
     def test_lagging_statistics_are_said(self, caplog):

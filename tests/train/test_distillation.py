@@ -11,6 +11,7 @@ from snnbench.cli.main import main
 from snnbench.config import identity
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
+from snnbench.objectives.lessons import lessons
 from snnbench.teachers.recorded import RunTeacher
 from snnbench.train.run import build_task
 from tests.train.conftest import SMALL, only_run, record
@@ -139,7 +140,7 @@ def test_a_teacher_is_built_from_its_own_configuration_and_stays_as_it_is(teache
     assert not any(key.startswith(("teacher", "_teacher")) for key in task.state_dict())
     x, target = torch.randn(6, 1, 8, 8), torch.randint(10, (6,))
     tally, loss = task.run_rule(x, target)
-    with built.lesson(model, objective, x, task.encoder(x)) as lesson:
+    with lessons(model, objective, x, task.encoder(x), built) as lesson:
         again, _ = objective(model(task.encoder(x)), target, *lesson())
     assert torch.isfinite(again)
     assert loss > 0
