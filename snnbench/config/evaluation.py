@@ -36,7 +36,7 @@ class Evaluation:
     changes: dict[str, list]
 
     def altering(self) -> dict[str, list]:
-        """The changes that may alter the result."""
+        """The changes that may alter the accuracy that is measured; the others only say where it is measured."""
         return {key: pair for key, pair in self.changes.items() if not _is_volatile(key)}
 
 

@@ -25,7 +25,7 @@ def is_speedrun(group: Group) -> bool:
 
 
 def speedrun_table(groups: list[Group]) -> Table:
-    """A row a recipe, or variant of one, that has been run; a row of empty cells without any."""
+    """One row for each speed-run recipe, or variant, with a record; without records, one row of empty cells."""
     found = sorted((group for group in groups if is_speedrun(group)), key=Group.sort_key)
     rows = [_row(group) for group in found] or [[EMPTY] * len(COLUMNS)]
     return Table(NAME, "Speed runs", list(COLUMNS), [Part("", rows)], list(NOTES))

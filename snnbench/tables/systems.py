@@ -70,7 +70,7 @@ def load_systems(reported_dir: str | Path, reported: dict[str, Reported]) -> lis
 
 
 def systems_table(systems: list[System], reported: dict[str, Reported], groups: list[Group]) -> Table:
-    """The table of all systems; a row of empty cells without any."""
+    """The table with one row for each system; without systems it has one row of empty cells."""
     rows = [_row(system, evidence(system, reported, groups), reported) for system in systems]
     notes = [counts(systems, reported, groups), *NOTES]
     parts = [Part("", rows or [[EMPTY] * len(COLUMNS)])]

@@ -82,5 +82,5 @@ def clock(seconds: float) -> str:
 
 
 def wants_bar(setting: str) -> bool:
-    """`log.progress`: a bar on a terminal and lines elsewhere, unless told."""
+    """True if a run draws a progress bar: `log.progress` asks for one, or leaves it open and a terminal listens."""
     return setting == "bar" or (setting == "auto" and sys.stdout.isatty())

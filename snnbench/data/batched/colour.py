@@ -25,7 +25,7 @@ def colour(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """Away from the mean luma, rounded to a whole number."""
+    """Scale each pixel's distance from the picture's mean luma, which is rounded to a whole number first."""
     luma = _luma(x)
     pixels = luma[0].numel()
     mean = (2 * luma.sum(dim=(1, 2, 3), keepdim=True) + pixels) // (2 * pixels)
