@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from snnbench.config.catalogue import options
 from snnbench.errors import ConfigError
 from snnbench.records import load_record, write_record
 from snnbench.tables.groups import group_records
@@ -49,6 +50,12 @@ def test_every_committed_system_is_there_once_and_names_published_rows(reported)
     assert keys <= {system.key for system in systems}
 
 
+def test_what_turns_a_system_on_is_there(reported):
+    words = [word.strip(",") for system in load_systems(REPORTED, reported) for word in system.switch.split()]
+    chosen = [word.split("=") for word in words if not word.startswith("kernels=")]  # a key, not an axis
+    assert not [(axis, name) for axis, name in chosen if name not in options(axis)]
+
+
 @pytest.mark.parametrize(
     ("runs", "chosen"),
     [
@@ -82,7 +89,8 @@ def test_cells_and_counts(tmp_path, reported, system_of):
 
 def test_a_shortened_run_is_marked_and_is_not_counted_as_close(tmp_path, reported, system_of):
     groups = groups_of(tmp_path, {"reproduces": HEADLINE, "acc_best_test": 94.40, "epochs": 20})
-    row = dict(zip(*(lambda t: (t.columns, t.parts[0].rows[0]))(systems_table([system_of()], reported, groups))))
+    table = systems_table([system_of()], reported, groups)
+    row = dict(zip(table.columns, table.parts[0].rows[0]))
     assert row["Difference"] == "-0.04 (20 of 256 ep)"
     assert row["GPU-minutes"] == "-"
     assert "0 of these lie" in counts([system_of()], reported, groups)
