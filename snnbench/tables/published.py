@@ -34,13 +34,9 @@ def _marked(text: str, mark: str) -> str:
     return text if text == EMPTY else text + mark
 
 
-def _value(row: Reported) -> str:
-    return row.value if row.is_verified else f"{row.value}†"
-
-
 def _reported_cells(row: Reported) -> list[str]:
     paper = ", ".join(part for part in (row.first_author, row.venue, row.year) if part not in ("", "-"))
-    cells = [row.key, paper, row.architecture, row.T, row.neuron, row.params_M, _value(row)]
+    cells = [row.key, paper, row.architecture, row.T, row.neuron, row.params_M, row.marked]
     return [cell or EMPTY for cell in cells]
 
 

@@ -45,6 +45,11 @@ class Reported:
     def is_verified(self) -> bool:
         return self.verified == "yes"
 
+    @property
+    def marked(self) -> str:
+        """The value as printed, with † where it was not verified."""
+        return self.value if self.is_verified else f"{self.value}†"
+
     def sort_key(self) -> tuple:
         return (self.year or "9999", self.key, self.architecture.lower(), int(self.T or 0), self.id)
 

@@ -151,7 +151,7 @@ def _where(row: Reported | None) -> str:
 
 
 def _value(row: Reported | None) -> str:
-    return EMPTY if row is None else row.value if row.is_verified else f"{row.value}†"
+    return EMPTY if row is None else row.marked
 
 
 def _minutes(group: Group) -> str:

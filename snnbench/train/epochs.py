@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from snnbench.metrics.firing import dead
 from snnbench.train.checkpoints import is_tested
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 COLUMNS = (
     "epoch",
@@ -105,9 +105,7 @@ class EpochLog(L.Callback):
 
     @rank_zero_only
     def _write(self) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        with writing(self.path), temporary.open("w", newline="") as file:
+        with whole(self.path) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self.rows[-1]) if self.rows else COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
-        temporary.replace(self.path)

@@ -17,7 +17,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from snnbench.writing import writing
+from snnbench.writing import whole
 
 STATISTICS = ("mean", "std", "min", "max")
 COLUMNS = ("epoch", "layer", "name", "count", *STATISTICS)
@@ -90,8 +90,6 @@ class ParameterLog(L.Callback):
         return text.getvalue()
 
     def _write(self) -> None:
-        temporary = self.path.with_suffix(".csv.tmp")
-        with writing(self.path), temporary.open("w") as file:
+        with whole(self.path) as beside, beside.open("w") as file:
             file.write(",".join(COLUMNS) + "\n")
             file.writelines(self._texts[epoch] for epoch in sorted(self._texts))
-        temporary.replace(self.path)

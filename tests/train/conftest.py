@@ -46,6 +46,28 @@ def start(tmp_path):
     jobs.end([process for process in started if process.exitcode is None])
 
 
+@pytest.fixture
+def cut_off(monkeypatch):
+    """`cut_off(command, epochs)` runs a command that dies after so many epochs; the same command then goes on."""
+    from snnbench.cli.main import main
+    from snnbench.train.task import Task
+
+    def _cut_off(command: list[str], epochs: int = 1) -> None:
+        begin = Task.on_train_epoch_start
+
+        def die(self):
+            if self.current_epoch == epochs:
+                raise RuntimeError("the power fails")
+            begin(self)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Task, "on_train_epoch_start", die)
+            with pytest.raises(RuntimeError, match="the power fails"):
+                main(command)
+
+    return _cut_off
+
+
 def only_run(root: Path) -> Path:
     """The one run folder below `root`."""
     (found,) = root.rglob("run.json")
