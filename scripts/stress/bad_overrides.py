@@ -62,7 +62,7 @@ def bad_values(seed: int, per_key: int, per_option_key: int) -> Iterator[Case]:
 def _case(context: list[str], key: str, text: str, annotation: ast.expr | None) -> Case:
     never = text in NEVER or (text == ONLY_FOLDERS and not key.startswith("paths."))
     refuse = never or (text != ANOTHER_KEY and _misfits(text, annotation))
-    may_write = ("runs", text) if key == "paths.runs" else ("runs",)
+    may_write = ("runs", text.strip("'\"")) if key == "paths.runs" else ("runs",)
     return Case(f"{key} {text[:40]!r}", train([*context, f"{key}={text}"]), refuse, may_write=may_write)
 
 
