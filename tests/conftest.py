@@ -1,6 +1,7 @@
 """Every test starts from the same generator state and one thread a worker (pytest-xdist runs several)."""
 
 import os
+import signal
 from functools import cache
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,6 +11,12 @@ import torch
 
 if not torch.cuda.is_available():  # before anything imports Triton: its kernels then run in its interpreter
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+# a shell's & and nohup start a program with these ignored, which our commands respect; tests send them
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
