@@ -40,7 +40,7 @@ REPETITION = ("seed", "data.fold", "data.split_seed")
 
 def recipe_hash(config: dict) -> str:
     """Hash of everything that shapes the result but seed and fold: runs that share it repeat each other."""
-    config = _without(_without_idle_start(config), (*VOLATILE, *REPETITION))
+    config = _without(without_idle_start(config), (*VOLATILE, *REPETITION))
     for section in ("teacher", "start"):  # runs of one recipe teach, or start, repetitions of one run
         if (config.get(section) or {}).get("identity"):
             config[section]["identity"] = config[section]["identity"].split()[0]
@@ -53,7 +53,7 @@ def config_hash(config: dict) -> str:
     Both belong to one recipe, but who asks for the reference path wants a run of its own beside the fused one.
     """
     path = {"kernels": "reference"} if config.get("kernels") == "reference" else {}
-    return _digest(_without(_without_idle_start(config), VOLATILE) | path)
+    return _digest(_without(without_idle_start(config), VOLATILE) | path)
 
 
 def deviations(config: dict, recipe: dict) -> dict[str, list]:
@@ -61,7 +61,7 @@ def deviations(config: dict, recipe: dict) -> dict[str, list]:
     # the record itself names a copy of the data and the runs that weights come from
     aside = (*VOLATILE, *REPETITION, *EMPTY_IS_ABSENT, "train.epochs", "teacher.identity", "start.identity")
     if not (_starts(config) or _starts(recipe)):
-        config, recipe = _without_idle_start(config), _without_idle_start(recipe)
+        config, recipe = without_idle_start(config), without_idle_start(recipe)
     ours, theirs = (dict(flat(_without(c, aside))) for c in (config, recipe))
     return {k: [theirs.get(k), ours.get(k)] for k in sorted(ours | theirs) if ours.get(k) != theirs.get(k)}
 
@@ -111,8 +111,11 @@ def _starts(config: dict) -> bool:
     return start.get("run") is not None or start.get("experiment") is not None
 
 
-def _without_idle_start(config: dict) -> dict:
-    """Without the section `start` where it says nothing, as it was before there was such a section."""
+def without_idle_start(config: dict) -> dict:
+    """The configuration without the section `start` where no other run's weights are taken.
+
+    Records that are older than the section lack it, so an idle one must not tell runs apart.
+    """
     return config if _starts(config) else {key: value for key, value in config.items() if key != "start"}
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from snnbench.axes import AXES, BUNDLES
-from snnbench.config.identity import REPETITION, VOLATILE
+from snnbench.config.identity import REPETITION, VOLATILE, without_idle_start
 from snnbench.records import RunRecord
 
 ASIDE = (*(key for key in VOLATILE if key != "kernels"), *REPETITION, "teacher.identity")
@@ -56,7 +56,8 @@ def _settings(record: RunRecord) -> Iterator[tuple[str, str]]:
     for axis, choice in record.choices.items():
         if choice:
             yield axis, str(choice)
-    yield from ((key, as_text(value)) for key, value in _leaves(record.config, "") if not _is_aside(key))
+    leaves = _leaves(without_idle_start(record.config), "")
+    yield from ((key, as_text(value)) for key, value in leaves if not _is_aside(key))
     yield "kernels", str(record.config.get("kernels") or "auto")
     if record.data.get("data_hash"):
         yield "data.hash", str(record.data["data_hash"])[:8]

@@ -43,6 +43,11 @@ def test_only_what_differs_is_named():
     ]
 
 
+def test_a_section_start_without_a_run_tells_no_runs_apart():
+    older, newer = job(), job(config={"start": {"run": None, "weights": "last"}})
+    assert all(found.keys() <= {"recipe"} for found in settings(older, newer))
+
+
 def test_a_component_s_values_are_compared_with_its_like():
     plif = job(choices={"neuron": "psn"})
     assert settings(job(tau=2.0), job(tau=4.0), plif) == [
