@@ -7,8 +7,8 @@ computed at once:
     f[t] = Theta(v~[t] - theta[t]);   z[t] = sum_{k<=t} (t - k + 1) f[k];   s[t] = 1 iff z[t] = 1
 
 f is 1 where the potential without reset lies above the threshold; s keeps the first such step t* of a block. After a
-block with a spike, the next block has v_init = 0 and a_0 = (a_0 p^t* + 1/p) p^n, n being the number of steps with z > 1,
-and ignores its input at the steps that had z < 1. After a block without a spike it has v_init = v~[L] and a_0 p^L.
+block with a spike, the next block has v_init = 0 and a_0 = (a_0 p^t* + 1/p) p^n, n counting the steps with z > 1, and
+ignores its input at the steps that had z < 1. After a block without a spike it has v_init = v~[L] and a_0 p^L.
 
 The spikes equal those of `ALIF`; the gradients do not. s takes over the gradient of z (straight-through), so every
 f[k] up to t receives the gradient of s[t] times t - k + 1, and gradient norms grow with L. The spikes in masks and

@@ -134,7 +134,7 @@ class GLIF(Neuron):
         gain, keep, clear, sink, drop, threshold = coefficients
         if t >= len(gain):
             raise ConfigError(
-                f"neuron=glif has input gains for T={len(gain)} steps and got more; set T to the sequence's length"
+                f"neuron=glif was built for T={len(gain)} steps and got more; set T to the sequence's length"
             )
         u = keep * u * (1 - clear * o) - sink + gain[t] * full_precision(x_t) - drop * o
         o = self.surrogate(u - threshold, strict=self.strict)

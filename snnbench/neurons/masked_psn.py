@@ -1,6 +1,6 @@
 """Masked parallel spiking neuron: a PSN that becomes causal (Fang et al., NeurIPS 2023, arXiv:2304.12760).
 
-    H = (W o M_k(lam)) X + b,   M_k(lam) = lam M_k + (1 - lam) 11^T,   M_k[i, j] = 1 iff j <= i <= j + k - 1  (o: elementwise).
+    H = (W o M_k(lam)) X + b,   M_k(lam) = lam M_k + (1 - lam) 11^T,   M_k[i, j] = 1 iff j <= i <= j + k - 1
 
 lam rises from 0 (a PSN) to 1 (causal) over the epochs e of E. The paper states lam = e/(E-1); the released runs use
 min(1, 8 e/(E-1)). Here `on_epoch` sets lam = min(1, progress / masked_from). Without a call of `on_epoch`, as when a

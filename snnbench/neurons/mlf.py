@@ -5,8 +5,8 @@ Levels k = 1..K have the thresholds V_k = v_th + (k - 1) spacing and receive the
     u_k,t = d u_k,t-1 (1 - s_k,t-1) + x_t;   s_k,t = 1[u_k,t > V_k];   o_t = sum_k s_k,t in 0..K;   u_0 = 0.
 
 With a rectangle surrogate of width `spacing`, the levels together have a gradient from v_th - spacing/2 to
-V_K + spacing/2, which is K times as wide as one rectangle. The reset is not detached. The paper calls o_t the union of the levels'
-spikes; its code (langfengQ/MLF-DSResNet @a49bdc3) adds them up, so the next synapse receives small integers.
+V_K + spacing/2, which is K times as wide as one rectangle. The reset is not detached. The paper calls o_t the union of
+the levels' spikes; its code (langfengQ/MLF-DSResNet @a49bdc3) adds them up, so the next synapse receives integers.
 """
 
 from __future__ import annotations
