@@ -34,7 +34,7 @@ class ThresholdLatency(Encoder):
         self.tau, self.threshold = tau, threshold
 
     def times(self, x: Tensor) -> Tensor:
-        """The step of each pixel's spike, int64 0..T, where T means no spike; in double, because floor amplifies rounding."""
+        """The step of each pixel's spike, int64 0..T, T for none; in double, because floor amplifies rounding."""
         x = x.double()
         above = x > self.threshold
         charged = torch.where(above, x / (x - self.threshold).where(above, 1.0), 1.0)

@@ -12,10 +12,10 @@ For the energy, the input of a layer is classified by its values over all measur
 
 A static sequence (one image shown T times) is multiplied once: the `macs` of its layer count one step, while
 `dense_macs` counts all T, as in the energy formula of Spikformer (Zhou et al., ICLR 2023), whose first layer has no
-factor T. In the matrix product of two activations (attention), each spike of the sparser spiking operand costs the accumulation of one
-row of the other operand; without a spiking operand the product costs dense MACs. An elementwise product of two
-activations (a mask on spikes) is counted in the same way, with one operation for each element of its output. Biases,
-norms (the synapse can absorb them), pools and the updates of the neurons are not counted. By default
+factor T. In the matrix product of two activations (attention), each spike of the sparser spiking operand costs the
+accumulation of one row of the other operand; without a spiking operand the product costs dense MACs. An elementwise
+product of two activations (a mask on spikes) is counted in the same way, with one operation for each element of its
+output. Biases, norms (the synapse can absorb them), pools and the updates of the neurons are not counted. By default
 E = 4.6 pJ x MACs + 0.9 pJ x ACs (Horowitz, ISSCC 2014, 45 nm).
 
 For comparison with papers, `sop` is the sum over layers of dense MACs x mean input value. For spikes this is FLOPs x

@@ -1,4 +1,4 @@
-"""Stateless layers that keep time in front: pools, flatten, and the products of spikes with spikes."""
+"""Layers without a state over `[T, N, *]`: pools, flatten, and products of two activations."""
 
 from __future__ import annotations
 

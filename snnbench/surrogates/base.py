@@ -38,7 +38,7 @@ class Surrogate(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
 
     def kernel_form(self) -> SurrogateForm | Refusal:
-        """What the fused kernels need to compute the derivative, or why they cannot; neurons then run as plain PyTorch."""
+        """What the fused kernels need to compute the derivative, or why they cannot; neurons then run without them."""
         return Refusal(f"{type(self).__name__} has no derivative in the kernels")
 
     def forward(self, x: Tensor, strict: bool = False) -> Tensor:
