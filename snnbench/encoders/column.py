@@ -1,4 +1,4 @@
-"""Column-sequential images: each time step shows one column (sequential CIFAR-10 of the survey and PSN, Fang et al. 2023)."""
+"""Column-sequential images: a time step shows one column (sequential CIFAR-10 of PSN, Fang et al. 2023)."""
 
 from __future__ import annotations
 

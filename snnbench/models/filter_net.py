@@ -26,13 +26,13 @@ class FilterNet(SpikingModel):
     """`[T, N, C, H, W] -> T x spikes [T, N, K]`.
 
     Args:
-        layers: layers before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1 (default:
-            stride 1, same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
-        hidden: neurons of each hidden linear layer.
-        dropout: share of each hidden linear layer's spikes that is dropped, anew at each step.
+        layers: The layers before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1
+            (default: stride 1, same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
+        hidden: The number of neurons of each hidden linear layer.
+        dropout: The share of each hidden linear layer's spikes that is dropped, with a new mask at each step.
 
     Raises:
-        ConfigError: a layer that cannot be read, or an image too small for the layers.
+        ConfigError: A layer cannot be read, or the image is too small for the layers.
     """
 
     traits = ("max_pool", "silent_start")

@@ -70,15 +70,16 @@ class GLIFResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        strides: stride of each stage's first block.
-        bottleneck: width between the two linear layers of the classifier, used for at most 50 classes; null: one layer.
-        stem: "cifar" (conv3x3) or "imagenet" (conv7x7 stride 2, padding 1).
-        membrane_shortcut: neurons before the convolutions, none behind the addition (ResNet-18MS).
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        strides: The stride of the first block of each stage.
+        bottleneck: The width between the two linear layers of the classifier for up to 50 classes; null uses one layer.
+        stem: The first layer, "cifar" (conv3x3) or "imagenet" (conv7x7 with stride 2 and padding 1).
+        membrane_shortcut: True puts the neurons before the convolutions and none after the addition (ResNet-18MS).
 
     Raises:
-        ConfigError: lists of unequal lengths, a stride below 1, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, a stride is below 1, or the image is smaller than the total
+            stride.
     """
 
     traits = ("residual",)

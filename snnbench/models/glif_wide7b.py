@@ -22,12 +22,12 @@ class GLIFWideNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        channels: channels of each basic block in turn; a conv1x1 unit raises them where they change.
-        pools: how many of the last blocks are followed by a 2x2 average pool.
-        connect: how branch and input meet.
+        channels: The number of channels of each basic block; a conv1x1 unit changes it where two blocks differ.
+        pools: The number of last blocks that are followed by a 2x2 average pool.
+        connect: The function that combines the branch and the input of a block.
 
     Raises:
-        ConfigError: no blocks, more pools than blocks, or a frame smaller than 2^pools.
+        ConfigError: There are no blocks or more pools than blocks, or the frame is smaller than 2^pools.
     """
 
     traits = ("residual",)

@@ -47,13 +47,14 @@ class MSResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage, [2,2,2,2] for 18 and [3,4,6,3] for 34.
-        widths: channels a stage; the stem has the first one's.
-        stem: "imagenet" (conv7x7 s2, all stages stride 2), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: the last norm of each block starts with gain 0 (as published).
+        blocks: The number of blocks of each stage, [2,2,2,2] for 18 and [3,4,6,3] for 34 layers.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        stem: The first layer, "imagenet" (conv7x7 with stride 2, and stride 2 in all stages), "cifar" (conv3x3), or
+            "auto", which takes imagenet for images of at least 96 rows.
+        zero_init: True starts the last norm of each block with the gain 0, as published.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

@@ -144,7 +144,7 @@ class Parts:
         self, c_in: int, c_out: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None,
         bias: bool = False, groups: int = 1, dims: int = 2,
     ) -> nn.Module:  # fmt: skip
-        """A convolution over `[T, N, C, *]` with `dims` spatial axes (1 for tokens `[T,N,C,L]`), by default size-preserving."""
+        """A convolution over `[T, N, C, *]` with `dims` spatial axes; by default it keeps the size for stride 1."""
         padding = kernel // 2 if padding is None else padding
         return self.synapse.conv(dims, c_in, c_out, kernel, stride=stride, padding=padding, bias=bias, groups=groups)
 
@@ -180,7 +180,7 @@ class Parts:
         bias: bool | None = None, pool: nn.Module | None = None, pool_at: PoolPlace = "after_norm",
         attended: bool = True, dims: int = 2, **conv,
     ) -> Unit:  # fmt: skip
-        """conv -> norm -> neuron over `[T, N, C, *]`, or conv -> neuron -> norm of spikes; arguments as `projection`."""
+        """conv -> norm -> neuron over `[T, N, C, *]`, or conv -> neuron -> norm of spikes; see `projection`."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init, dims=dims)
         synapse = self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv)
         neuron = self.neuron(c_out)

@@ -39,15 +39,16 @@ class PLIFNet(SpikingModel):
     """`[T, N, C, H, W] -> votes [T, N, K]` in [0, 1].
 
     Args:
-        channels: number of channels of every convolution.
-        stages: units before each pool, [3, 3] for CIFAR-10 and [1, 1, 1, 1] for CIFAR10-DVS.
-        hidden: neurons of the first linear layer; null: a quarter of its inputs (the event nets).
-        dropout: share of the inputs of the two linear layers that is dropped, one mask for all T.
-        voters: output neurons a class.
-        pool: kind of 2x2 pool behind each stage; on spikes max keeps them binary ("avg" is the paper's ablation).
+        channels: The number of channels of every convolution.
+        stages: The number of units before each pool, [3, 3] for CIFAR-10 and [1, 1, 1, 1] for CIFAR10-DVS.
+        hidden: The number of neurons of the first linear layer; null takes a quarter of its inputs (event data).
+        dropout: The share of the inputs that is dropped for each of the two linear layers, with the same mask at all T
+            steps.
+        voters: The number of output neurons for each class.
+        pool: The 2x2 pool after each stage: "max" keeps spikes binary, "avg" is the paper's ablation.
 
     Raises:
-        ConfigError: no stage, not two shares of dropout, or an image smaller than the total stride.
+        ConfigError: There is no stage, `dropout` has not two numbers, or the image is smaller than the total stride.
     """
 
     traits = ("max_pool",)

@@ -50,12 +50,13 @@ class PreActResNet(SpikingModel):
     Convolutions start He-normal (fan out) with PyTorch's biases, the readout's bias at 0.
 
     Args:
-        blocks: blocks a stage; stages after the first halve the image.
-        widths: channels a stage; the stem has the first one's.
-        dropout: share of the spikes dropped before each block's second convolution and the readout, one mask for all T.
+        blocks: The number of blocks of each stage; every stage but the first halves the image.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        dropout: The share of the spikes that is dropped before the second convolution of each block and before the
+            readout, with the same mask at all T steps.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

@@ -83,17 +83,18 @@ class QKFormer(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depths: blocks a stage; their number is the number of stages, the last of which uses self-attention.
-        dim: width D of the last stage; each stage before has half.
-        heads: number of attention heads, the same in all stages.
-        mlp_ratio: hidden width of the MLP divided by the stage's width.
-        scale: factor on the attention Q K^T V of the last stage.
-        attn_v_th: threshold of the attention neurons.
-        stem: stride of the first embedding: "cifar" 1, "imagenet" 4, "dvs" 8; "auto": cifar below 96 rows, else dvs for
-            two stages and imagenet for more.
+        depths: The number of blocks of each stage; the last stage uses self-attention.
+        dim: The width D of the last stage; each stage before has half the width of the next.
+        heads: The number of attention heads, the same in all stages.
+        mlp_ratio: The hidden width of the MLP divided by the width of the stage.
+        scale: The factor on the attention Q K^T V of the last stage.
+        attn_v_th: The firing threshold of the attention neurons.
+        stem: The stride of the first embedding: "cifar" 1, "imagenet" 4, "dvs" 8; "auto": cifar below 96 rows, else dvs
+            for two stages and imagenet for more.
 
     Raises:
-        ConfigError: fewer than two stages, widths that do not divide, or an image smaller than the total stride.
+        ConfigError: There are fewer than two stages, the heads or stages do not divide `dim`, or the image is smaller
+            than the total stride.
     """
 
     traits = ("attention", "max_pool", "residual")

@@ -38,11 +38,11 @@ class ResNet9(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        widths: channels of the stem and of the stages; every stage halves the image.
-        residual: which stages have a residual pair.
+        widths: The number of channels of the stem and of each stage; every stage halves the image.
+        residual: Whether each stage has a residual pair of convolutions.
 
     Raises:
-        ConfigError: not one `residual` a stage, or an image smaller than the total stride.
+        ConfigError: `residual` has not one value for each stage, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")

@@ -54,11 +54,11 @@ class S4NNMLP(SpikingModel):
     """`[T, N, C, H, W] -> logits [T, N, K]`, steps from 0 to 1 at the firing times.
 
     Args:
-        hidden: neurons of each hidden layer.
-        init_high: upper end of each linear layer's uniform initial weights, one more than hidden layers.
+        hidden: The number of neurons of each hidden layer.
+        init_high: The upper end of the uniform initial weights of each linear layer, the readout included.
 
     Raises:
-        ConfigError: not one init_high a layer.
+        ConfigError: `init_high` has not one value for each linear layer.
     """
 
     traits = ("first_spike_times",)

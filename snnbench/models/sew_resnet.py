@@ -69,15 +69,16 @@ class SEWResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        block: "basic" (18, 34) or "bottleneck" (50, 101, 152).
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        connect: how branch and shortcut meet; "ADD" is the headline variant.
-        stem: "imagenet" (conv7x7 s2, max-pool), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: blocks start as their shortcut (off in the published ImageNet runs).
+        block: The kind of block, "basic" (18, 34 layers) or "bottleneck" (50, 101, 152 layers).
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        connect: The function that combines branch and shortcut; the main published results use "ADD".
+        stem: The first layers, "imagenet" (conv7x7 with stride 2, max-pool), "cifar" (conv3x3), or "auto", which takes
+            imagenet for images of at least 96 rows.
+        zero_init: True starts every block as its shortcut; the published ImageNet runs do not.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")
@@ -119,12 +120,13 @@ class SEWNet(SpikingModel):
     its output, so 7 blocks take 128x128 to 1x1. Convolutions keep PyTorch's initialisation.
 
     Args:
-        channels: channels of each block in turn.
-        connect: how branch and input meet.
-        zero_init: blocks start as the identity (on in the logged DVS Gesture run, an option removed later).
+        channels: The number of channels of each block.
+        connect: The function that combines the branch and the input of a block.
+        zero_init: True starts every block as the identity, as in the published DVS Gesture log; later code has no such
+            option.
 
     Raises:
-        ConfigError: no blocks, or a frame smaller than 2^blocks.
+        ConfigError: There are no blocks, or the frame is smaller than 2^blocks.
     """
 
     traits = ("residual", "max_pool")

@@ -69,14 +69,14 @@ class SlayerNet(SpikingModel):
     """`[T, N, C, H, W] -> spikes [T, N, K]`.
 
     Args:
-        layers: layers before flattening: "32C3" a unit of 32 channels of 3x3 with same padding, "16C5P1" with padding
-            1, "SP2" a spiking sum pool of 2x2.
-        hidden: neurons of each hidden linear layer.
-        dense_scale: factor on PyTorch's default initial weights of linear layers.
-        conv_scale: factor on PyTorch's default initial weights of convolutions.
+        layers: The layers before flattening: "32C3" a unit of 32 channels of 3x3 with same padding, "16C5P1" with
+            padding 1, "SP2" a spiking sum pool of 2x2.
+        hidden: The number of neurons of each hidden linear layer.
+        dense_scale: The factor on PyTorch's default initial weights of linear layers.
+        conv_scale: The factor on PyTorch's default initial weights of convolutions.
 
     Raises:
-        ConfigError: a layer that cannot be read, an even kernel without a padding, a hidden layer without neurons, or
+        ConfigError: A layer cannot be read, an even kernel has no padding, a hidden layer has no neurons, or
             an image too small for the layers.
     """
 

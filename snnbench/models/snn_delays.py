@@ -58,11 +58,12 @@ class SNNDelays(SpikingModel):
     """`[T, N, C, H, W] -> [T', N, K]`, T' = T + tail * (layers + 1).
 
     Args:
-        hidden: neurons of each hidden layer. layers: number of hidden layers.
-        dropout: share of a hidden layer's spikes that is dropped, one mask for all T.
-        readout_tau: time constant of the integrator in steps; official: the neurons'.
-        readout: softmax_sum, or membrane: logits[t] = v_t.
-        tail: empty steps appended before each synapse; 0 keeps T.
+        hidden: The number of neurons of each hidden layer.
+        layers: The number of hidden layers.
+        dropout: The share of a hidden layer's spikes that is dropped, with the same mask at all T steps.
+        readout_tau: The time constant of the readout's integrator, in steps; officially that of the neurons.
+        readout: The logits, "softmax_sum" as published, or "membrane" for the potential, logits[t] = v_t.
+        tail: The number of empty steps that are appended before each synapse; 0 keeps T.
     """
 
     made_for = {"*": ("data=shd",)}  # noqa: RUF012

@@ -52,18 +52,19 @@ class Spikformer(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depth: number of blocks.
-        dim: width D of the tokens, a multiple of 8.
-        heads: number of attention heads; it changes what the net computes, not its number of parameters.
-        mlp_ratio: hidden width of the MLP divided by D.
-        scale: factor on the attention Q K^T V.
-        attn_v_th: firing threshold of the neuron behind the attention.
-        projections: "linear" as in the CIFAR code or "conv" as in the ImageNet and DVS code.
-        stem: number of max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 ->
+        depth: The number of blocks.
+        dim: The width D of the tokens, a multiple of 8.
+        heads: The number of attention heads; the number of parameters does not depend on it.
+        mlp_ratio: The hidden width of the MLP divided by D.
+        scale: The factor on the attention Q K^T V.
+        attn_v_th: The firing threshold of the neuron after the attention.
+        projections: The kind of the linear maps, "linear" as in the CIFAR code or "conv" as in the ImageNet and DVS
+            code.
+        stem: The number of max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 ->
             14); "auto": small up to 16 rows, cifar below 96, else imagenet.
 
     Raises:
-        ConfigError: dim not a multiple of 8 or of heads, or an image smaller than the stem's total stride.
+        ConfigError: `dim` is no multiple of 8 or of `heads`, or the image is smaller than the stem's total stride.
     """
 
     traits = ("attention", "max_pool", "residual")

@@ -71,14 +71,16 @@ class SpikingResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        block: "basic" (18, 34) or "bottleneck" (50, 101, 152; four times the width leaves each block).
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        stem: "imagenet" (conv7x7 s2, max-pool), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: the last norm of each block starts with gain 0 (the ImageNet recipe of Fang et al.).
+        block: The kind of block, "basic" (18, 34 layers) or "bottleneck" (50, 101, 152 layers), whose output has four
+            times the width.
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        stem: The first layers, "imagenet" (conv7x7 with stride 2, max-pool), "cifar" (conv3x3), or "auto", which takes
+            imagenet for images of at least 96 rows.
+        zero_init: True starts the last norm of each block with the gain 0 (the ImageNet recipe of Fang et al.).
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")
@@ -118,14 +120,14 @@ class CifarSpikingResNet(SpikingModel):
     Convolutions keep PyTorch's initialisation, as in TET's code (Gus-Lab/temporal_efficient_training @f9bde41).
 
     Args:
-        blocks: basic blocks a stage; stages after the first halve the image.
-        widths: channels a stage.
-        stem_width: channels of the conv3x3 stem.
-        hidden: neurons of a fully connected layer before the readout, or None for none.
-        zero_init: the last norm of each block starts with gain 0.
+        blocks: The number of basic blocks of each stage; every stage but the first halves the image.
+        widths: The number of channels of each stage.
+        stem_width: The number of channels of the conv3x3 stem.
+        hidden: The number of neurons of a fully connected layer before the readout; null leaves the layer out.
+        zero_init: True starts the last norm of each block with the gain 0.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

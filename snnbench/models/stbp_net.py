@@ -29,14 +29,17 @@ class STBPNet(SpikingModel):
     """`[T, N, C, H, W] -> spikes [T, N, K]`, with several voters a class their mean in [0, 1].
 
     Args:
-        layers: layers before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of 2.
-        hidden: neurons of each hidden linear layer.
-        voters: output neurons a class, neighbours.
-        dropout: share of the inputs dropped in front of every unit but the first and the last, anew at each step.
-        gain: factor on PyTorch's default initial weights and biases (1 as released; 2.45 is He's variance).
+        layers: The layers before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of
+            2.
+        hidden: The number of neurons of each hidden linear layer.
+        voters: The number of output neurons for each class; those of a class are neighbours.
+        dropout: The share of the inputs that is dropped before every unit but the first and the last, with a new mask
+            at each step.
+        gain: The factor on PyTorch's default initial weights and biases (1 as released; 2.45 gives He's variance).
 
     Raises:
-        ConfigError: a layer that cannot be read, an even kernel, a hidden layer without neurons, or too many pools.
+        ConfigError: A layer cannot be read or has an even kernel, a hidden layer has no neurons, or there are too many
+            pools.
     """
 
     traits = ("spike_output",)

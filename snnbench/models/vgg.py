@@ -53,10 +53,11 @@ class VGGSNN(SpikingModel):
     Average pools hand multiples of 1/4 to the next convolution, so not every convolution sees binary inputs.
 
     Args:
-        dropout: share of the readout's inputs dropped, anew at each step (none in TET, 0.25 for PSN's and TEBN's runs).
+        dropout: The share of the readout's inputs that is dropped, with a new mask at each step; TET uses 0, PSN and
+            TEBN 0.25.
 
     Raises:
-        ConfigError: if the frame is smaller than 16x16 (four pools).
+        ConfigError: The frame is smaller than 16x16 pixels (four pools).
     """
 
     made_for = {"*": ("data=cifar10_dvs",)}  # noqa: RUF012
@@ -86,7 +87,7 @@ class VGG11WS(SpikingModel):
     Published with `synapse=weight_std norm=none`; the readout starts N(0, 0.01), bias 0.
 
     Raises:
-        ConfigError: if the image is smaller than 8x8 (three pools).
+        ConfigError: The image is smaller than 8x8 pixels (three pools).
     """
 
     made_for = {"*": ("data=cifar10", "neuron=lif_ottt", "norm=none", "synapse=weight_std")}  # noqa: RUF012
@@ -111,10 +112,10 @@ class VGG11BN(SpikingModel):
     The readout starts N(0, 0.01), bias 0.
 
     Args:
-        dropout: share of every neuron layer's spikes that is dropped, one mask for all T.
+        dropout: The share of every neuron layer's spikes that is dropped, with the same mask at all T steps.
 
     Raises:
-        ConfigError: if the frame is smaller than 32x32 (five pools).
+        ConfigError: The frame is smaller than 32x32 pixels (five pools).
     """
 
     made_for = {"*": ("data=cifar10_dvs", "norm=bn_by_step")}  # noqa: RUF012

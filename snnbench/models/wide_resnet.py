@@ -45,11 +45,11 @@ class WideResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depth: layers with weights as the paper counts them, 6 n + 4.
-        widen: k, the factor on 16, 32 and 64 channels.
+        depth: The number of layers with weights as the paper counts them, 6 n + 4.
+        widen: The factor k on 16, 32 and 64 channels.
 
     Raises:
-        ConfigError: a depth that is not 6 n + 4, or an image smaller than the total stride of 4.
+        ConfigError: `depth` is not 6 n + 4, or the image is smaller than the total stride of 4.
     """
 
     traits = ("residual",)
