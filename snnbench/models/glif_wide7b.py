@@ -1,7 +1,7 @@
 """7B-wideNet of GLIF for CIFAR10-DVS at 48x48 (Yao et al., NeurIPS 2022; code Ikarosy/Gated-LIF @60638b2, cifar10dvs).
 
-SEW-ResNet's Wide-7B-Net (Fang et al., NeurIPS 2021) with average pools, and those behind the last four of its seven
-blocks only: 48x48 ends as 3x3. Its norms are plain batch norms.
+This is SEW-ResNet's Wide-7B-Net (Fang et al., NeurIPS 2021) with average pools, and only after the last four of its
+seven blocks, so 48x48 pixels become 3x3. Its norms are plain batch norms.
 """
 
 from __future__ import annotations

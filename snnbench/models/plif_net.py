@@ -1,10 +1,12 @@
-"""PLIF nets: max-pooled convolutions, two spiking linear layers and a vote (Fang et al., ICCV 2021, arXiv:2007.05785).
+"""The networks of PLIF: max-pooled convolutions, two spiking linear layers and a vote (Fang et al., ICCV 2021,
+arXiv:2007.05785).
 
     [conv3x3 - norm - SN (x n) - MP2] (a stage) ... - DP - FC hidden - SN - DP - FC 10K - SN - vote
 
-The vote is the mean of 10 output neurons of each class, so logits[t] are the class's firing rates at step t and their
-mean over T is what the paper's square error compares with the one-hot label. Neither convolutions (where the norm has a
-shift) nor linear layers have a bias. A static image's first conv - norm costs one pass.
+SN is a layer of spiking neurons, DP dropout, MP a max pool and FC a linear layer. The vote is the mean of the 10 output
+neurons of each class; the paper's squared error compares its mean over T, a firing rate, with the one-hot label.
+Linear layers, and convolutions followed by a norm with a shift, have no bias. A static image passes the first
+convolution and norm once.
 
 Parameters with one PLIF scalar a layer: MNIST 13,198,980, CIFAR-10 36,718,344, N-MNIST 17,132,292, CIFAR10-DVS
 17,427,718, DVS Gesture 1,698,311 (code fangwei123456/Parametric-Leaky-Integrate-and-Fire-Spiking-Neuron @f644ff6).

@@ -1,7 +1,8 @@
 """Spike-element-wise ResNets (Fang et al., "Deep Residual Learning in Spiking Neural Networks", NeurIPS 2021).
 
-Block: O = g(A, S), A = SN(norm(conv(SN(norm(conv S))))), S the spikes that enter the block or its spiking shortcut
-conv1x1 - norm - SN; nothing fires after g. ADD: A + S (small integers, not binary), AND: A * S, IAND: (1 - A) * S.
+A block computes O = g(A, S), A = SN(norm(conv(SN(norm(conv S))))), SN being a layer of spiking neurons. S are the
+spikes that enter the block, or those of its shortcut conv1x1 - norm - SN where the shape changes. No neuron comes after
+g. g is ADD: A + S (small integers, not binary), AND: A * S, or IAND: (1 - A) * S.
 
 * `SEWResNet` 18/34/50/101/152: 11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808 parameters on ImageNet.
 * `SEWNet`, the event-camera nets: 7B-Net 130,426 parameters (DVS Gesture) and Wide-7B-Net 1,192,218 (CIFAR10-DVS), both
@@ -30,8 +31,8 @@ CONNECT = {
 class SEWBlock(nn.Module):
     """Two (basic) or three (bottleneck) spiking units, joined with the shortcut by `connect`.
 
-    `zero_init` makes the block its shortcut at the start: the last norm's gain is 0, and for AND its bias 1 so that
-    the last neuron always fires (which holds for neurons that reach threshold on a current of 1, like IF).
+    With `zero_init` the block starts as its shortcut: the last norm starts with the gain 0, and for AND with the bias
+    1, so that the last neuron always fires (if a current of 1 is enough for it, as for IF).
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """Spiking ResNet with the neuron after the addition, trained directly.
 
-O[t] = SN(F(S)[t] + shortcut(S)[t]), F = norm(conv(SN(norm(conv S)))): the sum is a current, so every tensor between
-blocks is binary. The shortcut is the identity on spikes, or conv1x1 - norm without a neuron. Two norms feed the sum,
-hence `branches=2` (tdBN scales both by 1/sqrt(2); other norms ignore it).
+A block computes O[t] = SN(F(S)[t] + shortcut(S)[t]), F = norm(conv(SN(norm(conv S)))), SN being a layer of spiking
+neurons. The sum is a current, so every tensor between blocks is binary. The shortcut is the identity on spikes, or
+conv1x1 - norm without a neuron. The sum has two branches with norms, hence `branches=2` (tdBN scales both by 1/sqrt(2);
+other norms ignore it).
 
 * `SpikingResNet`: torchvision's layouts 18/34/50/101/152 as the baseline of Fang et al. (SEW-ResNet, NeurIPS 2021);
   11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808 parameters on ImageNet. The name goes back to Hu et
@@ -44,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """conv1x1 - conv3x3 (stride) - conv1x1, each with norm and SN, the sum before the last SN; leaves 4 x width."""
+    """conv1x1 - conv3x3 (stride) - conv1x1, with norms and SN; the sum precedes the last SN, the output has 4 x width."""
 
     expansion = 4
 
@@ -115,7 +116,7 @@ class SpikingResNet(SpikingModel):
 
 
 class CifarSpikingResNet(SpikingModel):
-    """`[T, N, C, H, W] -> [T, N, K]` without any pooling layer before the global average: fits OTTT too.
+    """`[T, N, C, H, W] -> [T, N, K]` without a pool before the global average, so OTTT can train it too.
 
     Convolutions keep PyTorch's initialisation, as in TET's code (Gus-Lab/temporal_efficient_training @f9bde41).
 
@@ -162,7 +163,7 @@ class CifarSpikingResNet(SpikingModel):
 
 
 class ResNet19(CifarSpikingResNet):
-    """ResNet-19 as tdBN's code starts it: every convolution He-normal (fan out). Arguments of `CifarSpikingResNet`."""
+    """ResNet-19 with the initial weights of tdBN's code: all convolutions He-normal (fan out)."""
 
     made_for = {"*": ("data=cifar10", "neuron=lif_tdbn", "norm=tdbn")}  # noqa: RUF012
 

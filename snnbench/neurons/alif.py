@@ -10,8 +10,6 @@ there, the neuron has no recurrent input, and beta, p and b belong to a channel,
 `b=1.8` gives the released behaviour, in which b acts as 1 and never changes, since its start lies outside the clamp.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -5,8 +5,6 @@ rest. A subclass defines `step`. On a GPU, `forward` calls a fused kernel instea
 exists; the kernel must give the same spikes and gradients.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated
 

@@ -15,8 +15,6 @@ f[k] up to t receives the gradient of s[t] times t - k + 1, and gradient norms g
 adaptation are detached. The last block of a sequence may be shorter; the released code pads it instead.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -9,8 +9,6 @@ the official single-step class agree. The official multi-step class, and the sur
 sigmoid(m_t) in place, so the next step starts from sigmoid(m_t) instead of m_t; `overwrite_m=True` reproduces that.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -12,8 +12,6 @@ that would have entered the membrane in that step. Without resets, U is x convol
 and a refractory time of 5 ms; this neuron has no refractory time.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

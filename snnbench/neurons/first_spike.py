@@ -7,8 +7,6 @@ S4NN defines the firing time as t_j = 1 + min{t : V_j(t) > v_th}, or T for a neu
 `rule=bptt` the surrogate's gradient flows through V up to and including the first spike.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

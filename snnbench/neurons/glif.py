@@ -14,8 +14,6 @@ at 0.0625 = v_th / (2 * 4) for every T, as in the released code for static image
 has other initial values (experiment=glif/cifar10dvs_wide7b).
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

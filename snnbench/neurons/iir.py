@@ -8,8 +8,6 @@ with d = exp(-1/tau) and V_0 = R_0 = 0. Nothing is detached. The paper filters t
 `synapse=iir` does so, and x_t is its output. Code and paper use v_th = 1.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Integrate-and-fire neuron without a leak, h_t = v_{t-1} + x_t (Abbott 1999, in discrete time; the survey's IF)."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from snnbench.kernels.membrane.codes import INTEGRATE

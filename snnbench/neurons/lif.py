@@ -8,8 +8,6 @@ write h_t = d v_{t-1} + x_t with d = 1 - 1/tau. A neuron with their decay d has 
 since their code fires at h > v_th. Both forms equal SpikingJelly's LIFNode.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

@@ -12,8 +12,6 @@ the threshold at test time (`fixed_test_threshold`), which has no effect because
 first step (no input), this layer keeps v_th; the released code gives NaN.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import torch

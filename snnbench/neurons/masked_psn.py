@@ -7,8 +7,6 @@ min(1, 8 e/(E-1)). Here `on_epoch` sets lam = min(1, progress / masked_from). Wi
 checkpoint is evaluated, lam is 1.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

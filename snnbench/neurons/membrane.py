@@ -9,8 +9,6 @@ A subclass may override `compared` to change the potential that is compared with
 (MPBN, Guo et al., ICCV 2023) or an attention. The reset always acts on h_t itself.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -9,8 +9,6 @@ V_K + spacing/2, which is K times as wide as one rectangle. The reset is not det
 the levels' spikes; its code (langfengQ/MLF-DSResNet @a49bdc3) adds them up, so the next synapse receives integers.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

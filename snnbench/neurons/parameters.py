@@ -1,7 +1,5 @@
 """Trainable numbers of neurons, and views that let numbers be multiplied with currents."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

@@ -5,8 +5,6 @@
 Each layer has one scalar w; the sigmoid keeps tau above 1.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -7,8 +7,6 @@ W ~ U(-1/sqrt T, 1/sqrt T), as in nn.Linear. A potential may depend on later inp
 sequence, and only takes the T it was built for. `masked_psn` and `sliding_psn` are its causal variants.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ A model with `neuron=relu` and T = 1 is the ordinary artificial network of the s
 and the reference of tandem learning and conversion. There is no state, threshold or surrogate.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from torch import Tensor, nn

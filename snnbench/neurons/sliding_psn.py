@@ -6,8 +6,6 @@ Each layer has k + 1 parameters. The backends "gemm" (product with the banded ma
 (convolution over time) give the same result.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 

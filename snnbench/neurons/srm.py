@@ -17,8 +17,6 @@ Released spikes have the height 1/Ts, and the postsynaptic potential (PSP) is mu
 height 1, which gives the same u for every dt, and `surrogate.scale` = scaleRho dt. All released examples have Ts = 1.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch
