@@ -45,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """conv1x1 - conv3x3 (stride) - conv1x1, with norms and SN; the sum precedes the last SN, the output has 4 x width."""
+    """conv1x1 - conv3x3 (stride) - conv1x1, with norms and SN; the last SN follows the sum, 4 x width at the end."""
 
     expansion = 4
 
