@@ -41,19 +41,19 @@ class Tandem(BPTT):
     """
 
     rejects = {  # noqa: RUF012
-        "delays": "tandem adds up spikes over time and a delay moves them; use synapse=plain, or rule=bptt",
-        "synapse_filter": "tandem adds up spikes over time and a filter weighs them by step; use synapse=plain, or "
+        "delays": "tandem counts spikes over the sequence and a delay moves some past its end; use synapse=plain, or rule=bptt",
+        "synapse_filter": "tandem counts spikes over time and a filter weights them by step; use synapse=plain, or "
         "rule=bptt",
-        "attention": "attention multiplies two spike trains, which no analogue layer of their counts stands for; "
+        "attention": "attention multiplies two spike trains, which tandem learning cannot compute from spike counts; "
         "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
-        "max_pool": "the maximum of spike trains is not that of their counts; "
+        "max_pool": "a maximum over spike trains cannot be computed from their spike counts; "
         "use a model with average pooling such as model=csnn_tandem, or rule=bptt",
-        "residual": "the analogue copy of a unit knows no shortcut; "
+        "residual": "tandem learning has no shortcuts; "
         "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
         "analogue": "tandem learning needs spikes to count; use neuron=if with neuron.reset=soft",
-        "learnable_leak": "the neuron lies outside the gradient, so its leak would not be learnt; "
+        "learnable_leak": "the rule gives the neuron no gradient, so its leak would not be trained; "
         "use neuron=if with neuron.reset=soft",
-        "parallel_in_time": "the neuron lies outside the gradient, so its weights over time would not be learnt; "
+        "parallel_in_time": "the rule gives the neuron no gradient, so its weights over time would not be trained; "
         "use neuron=if with neuron.reset=soft",
     }
 
