@@ -41,7 +41,7 @@ class Tandem(BPTT):
     """
 
     rejects = {  # noqa: RUF012
-        "delays": "tandem counts spikes over the sequence and a delay moves some past its end; use synapse=plain, or rule=bptt",
+        "delays": "tandem counts spikes over T and a delay moves some past the end; use synapse=plain, or rule=bptt",
         "synapse_filter": "tandem counts spikes over time and a filter weights them by step; use synapse=plain, or "
         "rule=bptt",
         "attention": "attention multiplies two spike trains, which tandem learning cannot compute from spike counts; "
