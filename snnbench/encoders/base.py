@@ -1,4 +1,4 @@
-"""Encoders: how a batch of samples becomes a sequence of T inputs."""
+"""The base class of encoders, which turn a batch of samples into a sequence of T inputs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """`[N, C, H, W]` (event data: `[N, T, C, H, W]`) -> `[T, N, C, H, W]`; without parameters.
+    """`[N, C, H, W]` (event data: `[N, T, C, H, W]`) -> `[T, N, C, H, W]`. An encoder has no parameters.
 
     Args:
-        time_steps: T (injected).
+        time_steps: The number T of time steps. The program passes it.
     """
 
     def __init__(self, time_steps: int):
@@ -17,7 +17,7 @@ class Encoder(nn.Module):
         self.time_steps = time_steps
 
     def check_shape(self, shape: tuple[int, int, int]) -> None:
-        """Raises ConfigError where samples `[C, H, W]` give no T steps; asked before a run writes anything."""
+        """Raise ConfigError if samples `[C, H, W]` cannot give T steps; called before a run writes anything."""
 
     def forward(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define forward(x)")

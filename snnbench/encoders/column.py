@@ -1,4 +1,4 @@
-"""Column-sequential images: one column a time step (sequential CIFAR-10 of the survey and PSN, Fang et al. 2023)."""
+"""Column-sequential images: a time step shows one column (sequential CIFAR-10 of PSN, Fang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from snnbench.errors import ConfigError
 
 
 class Column(Encoder):
-    """`[N, C, H, W] -> [T=W, N, C, L=H]`, a view: at step t the t-th column from the left.
+    """`[N, C, H, W] -> [T=W, N, C, L=H]`, a view; step t shows the t-th column from the left.
 
     Raises:
-        ConfigError: T is not the image's width.
+        ConfigError: T differs from the width of the image.
     """
 
     traits = ("columns",)

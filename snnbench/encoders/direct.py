@@ -1,4 +1,4 @@
-"""Direct encoding: the same analogue image at every step; the first layers make the spikes (Rueckauer et al. 2017)."""
+"""Direct encoding: every step gets the same image, and the first layer makes the spikes (Rueckauer et al. 2017)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from snnbench.temporal import shown
 
 
 class Direct(Encoder):
-    """`[N, C, H, W] -> [T, N, C, H, W]`, an expanded view: no copy, so a stem can see that it is static."""
+    """`[N, C, H, W] -> [T, N, C, H, W]`, an expanded view, so that a layer can tell that all steps are the same."""
 
     requires = {  # noqa: RUF012
         "images": "direct encoding repeats one image; event data are sequences already, use encoder=frames",

@@ -1,4 +1,4 @@
-"""Event frames: the data set has binned its events into T frames; only the axes change."""
+"""Event frames: the data set has summed its events in T frames; the encoder only reorders the axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Frames(Encoder):
     """`[N, T, C, H, W] -> [T, N, C, H, W]`, a view.
 
     Raises:
-        ConfigError: the frames are not T.
+        ConfigError: The number of frames differs from T.
     """
 
     requires = {  # noqa: RUF012
@@ -20,7 +20,7 @@ class Frames(Encoder):
     }
 
     def forward(self, x: Tensor) -> Tensor:
-        # fewer is augment.keep_frames in training; neurons and norms without a time axis take any T
+        # in training, augment.keep_frames may leave fewer frames, which neurons and norms that take any T accept
         if x.shape[1] > self.time_steps or (not self.training and x.shape[1] != self.time_steps):
             raise ConfigError(f"T={self.time_steps}, but the data hold {x.shape[1]} frames; set T={x.shape[1]}")
         return x.transpose(0, 1)

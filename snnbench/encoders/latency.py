@@ -1,4 +1,5 @@
-"""Latency coding: one spike a pixel, the brighter the earlier (Thorpe & Gautrais 1998; linear, as in SpikingJelly).
+"""Latency coding: each pixel spikes once, and brighter pixels spike earlier (Thorpe & Gautrais 1998; linear, as in
+SpikingJelly).
 
 p = (x - low) / (high - low) clipped to [0, 1];     spike at t = round((T - 1) (1 - p)), none where p <= threshold.
 """
@@ -15,13 +16,13 @@ from snnbench.errors import ConfigError
 
 
 class Latency(Encoder):
-    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, at most one spike a pixel.
+    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, with at most one spike for each pixel.
 
     Args:
-        time_steps: T (injected).
-        low: pixel value of the latest spike; darker pixels are raised to it.
-        high: pixel value of the earliest spike; brighter pixels are cut to it.
-        threshold: relative brightness up to which a pixel stays silent.
+        time_steps: The number T of time steps. The program passes it.
+        low: The pixel value of the latest spike; darker pixels are treated like it.
+        high: The pixel value of the earliest spike; brighter pixels are treated like it.
+        threshold: The relative brightness p up to which a pixel does not spike.
 
     Raises:
         ConfigError: high is not above low.
@@ -29,7 +30,7 @@ class Latency(Encoder):
 
     traits = ("single_spike_input", "brightness")
     requires = {  # noqa: RUF012
-        "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
+        "images": "latency coding gives each pixel of an image one spike; for event data use encoder=frames",
     }
 
     def __init__(

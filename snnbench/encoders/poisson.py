@@ -1,8 +1,8 @@
 """Rate coding by Bernoulli spikes, called Poisson coding (STBP's released MNIST CNN, Wu et al. 2018).
 
-Each step, each pixel spikes with probability p = (x - low) / (high - low), clipped to [0, 1]. Images normalised by mean
-and standard deviation are no probabilities: a configuration must set low and high to the range they then have, or turn
-the normalising off (data.mean=[0.0] data.std=[1.0]).
+At each step, each pixel spikes with the probability p = (x - low) / (high - low), clipped to [0, 1]. If images are
+normalised by mean and standard deviation, set low and high to their range, or turn the normalisation off
+(data.mean=[0.0] data.std=[1.0]).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from snnbench.errors import ConfigError
 
 
 class Poisson(Encoder):
-    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, drawn anew at every call from torch's global generator.
+    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, drawn at every call from torch's global generator.
 
     Args:
-        time_steps: T (injected).
-        low: pixel value that never spikes.
-        high: pixel value that spikes at every step.
+        time_steps: The number T of time steps. The program passes it.
+        low: The pixel value that never spikes.
+        high: The pixel value that spikes at every step.
 
     Raises:
         ConfigError: high is not above low.

@@ -1,8 +1,8 @@
 """S4NN's intensity-to-latency code: t = floor((1 - p) T), black pixels stay silent (Kheradpisheh & Masquelier 2020).
 
-The official code writes t = floor((255 - I) t_max / 255) with t_max = T = 256 for grey levels I, so 0 is the brightest
-pixel's step and black fires at t_max, behind the last step 0..T-1, where nothing listens any more. `encoder=latency`
-(Thorpe & Gautrais 1998) rounds and spreads over T - 1 instead.
+p is the brightness in [0, 1]. The official code writes t = floor((255 - I) t_max / 255) with t_max = T = 256 for grey
+levels I. The brightest pixel spikes at step 0, and a black one would spike at T, after the last step T - 1.
+`encoder=latency` (Thorpe & Gautrais 1998) rounds and uses T - 1 instead of T.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from snnbench.errors import ConfigError
 
 
 class RankLatency(Encoder):
-    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, at most one spike a pixel.
+    """`[N, C, H, W] -> [T, N, C, H, W]` of {0, 1}, with at most one spike for each pixel.
 
     Args:
-        time_steps: T (injected).
-        low: pixel value that stays silent.
-        high: pixel value that fires at step 0.
+        time_steps: The number T of time steps. The program passes it.
+        low: The pixel value that never spikes.
+        high: The pixel value that spikes at step 0.
 
     Raises:
         ConfigError: high is not above low.
@@ -28,7 +28,7 @@ class RankLatency(Encoder):
 
     traits = ("single_spike_input", "brightness")
     requires = {  # noqa: RUF012
-        "images": "latency coding times one spike a pixel of an image; for event data use encoder=frames",
+        "images": "latency coding gives each pixel of an image one spike; for event data use encoder=frames",
     }
 
     def __init__(self, time_steps: int, low: float = 0.0, high: float = 1.0):
@@ -38,7 +38,7 @@ class RankLatency(Encoder):
         self.low, self.high = low, high
 
     def times(self, x: Tensor) -> Tensor:
-        """Step of each pixel's spike, 0..T; T is never reached. In double: 1/255 has no exact float."""
+        """The step of each pixel's spike, 0..T, where T means no spike; in double, because floor amplifies rounding."""
         darkness = ((self.high - x.double()) / (self.high - self.low)).clamp(0, 1)
         return (darkness * self.time_steps + 1e-6).floor().long()
 

@@ -1,7 +1,7 @@
-"""Firing rates of every neuron layer, gathered by hooks without a host synchronisation, and what is odd about them.
+"""Firing rates of every neuron layer, counted by hooks without waiting for the GPU, and warnings about them.
 
-Rate = fraction of non-zero outputs over time, samples and neurons: spikes per neuron and time step for outputs in
-{0, amplitude}, whatever the amplitude. Analogue units (neuron=relu) do not spike and are left out.
+A rate is the fraction of non-zero outputs over time, samples and neurons, hence the number of spikes for each neuron
+and time step. Analogue units (neuron=relu) do not spike and are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def neuron_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Spiking layers by name: of `model.neurons()` where it exists, else of the modules that own a `surrogate`."""
+    """The spiking layers by name: those of `model.neurons()` if it exists, else all modules with a `surrogate`."""
     found = model.neurons() if hasattr(model, "neurons") else dict(model.named_modules())
     return {name: module for name, module in found.items() if hasattr(module, "surrogate") and not is_analogue(module)}
 
@@ -22,14 +22,14 @@ def is_analogue(module: nn.Module) -> bool:
 
 
 def spikes(output: Tensor) -> Tensor:
-    """How many of the outputs `[T, N, *]` are not zero, int64 0-d, on their device."""
+    """The number of outputs `[T, N, *]` that are not zero, as an int64 0-d tensor on their device."""
     return count_in_one_pass(output) if output.is_cuda else torch.count_nonzero(output)
 
 
 def count_in_one_pass(output: Tensor) -> Tensor:
-    """`torch.count_nonzero`, which on CUDA writes an int64 for every value and reads it again (on a CPU it is faster).
+    """As `torch.count_nonzero`, which on CUDA writes an int64 for every value and is slower there.
 
-    Exact, for a sample at one step has fewer than 2^24 outputs.
+    The fp32 sums are exact, because a sample has fewer than 2^24 outputs at one step.
     """
     per_sample = torch.linalg.vector_norm(output, 0, dim=tuple(range(2, output.ndim)) or 1, dtype=torch.float32)
     return per_sample.sum(dtype=torch.int64)
@@ -40,9 +40,10 @@ class FiringRates:
 
     with FiringRates(model) as firing:
         model(x_seq)
-    firing.rates()          # {"stem.neuron": 0.12, ...}; the only place that waits for the device
+    firing.rates()          # {"stem.neuron": 0.12, ...}; only this call waits for the GPU
 
-    outputs: how many values each layer has sent, by name in forward order.
+    Attributes:
+        outputs: The number of output values of each layer, by name in forward order.
     """
 
     def __init__(self, model: nn.Module):
@@ -79,19 +80,19 @@ class FiringRates:
 
 
 class FiringMeter:
-    """Rates over many batches whose spikes were counted elsewhere, in a CUDA graph for instance."""
+    """Rates over many batches whose spikes were counted elsewhere, for example in a CUDA graph."""
 
     def __init__(self) -> None:
         self._fired: Tensor | None = None
         self._seen = 0
 
     def add(self, fired: Tensor, samples: int) -> None:
-        """fired: spikes by layer `[layers]` of a batch of so many samples."""
+        """Add the numbers of spikes `fired` `[layers]` of a batch with this number of samples."""
         self._fired = fired.clone() if self._fired is None else self._fired + fired
         self._seen += samples
 
     def rates(self, outputs_a_sample: dict[str, int], strategy=None) -> dict[str, float]:
-        """Rate in [0, 1] by layer; waits for the device. strategy: Lightning's, whose processes each saw a share."""
+        """The rate in [0, 1] of each layer, over all processes of Lightning's `strategy`; waits for the GPU."""
         if self._fired is None:
             return {}
         counts = torch.cat([self._fired, self._fired.new_tensor([self._seen])])
@@ -101,12 +102,12 @@ class FiringMeter:
         return {name: count / (outputs_a_sample[name] * seen) for name, count in zip(outputs_a_sample, fired)}
 
 
-DEAD = 0.001  # spikes per neuron and time step below which a layer says next to nothing
+DEAD = 0.001  # spikes for each neuron and time step, below which a layer passes hardly any information
 SATURATED = 0.9
 
 
 def dead(rates: dict[str, float]) -> list[str]:
-    """Names of the layers that hardly fire."""
+    """The names of the layers that fire below the rate `DEAD`."""
     return [name for name, rate in rates.items() if rate < DEAD]
 
 

@@ -1,29 +1,31 @@
-"""Operations of a spiking network per sample, measured on data by hooks: dense MACs, MACs, ACs, SOPs, 45 nm energy.
+"""The operations of a spiking network per sample, measured on data: dense MACs, MACs, ACs, SOPs and 45 nm energy.
+
+MAC is a multiply-accumulate, AC an accumulate alone, and SOP a synaptic operation as papers count it.
 
 All counts are in millions per sample over all T steps; energy in mJ per sample.
 
-Strict split (for the energy). An input is classified by the values it took over all measured batches:
+For the energy, the input of a layer is classified by its values over all measured batches:
 
-    spikes   0 and one magnitude (amplitudes and signs fold into the weights): ACs = dense MACs x density of non-zeros
-    counts   integers (sums of SEW-ADD, event frames): ones are ACs, larger values MACs, zeros nothing
-    real     anything else (images, average-pooled spikes): every dense MAC is a MAC; zeros are not skipped
+    spikes   0 and one magnitude (the weights can absorb it): ACs = dense MACs x share of non-zero inputs
+    counts   integers (sums of SEW-ADD, event frames): a 1 needs ACs, a larger value MACs, a 0 nothing
+    real     anything else (images, average-pooled spikes): every dense MAC is a MAC, also for inputs that are 0
 
-A static sequence (one frame shown T times, `expand`) is multiplied once: its layer's `macs` count one step while
-`dense_macs` keeps all T, as in the energy formula of Spikformer (Zhou et al., ICLR 2023), whose first layer has no T.
-The matrix product of two activations (attention) is driven by its sparser spiking operand: one accumulation of a row of
-the other operand a spike; without a spiking operand it is dense MACs. An elementwise product of two activations (a mask
-on spikes) is driven in the same way, at one operation an element of its output. Bias, norms (they fold into the
-synapse), pools and the neurons' own updates are not counted; E = 4.6 pJ x MACs + 0.9 pJ x ACs by default (Horowitz,
-ISSCC 2014, 45 nm).
+A static sequence (one image shown T times) is multiplied once: the `macs` of its layer count one step, while
+`dense_macs` counts all T, as in the energy formula of Spikformer (Zhou et al., ICLR 2023), whose first layer has no
+factor T. In the matrix product of two activations (attention), each spike of the sparser spiking operand costs the
+accumulation of one row of the other operand; without a spiking operand the product costs dense MACs. An elementwise
+product of two activations (a mask on spikes) is counted in the same way, with one operation for each element of its
+output. Biases, norms (the synapse can absorb them), pools and the updates of the neurons are not counted. By default
+E = 4.6 pJ x MACs + 0.9 pJ x ACs (Horowitz, ISSCC 2014, 45 nm).
 
-SOPs (for comparison with papers): `sop` = sum over layers of dense MACs x mean input value. On spikes that is FLOPs x
-firing rate; for average-pooled spikes it equals merging the pool into the synapse, for it keeps the mean. The layer
-that sees a real-valued image has no firing rate and is left out, as in the survey.
+For comparison with papers, `sop` is the sum over layers of dense MACs x mean input value. For spikes this is FLOPs x
+firing rate; average pooling does not change it, because it keeps the mean. The layer that reads a real-valued image has
+no firing rate and is left out, as in the survey.
 
-The survey's own counter (its `cf10/energy.py`, commit 2d8a509) gets less than that: it drops one axis too many of the
-output's shape, so a convolution's FLOPs are multiplied by the width only (by 1 in one dimension); it also adds the
-bias's operations to every layer. `sop_survey` repeats that count, to be set beside the survey's tables and nowhere
-else; it is null for nets with attention, which the survey has not.
+The survey's own counter (its `cf10/energy.py`, commit 2d8a509) gives smaller numbers: it multiplies the FLOPs of a
+convolution by the width of its output but not by the height (in one dimension, by 1), and adds the operations of a bias
+to every layer. `sop_survey` repeats this count only for comparison with the survey's tables; it is null for networks
+with attention, which the survey does not have.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ MILLION = 1e6
 
 @dataclass
 class InputStatistics:
-    """What values an input tensor took over all calls; device scalars until `read`."""
+    """Statistics of the values of an input over all calls; they stay on the GPU until `read`."""
 
     calls: list[Tensor] = field(default_factory=list)
     numel: int = 0
@@ -63,7 +65,7 @@ class InputStatistics:
         self.numel += x.numel()
 
     def read(self) -> None:
-        """Wait for the device and reduce over the calls."""
+        """Wait for the GPU and combine the calls."""
         values = torch.stack(self.calls).cpu()
         self.nonzeros, self.ones, fractions, negatives = values[:, :4].sum(0).tolist()
         smallest, largest = values[:, 4].min().item(), values[:, 5].max().item()
@@ -78,16 +80,16 @@ class InputStatistics:
 
     @property
     def rate(self) -> float:
-        """Mean number of spikes an input element carries: the firing rate, for counts their mean."""
+        """The mean number of spikes in an input element: the firing rate, or the mean of counts."""
         return self.density if self.kind == "spikes" else self.mean
 
 
 class LayerCount:
-    """Dense operations of one synapse or matrix product over all calls, and its inputs' statistics."""
+    """The dense operations of one synapse or product over all calls, and the statistics of its inputs."""
 
     def __init__(self, operands: int):
         self.inputs = [InputStatistics() for _ in range(operands)]
-        self.dense = 0.0  # multiply-accumulates of all calls, all T
+        self.dense = 0.0  # multiply-accumulates of all calls at all T steps
         self.once = 0.0  # the same with static sequences counted once
         self.survey_flops = 0.0
         self.is_first = False
@@ -121,7 +123,7 @@ class LayerCount:
 
 
 def survey_flops_of(weight: Tensor, x: Tensor, y: Tensor) -> float:
-    """Operations of one call as the survey's script counts them: width without height, bias always."""
+    """The operations of one call as the survey's script counts them (see the top of this file)."""
     steps_samples = y.shape[0] * y.shape[1]
     if weight.dim() == 2:  # its linear layer: inputs x outputs + outputs
         return float(x.numel() * weight.shape[0] + weight.shape[0] * steps_samples)
@@ -169,18 +171,18 @@ def count_operations(
     """Count the operations of `model` over `batches` of encoded input `[T, N, *]`.
 
     Args:
-        model: a network whose linear maps are `Synapse`s and whose products of activations are `SpikeMatmul`s
+        model: A network whose linear maps are `Synapse`s and whose products of activations are `SpikeMatmul`s
             and `SpikeProduct`s.
-        batches: input sequences, as the encoder gives them, on the model's device.
-        constants: pJ of one operation, `{"mac_pj": 4.6, "ac_pj": 0.9}`.
+        batches: The encoded input sequences, on the device of the model.
+        constants: The energy of one operation in pJ, `{"mac_pj": 4.6, "ac_pj": 0.9}`.
 
     Returns:
-        dense_macs, macs, acs, sop, sop_survey, first_layer_macs (dense MACs of one step of the first layer that runs):
-        millions a sample; energy_mj; per_layer {name: the same, its input's kind and density}; constants; samples.
-        A layer that never ran is absent.
+        In millions per sample: dense_macs, macs, acs, sop, sop_survey and first_layer_macs (dense MACs of one step of
+        the first layer that runs). Further energy_mj, constants, samples, and per_layer, which has the same numbers
+        and the kind and density of the input for each layer that ran.
 
     Raises:
-        ConfigError: no batch, no synapse, or an energy constant missing.
+        ConfigError: There is no batch or no synapse, or an energy constant is missing.
     """
     for key in ENERGY_45NM:
         if key not in constants:

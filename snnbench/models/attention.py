@@ -1,12 +1,12 @@
-"""Spiking attention over tokens `[T, N, C, L]`, and the token MLP: what Spikformer and QKFormer blocks are made of.
+"""Spiking attention over tokens `[T, N, C, L]` and the token MLP, of which Spikformer and QKFormer consist.
 
 * `SpikingSelfAttention` (Zhou et al., Spikformer, ICLR 2023, eq. 6-9): out = unit(SN_0.5(scale * Q K^T V)), no softmax.
   Q, K, V are binary, so (Q K^T) V = Q (K^T V) exactly and the cheaper order is taken.
 * `QKTokenAttention` (Zhou et al., QKFormer, NeurIPS 2024, eq. 6-8): a = SN_0.5(sum of q over a head's channels) is a
   binary mask of tokens, out = unit(a * K). Linear in L, no V, no scale.
 
-The official QKFormer calls SSA's last neuron on `[T*N, C, L]`, so its membranes run on from one sample to the next;
-here, as everywhere in this package, time is the time axis. No flag replays that bug.
+The official QKFormer calls the last neuron of SSA on `[T*N, C, L]`, so its membrane carries over from one sample to the
+next. This bug is not reproduced here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class SpikingSelfAttention(nn.Module):
 
     Args:
         dim, heads: C and the number of heads h (h divides C).
-        scale: factor of Q K^T V before its neuron (0.125; 0.25 for Spikformer on CIFAR10-DVS).
-        attn_v_th: threshold of that neuron.
-        qkv_bias: bias of the q, k and v projections; the output projection always has one.
+        scale: The factor of Q K^T V before its neuron (0.125; 0.25 for Spikformer on CIFAR10-DVS).
+        attn_v_th: The threshold of that neuron.
+        qkv_bias: True gives the q, k and v projections a bias; the output projection always has one.
     """
 
     def __init__(self, parts: Parts, dim: int, heads: int, scale: float, attn_v_th: float, qkv_bias: bool):
@@ -51,7 +51,7 @@ class SpikingSelfAttention(nn.Module):
         self.projection = parts.unit(dim, dim, 1, dims=1, bias=True)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """scale * Q K^T V of tokens `[T, N, C, L]`; in one kernel, or by d x d or L x L, whichever is smaller."""
+        """scale * Q K^T V of tokens `[T, N, C, L]`, by one kernel or in the cheaper order of the two products."""
         products = (self.first_product, self.second_product)
         if not any(map(hooked, products)):
             current = spike_attention(q, k, v, self.heads, self.scale)
@@ -74,7 +74,7 @@ class QKTokenAttention(nn.Module):
 
     Args:
         dim, heads: C and the number of heads h (h divides C); each head masks tokens for its own channels.
-        attn_v_th: threshold of the mask's neuron.
+        attn_v_th: The threshold of the mask's neuron.
     """
 
     def __init__(self, parts: Parts, dim: int, heads: int, attn_v_th: float):
@@ -107,7 +107,7 @@ class TokenMLP(nn.Module):
 
 
 class TokenBlock(nn.Module):
-    """x + attention(x), then x + mlp(x): spikes are added, so the residual stream holds small integers."""
+    """x + attention(x), then x + mlp(x). The sums of spikes are small integers."""
 
     def __init__(self, attention: nn.Module, mlp: nn.Module):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every model gives: its units, neurons and synapses by name, and one sentence when an input does not fit."""
+"""The base class of models, and checks that refuse unsuitable inputs and parts in one sentence."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from snnbench.temporal import Temporal
 
 
 class SpikingModel(nn.Module):
-    """`[T, N, C, H, W] -> logits [T, N, K]`: one set of logits a time step from a linear readout that never spikes.
+    """`[T, N, C, H, W] -> logits [T, N, K]`: a linear readout, which never spikes, gives logits at each time step.
 
-    The mean over T is the objective's and the metric's business; since the readout is linear, the mean of the logits
-    equals the logits of the mean features that the papers compute. Submodules are registered in forward order.
+    The objective and the metrics take the mean over T. Because the readout is linear, the mean of the logits equals the
+    logits of the mean features, which the papers compute. Submodules are registered in forward order.
 
-    A model says in the literal `made_for` what it is made for: {pattern of names in configs/model: overrides with which
-    its paper builds it}, for example {"*_dvs": ("data=cifar10_dvs",), "*": ("data=cifar10", "norm=tdbn")}. The first
-    pattern that fits a name counts; `snnbench list model=<name>` shows its overrides, and the contract tests build the
-    model with them. A model without `made_for` is built for the default data set.
+    The class attribute `made_for` maps patterns of names in configs/model to the overrides with which the paper builds
+    the model, for example {"*_dvs": ("data=cifar10_dvs",), "*": ("data=cifar10", "norm=tdbn")}. The first pattern that
+    matches is used; `snnbench list model=<name>` shows its overrides, and the contract tests build the model with them.
+    A model without `made_for` is built for the default data set.
     """
 
     traits: tuple[str, ...] = ()
     made_for: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def check_length(self, time_steps: int) -> None:
-        """Raises ConfigError where nothing can be learned within `time_steps`; asked before a run writes anything."""
+        """Raise ConfigError if T=`time_steps` is too short to learn anything; called before a run writes anything."""
 
     def units(self) -> list[Unit]:
         """All `synapse -> norm -> neuron` units in forward order."""
@@ -62,7 +62,7 @@ def require_size(model: str, in_shape: tuple[int, int, int], smallest: int, inst
 
 
 def require_attended(model: SpikingModel) -> None:
-    """Raise ConfigError if the attention that was asked for stands nowhere in `model`."""
+    """Raise ConfigError if the configured attention acts on no layer of `model`."""
     layers = (module for module in model.modules() if isinstance(module, Projection | MembraneNeuron))
     require(
         any(layer.attention is not None for layer in layers),
@@ -71,7 +71,7 @@ def require_attended(model: SpikingModel) -> None:
 
 
 def require_norms_in_place(model: SpikingModel) -> None:
-    """Raise ConfigError if a norm that stands behind spikes was put in front of a neuron, outside a unit."""
+    """Raise ConfigError if `model` uses a norm of spikes outside of its units."""
     in_place = {id(unit.spike_norm) for unit in model.units()}
     for name, norm in model.named_modules():
         require(

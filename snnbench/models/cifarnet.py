@@ -1,8 +1,8 @@
 """CifarNet of tandem learning (Wu, Chua, Zhang, G. Li, H. Li, Tan, TNNLS 2021; deepspike/tandem_learning @006feb1).
 
-128C3 - 256C3s2 - 512C3s2 - 1024C3 - 512C3 - FC1024 - dropout - readout, a norm in every hidden layer, strides instead
-of pools, biases everywhere (also before the norms, which take them away again): 44,490,250 parameters on CIFAR-10. The
-release leaves its dropout on in evaluation; here it is off.
+128C3 - 256C3s2 - 512C3s2 - 1024C3 - 512C3 - FC1024 - dropout - readout, with a norm in every hidden layer,
+strides instead of pools, and biases everywhere, also before the norms, which cancel them: 44,490,250 parameters on
+CIFAR-10. The released code keeps its dropout on in evaluation; here it is off.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class CifarNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        channels: number of channels of each convolution.
-        strides: stride of each convolution.
-        hidden: neurons of the fully connected layer.
-        dropout: share of the readout's inputs dropped, one mask for all T: a share of the spike counts.
+        channels: The number of channels of each convolution.
+        strides: The stride of each convolution.
+        hidden: The number of neurons of the fully connected layer.
+        dropout: The share of the readout's inputs that is dropped, with the same mask at all T steps.
 
     Raises:
-        ConfigError: not one stride a convolution, or an image smaller than the total stride.
+        ConfigError: The numbers of channels and strides differ, or the image is smaller than the total stride.
     """
 
     made_for = {"*": ("data=cifar10", "neuron=if")}  # noqa: RUF012

@@ -1,8 +1,8 @@
 """CSNN, the convolutional network of the surrogate-gradient survey (Fang et al., Chinese Journal of Computers 2025).
 
 2 x [3 x (conv3x3 - norm - neuron) - avg-pool 2] - flatten - linear - neuron - linear; 17,542,026 parameters at
-`width=128, hidden=2048`, 3x32x32, 10 classes. Convolutions have no bias, linear layers do. The official code takes the
-mean over T inside the network; here logits leave per step.
+`width=128, hidden=2048`, 3x32x32, 10 classes. Convolutions have no bias, linear layers do. The official network returns
+the mean over T; here it returns the logits of every step.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class CSNN(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        width: channels of every convolution.
-        hidden: neurons of the fully connected layer.
+        width: The number of channels of every convolution.
+        hidden: The number of neurons of the fully connected layer.
 
     Raises:
-        ConfigError: if the image is smaller than 4x4.
+        ConfigError: The image is smaller than 4x4 pixels.
     """
 
     made_for = {"*": ("data=cifar10",)}  # noqa: RUF012

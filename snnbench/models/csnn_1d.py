@@ -3,7 +3,7 @@
 2 x [3 x (conv1d 3 - norm - neuron) - avg-pool 2] - flatten - linear - neuron - linear over `[T, N, C, L]`, where a step
 is one image column of L = H pixels; 513,418 parameters at `width=128, hidden=256`, 3x32x32, 10 classes (the sequential
 net of PSN, Fang et al., NeurIPS 2023, is the same). Convolutions have no bias, linear layers do. As in the official
-code, logits leave per step.
+code, the network returns the logits of every step.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class CSNN1d(SpikingModel):
     """`[T, N, C, L] -> [T, N, K]`, T the image's width and L its height.
 
     Args:
-        width: channels of every convolution.
-        hidden: neurons of the fully connected layer.
+        width: The number of channels of every convolution.
+        hidden: The number of neurons of the fully connected layer.
 
     Raises:
-        ConfigError: if the image is smaller than 4x4.
+        ConfigError: The image is smaller than 4x4 pixels.
     """
 
     traits = ("sequence_1d",)

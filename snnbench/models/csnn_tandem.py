@@ -1,8 +1,8 @@
-"""The survey's network as its tandem script has it: CSNN with a norm in the hidden fully connected layer too.
+"""The network of the survey's tandem script: CSNN with a norm in the hidden fully connected layer too.
 
 `cf10/tandem_learning/tandem_my.py` @2d8a509 builds every hidden layer as synapse - batch norm - IF; 17,544,074
-parameters at `width=128, hidden=2048`, 3x32x32, 10 classes. Its biases in front of the norms are left out: a norm takes
-them away again.
+parameters at `width=128, hidden=2048`, 3x32x32, 10 classes. Its biases before the norms are left out, because a norm
+cancels them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class CSNNTandem(CSNN):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        width: channels of every convolution.
-        hidden: neurons of the fully connected layer.
+        width: The number of channels of every convolution.
+        hidden: The number of neurons of the fully connected layer.
 
     Raises:
-        ConfigError: if the image is smaller than 4x4.
+        ConfigError: The image is smaller than 4x4 pixels.
     """
 
     def __init__(

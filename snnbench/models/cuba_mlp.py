@@ -1,4 +1,4 @@
-"""Fully connected nets of current-based neurons: SuperSpike's, with spiking output, and spytorch's, with a leaky one.
+"""Fully connected networks of current-based neurons, with spiking outputs (SuperSpike) or potentials (spytorch).
 
 Zenke & Ganguli, Neural Computation 2018 (released code: 200-256-200); fzenke/spytorch @f4dcc66, tutorial 2
 (784-100-10). No biases. Initial weights are N(0, std^2) with std = weight_scale (1 - beta)/sqrt(fan_in) (spytorch,
@@ -24,13 +24,12 @@ class CubaMLP(SpikingModel):
     """`[T, N, C, H, W] -> output spikes [T, N, K]`; the mean over T is a neuron's firing rate.
 
     Args:
-        hidden: number of neurons of each hidden layer.
-        weight_scale: factor of the initial weights' standard deviation, which is this over the root of a neuron's
-            number of inputs.
-        scale_by_leak: that deviation is multiplied by 1 - beta, the membrane's leak in a step.
+        hidden: The number of neurons of each hidden layer.
+        weight_scale: The initial weights have the standard deviation weight_scale / sqrt(number of inputs).
+        scale_by_leak: True multiplies this deviation by 1 - beta, the share of the potential that a step loses.
 
     Raises:
-        ConfigError: a hidden layer without neurons.
+        ConfigError: A hidden layer has no neurons.
     """
 
     traits = ("spike_output",)
@@ -62,21 +61,20 @@ class CubaMLP(SpikingModel):
 
 
 class LeakyCubaMLP(SpikingModel):
-    """`[T, N, C, H, W] -> logits [T, N, K]` from output units that filter like the neurons but never fire.
+    """`[T, N, C, H, W] -> logits [T, N, K]` from outputs that integrate like the neurons but never fire.
 
-    spytorch's class score is the maximum over time of an output's potential, its start at 0 included. `readout="max"`
-    gives logits[t] = T (M_t - M_{t-1}) with M_t = max(0, U_1, ..., U_t): their mean over T is that maximum, so
-    objective=mean_ce is the published loss and every accuracy is read off the same score.
+    spytorch's class score is the maximum over time of an output's potential, which starts at 0. `readout="max"` gives
+    logits[t] = T (M_t - M_{t-1}) with M_t = max(0, U_1, ..., U_t). Their mean over T is that maximum, so
+    objective=mean_ce is the published loss, and accuracies use the published score.
 
     Args:
-        hidden: number of neurons of each hidden layer.
-        weight_scale: factor of the initial weights' standard deviation, which is this over the root of a neuron's
-            number of inputs.
-        scale_by_leak: that deviation is multiplied by 1 - beta, the membrane's leak in a step.
-        readout: what becomes of an output's potential, its maximum over time ("max") or its mean over time ("mean").
+        hidden: The number of neurons of each hidden layer.
+        weight_scale: The initial weights have the standard deviation weight_scale / sqrt(number of inputs).
+        scale_by_leak: True multiplies this deviation by 1 - beta, the share of the potential that a step loses.
+        readout: The class score, "max" for the maximum over time of an output's potential or "mean" for its mean.
 
     Raises:
-        ConfigError: a hidden layer without neurons.
+        ConfigError: A hidden layer has no neurons.
     """
 
     requires = {  # noqa: RUF012
@@ -115,7 +113,7 @@ class LeakyCubaMLP(SpikingModel):
 class LeakyPotential(Temporal):
     """U_{t+1} of a current-based neuron that never fires, `[T, N, K] -> [T, N, K]`, at least fp32.
 
-    The potential after the step, where a neuron's spike is read before it: spytorch records its readout so.
+    As in spytorch, this is the potential after the update of the step; a neuron fires by the potential before it.
     """
 
     def __init__(self, alpha: float, beta: float):
@@ -133,7 +131,7 @@ class LeakyPotential(Temporal):
 
 
 class RunningMaximum(Temporal):
-    """T times the growth of the running maximum since 0, `[T, N, K] -> [T, N, K]`: the mean over T is the maximum."""
+    """T times the increase of max(0, x_1, ..., x_t) at each step, `[T, N, K]`; its mean over T is the maximum."""
 
     def __init__(self, time_steps: int):
         super().__init__()
@@ -148,7 +146,7 @@ class RunningMaximum(Temporal):
 
 
 def _require_steps(model: SpikingModel, time_steps: int, delay: int) -> None:
-    """Before an input has come through, the logits are constant and the loss has no gradient."""
+    """Raise ConfigError if no input reaches the logits within T steps, since the loss then has no gradient."""
     require(
         time_steps > delay,
         f"an input reaches the output of {type(model).__name__} after {delay} steps, but T={time_steps}; set "
@@ -157,7 +155,7 @@ def _require_steps(model: SpikingModel, time_steps: int, delay: int) -> None:
 
 
 def hidden_layers(parts: Parts, in_shape: tuple[int, int, int], hidden: list[int]) -> tuple[nn.Sequential, int]:
-    """flatten - [linear - neuron] x hidden, and the width that comes out."""
+    """The layers flatten - [linear - neuron] x hidden, and the width of the last one."""
     layers: list[nn.Module] = [Flatten()]
     width = in_shape[0] * in_shape[1] * in_shape[2]
     for size in hidden:
@@ -168,7 +166,7 @@ def hidden_layers(parts: Parts, in_shape: tuple[int, int, int], hidden: list[int
 
 
 def normal_weights_(model: nn.Module, neuron: CubaLIF, weight_scale: float, scale_by_leak: bool) -> None:
-    """Initial weights of every synapse, see the module."""
+    """Draw the initial weights of every synapse as the top of this file says."""
     scale = weight_scale * (1 - neuron.beta) if scale_by_leak else weight_scale
     for synapse in (module for module in model.modules() if isinstance(module, Synapse)):
         nn.init.normal_(synapse.weight, 0.0, scale / synapse.weight.shape[1] ** 0.5)

@@ -10,14 +10,14 @@ from snnbench.temporal import Temporal
 
 
 class TemporalDropout(Temporal):
-    """`[T, N, *] -> [T, N, *]`; in training a share `p` of a sample's inputs is 0 for all T, the rest times 1/(1-p)."""
+    """`[T, N, *]`, same shape; in training, a share `p` of a sample's inputs is 0 at all T, the rest times 1/(1-p)."""
 
     def __init__(self, p: float):
         super().__init__()
         self.p = p
 
     def initial_state(self, x_t: Tensor) -> Tensor | None:
-        """The sample's mask, or None where nothing is dropped."""
+        """The mask of all samples, or None if nothing is dropped."""
         return F.dropout(torch.ones_like(x_t, requires_grad=False), self.p) if self.training and self.p > 0 else None
 
     def step(self, x_t: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:

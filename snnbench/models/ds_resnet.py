@@ -1,14 +1,15 @@
 """Spiking DS-ResNet, the dormant-suppressed residual net of MLF (Feng et al., IJCAI 2022, arXiv 2210.06386).
 
-Block: y = SN(norm(conv(SN(norm(conv x))))) + shortcut(x): spikes are added, not currents, so the shortcut loses no
-gradient where a neuron stays dormant. The shortcut is the identity, or conv1x1 - norm - SN where the shape changes.
-Activations are small integers (the paper's union of spikes). With the same neuron this is the ADD block of SEW-ResNet
-(Fang et al., 2021); the layout is He et al.'s for CIFAR: three stages of n blocks, depth 6n + 2.
+A block computes y = SN(norm(conv(SN(norm(conv x))))) + shortcut(x). It adds spikes and not currents, so a neuron that
+never fires does not block the gradient of the shortcut. The shortcut is the identity, or conv1x1 - norm - SN where the
+shape changes. Activations are small integers (the paper's union of spikes). With the same neuron this is the ADD block
+of SEW-ResNet (Fang et al., 2021); the layout is He et al.'s for CIFAR: three stages of n blocks, depth 6n + 2.
 
-With `dormant_suppressed=False` the neuron stands behind the addition (the paper's baseline), both norms with alpha 1.
+With `dormant_suppressed=False` the last neuron comes after the addition (the paper's baseline); both norms have alpha
+1.
 
 2,777,674 / 4,327,754 / 7,427,914 / 10,528,074 / 16,728,394 parameters for ResNet-14/20/32/44/68 (64-128-256) on
-CIFAR-10. The official tdBN has its eps outside the square root; ours, as everywhere, inside.
+CIFAR-10. The official tdBN adds its eps outside of the square root; ours adds it inside.
 """
 
 from __future__ import annotations
@@ -60,13 +61,14 @@ class DSResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage; stages after the first halve the image.
-        widths: channels a stage; the conv3x3 stem has the first one's.
-        dormant_suppressed: add spikes behind the neuron (DS-ResNet) instead of currents before it.
-        input_norm: tdBN without gain and shift before the stem (the DVS Gesture net).
+        blocks: The number of blocks of each stage; every stage but the first halves the image.
+        widths: The number of channels of each stage; the conv3x3 stem has as many as the first.
+        dormant_suppressed: True adds the spikes after the last neuron of a block (DS-ResNet), False the currents before
+            it.
+        input_norm: True puts a tdBN without gain and shift before the stem, as in the DVS Gesture network.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

@@ -1,13 +1,13 @@
-"""The nets of synapse filter dynamics: convolutions and linear layers with biases, no norm, output neurons counted.
+"""The networks of synapse filter dynamics: convolutions and linear layers with biases, no norm, spiking outputs.
 
 Fang, Shrestha, Zhao, Qiu (IJCAI 2020); code Snow-Crash/snn-iir @cb1e7fa (MLP 784-500-500-10) and the reproduction
 zhongyuchen/snn-iir @7b21cbf (convolutional nets). The filters lie in the synapses (synapse=iir), so each layer is
-filter -> weights -> neuron. The class score is the spike count of an output neuron: logits[t] = T s_t, with mean over T
-that count, so objective=mean_ce is the published cross entropy on counts.
+filter -> weights -> neuron. The class score is the number of spikes of an output neuron: the mean over T of
+logits[t] = T s_t is that number, so objective=mean_ce is the published cross entropy of spike counts.
 
-The reproduction also filters what enters a max pool; here a pool sees the spikes. With its start (PyTorch's default,
-lr 1e-4) the deeper convolutional layers are silent at first: its DVS Gesture log stays at chance for the first epochs,
-and here nothing fires from the second layer on in 135 steps on N-MNIST.
+The reproduction also filters the input of a max pool; here a pool reads spikes. With the initial weights of the
+reproduction (PyTorch's default, lr 1e-4), the deeper convolutional layers do not fire at first: its DVS Gesture log
+stays at chance for the first epochs, and here no layer after the first fires in 135 steps on N-MNIST.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class FilterNet(SpikingModel):
     """`[T, N, C, H, W] -> T x spikes [T, N, K]`.
 
     Args:
-        layers: layers before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1 (default:
-            stride 1, same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
-        hidden: neurons of each hidden linear layer.
-        dropout: share of each hidden linear layer's spikes that is dropped, anew at each step.
+        layers: The layers before flattening: "32C3" 32 channels of 3x3, "64C7S3P1" with stride 3 and padding 1
+            (default: stride 1, same padding), "MP2" max pool of 2, "MP2P1" padded by 1.
+        hidden: The number of neurons of each hidden linear layer.
+        dropout: The share of each hidden linear layer's spikes that is dropped, with a new mask at each step.
 
     Raises:
-        ConfigError: a layer that cannot be read, or an image too small for the layers.
+        ConfigError: A layer cannot be read, or the image is too small for the layers.
     """
 
     traits = ("max_pool", "silent_start")

@@ -1,15 +1,16 @@
 """ResNets of GLIF for CIFAR and ImageNet (Yao et al., NeurIPS 2022, arXiv:2210.13768).
 
-The neuron stands behind the addition as in tdBN's ResNet-19, but identity shortcuts go through a norm too, so both
-branches are scaled by 1/sqrt(2) everywhere. Stem conv3x3 - norm - SN as wide as the first stage. The classifier has no
-bias; up to 50 classes it is two linear layers in a row without a neuron between them (512 - 256 - K), else one.
+SN stands for a layer of spiking neurons. The last neuron of a block comes after the addition, as in tdBN's ResNet-19,
+but identity shortcuts have a norm too, so both branches are always scaled by 1/sqrt(2). The stem is conv3x3 - norm - SN
+and as wide as the first stage. The classifier has no bias. For up to 50 classes it has two linear layers without a
+neuron between them (512 - 256 - K), else one.
 
 The strides of the stages are those of the official classes. ResNet-18 for CIFAR keeps 32x32 through its first two
 stages (strides 1, 1, 2, 2) and ends at 8x8, as ResNet-19 does (1, 2, 2).
 
-The ImageNet nets begin with conv7x7 stride 2 (padding 1, as released) - norm - SN, no pool, and every stage halves the
-map. ResNet-18MS ("membrane shortcut") has its neurons before the convolutions and none behind the addition, so the
-classifier reads real numbers; unlike MS-ResNet its stem fires and its identity shortcuts have norms.
+The ImageNet networks begin with conv7x7 stride 2 (padding 1, as released) - norm - SN without a pool, and every stage
+halves the image. ResNet-18MS ("membrane shortcut") has its neurons before the convolutions and none after the addition,
+so the classifier reads real numbers; unlike in MS-ResNet, the stem has neurons and identity shortcuts have norms.
 
 With channel-wise GLIF: ResNet-18 11,347,456 parameters (CIFAR-10, T 4), 11,272,832 (CIFAR-100, T 6); ResNet-19
 12,749,824 (CIFAR-10, T 4); code Ikarosy/Gated-LIF @60638b2.
@@ -48,7 +49,7 @@ class GLIFBlock(nn.Module):
 
 
 class GLIFMembraneBlock(nn.Module):
-    """SN - conv3x3 - norm - SN - conv3x3 - norm (+ norm of shortcut): currents of the same shapes in and out."""
+    """SN - conv3x3 - norm - SN - conv3x3 - norm (+ norm of shortcut), on currents of the same shapes."""
 
     def __init__(self, parts: Parts, c_in: int, width: int, stride: int, zero_init: bool):
         super().__init__()
@@ -70,15 +71,16 @@ class GLIFResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        strides: stride of each stage's first block.
-        bottleneck: width between the two linear layers of the classifier, used for at most 50 classes; null: one layer.
-        stem: "cifar" (conv3x3) or "imagenet" (conv7x7 stride 2, padding 1).
-        membrane_shortcut: neurons before the convolutions, none behind the addition (ResNet-18MS).
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        strides: The stride of the first block of each stage.
+        bottleneck: The width between the two linear layers of the classifier for up to 50 classes; null uses one layer.
+        stem: The first layer, "cifar" (conv3x3) or "imagenet" (conv7x7 with stride 2 and padding 1).
+        membrane_shortcut: True puts the neurons before the convolutions and none after the addition (ResNet-18MS).
 
     Raises:
-        ConfigError: lists of unequal lengths, a stride below 1, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, a stride is below 1, or the image is smaller than the total
+            stride.
     """
 
     traits = ("residual",)

@@ -1,7 +1,7 @@
 """7B-wideNet of GLIF for CIFAR10-DVS at 48x48 (Yao et al., NeurIPS 2022; code Ikarosy/Gated-LIF @60638b2, cifar10dvs).
 
-SEW-ResNet's Wide-7B-Net (Fang et al., NeurIPS 2021) with average pools, and those behind the last four of its seven
-blocks only: 48x48 ends as 3x3. Its norms are plain batch norms.
+This is SEW-ResNet's Wide-7B-Net (Fang et al., NeurIPS 2021) with average pools, and only after the last four of its
+seven blocks, so 48x48 pixels become 3x3. Its norms are plain batch norms.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class GLIFWideNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        channels: channels of each basic block in turn; a conv1x1 unit raises them where they change.
-        pools: how many of the last blocks are followed by a 2x2 average pool.
-        connect: how branch and input meet.
+        channels: The number of channels of each basic block; a conv1x1 unit changes it where two blocks differ.
+        pools: The number of last blocks that are followed by a 2x2 average pool.
+        connect: The function that combines the branch and the input of a block.
 
     Raises:
-        ConfigError: no blocks, more pools than blocks, or a frame smaller than 2^pools.
+        ConfigError: There are no blocks or more pools than blocks, or the frame is smaller than 2^pools.
     """
 
     traits = ("residual",)

@@ -1,4 +1,4 @@
-"""Initial weights that papers name; all else keeps PyTorch's default."""
+"""Initial weights that papers specify; all other weights keep PyTorch's defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def kaiming_fan_out_(model: nn.Module, *, zero_biases: bool = True) -> None:
 
 
 def norm_gain_(model: nn.Module, gain: float) -> None:
-    """Start every norm of `model` at `gain`, but for those that start at 0 (`zero_init`) or have no gain."""
+    """Set the gain of every norm of `model`, except of those that start at 0 (`zero_init`) or have no gain."""
     for module in model.modules():
         if hasattr(module, "running_mean") and module.weight is not None:
             with torch.no_grad():

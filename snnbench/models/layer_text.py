@@ -1,4 +1,4 @@
-"""Layers before the flattening as papers write them: "32C3" a convolution, "MP2" a pool, "64C7S3P1" with both options.
+"""Reads layers as papers write them: "32C3" is a convolution, "MP2" a pool, "64C7S3P1" sets stride and padding.
 
 A convolution is <channels>C<kernel>, a pool is two letters and its kernel; S<stride> and P<padding> may follow. Without
 them a convolution has stride 1 and the padding that keeps the size, and a pool has its kernel as stride and no padding.
@@ -17,7 +17,7 @@ _LAYER = re.compile(r"(?:([1-9]\d*)C|([A-Z]P))([1-9]\d*)(?:S([1-9]\d*))?(?:P(\d+
 
 @dataclass(frozen=True)
 class LayerText:
-    """One layer, read. channels: None for a pool."""
+    """One layer of the text; `channels` is None for a pool."""
 
     text: str
     channels: int | None
@@ -26,7 +26,7 @@ class LayerText:
     padding: int
 
     def size(self, pixels: int) -> int:
-        """Height or width of what the layer gives for an input of so many pixels."""
+        """The height or width of the output for an input with this number of pixels."""
         return (pixels + 2 * self.padding - self.kernel) // self.stride + 1
 
 
@@ -34,11 +34,11 @@ def read_layers(texts: list[str], pool: str) -> list[LayerText]:
     """The layers of `model.layers`.
 
     Args:
-        texts: such as ["32C3", "MP2"].
-        pool: the two letters of the only pool that the model has: "MP", "AP" or "SP".
+        texts: The layers, for example ["32C3", "MP2"].
+        pool: The two letters of the kind of pool that the model has: "MP", "AP" or "SP".
 
     Raises:
-        ConfigError: naming a layer that cannot be read, or whose even kernel has no padding that keeps the size.
+        ConfigError: A layer cannot be read, or has an even kernel and no padding, which cannot keep the size.
     """
     return [_read(text, pool) for text in texts]
 
@@ -59,5 +59,5 @@ def _read(text: str, pool: str) -> LayerText:
 
 
 def require_pixels(size: list[int], layer: LayerText) -> None:
-    """Raise ConfigError where `layer` leaves nothing of the image."""
+    """Raise ConfigError if the output of `layer` has no pixels."""
     require(min(size) > 0, f"model.layers: nothing is left of the image at {layer.text}; drop some layers.")

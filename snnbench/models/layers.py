@@ -1,4 +1,4 @@
-"""Stateless layers that keep time in front: pools, flatten, and the products of spikes with spikes."""
+"""Layers without a state over `[T, N, *]`: pools, flatten, and products of two activations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snnbench.temporal import over_time
 
 
 class _Pool2d(nn.Module):
-    """Windows of `kernel` pixels a side; without overlap the kernel `fused` may stand in for PyTorch's `plain`."""
+    """A pool over `kernel` x `kernel` pixels; without overlap, the kernel `fused` may replace PyTorch's `plain`."""
 
     def __init__(self, kernel: int = 2, stride: int | None = None, padding: int = 0):
         super().__init__()
@@ -66,7 +66,7 @@ class MaxPool2d(_Pool2d):
 class GlobalAvgPool(nn.Module):
     """Mean over all trailing axes, `[T, N, C, *] -> [T, N, C]`."""
 
-    LARGEST = 8  # side of the maps that the kernel reads window by window
+    LARGEST = 8  # largest height and width for which the pooling kernel is used
 
     def forward(self, x_seq: Tensor) -> Tensor:
         *_, height, width = x_seq.shape
@@ -85,14 +85,14 @@ class Flatten(nn.Module):
 
 
 class SpikeMatmul(nn.Module):
-    """Matrix product `a @ b` of activations. A module, so that an operations counter can hook it; no parameters."""
+    """Matrix product `a @ b` of activations. It is a module, so that a counter of operations can hook it."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return a @ b
 
 
 class SpikeProduct(nn.Module):
-    """Elementwise product `a * b` of activations, which broadcast. A module, so that an operations counter can hook it.
+    """Elementwise product `a * b` of activations, with broadcasting. It is a module, so that it can be hooked.
 
     A mask on spikes is such a product: QKFormer's token mask, or the two products of spike-driven self-attention.
     """

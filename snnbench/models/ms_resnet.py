@@ -1,16 +1,16 @@
-"""MS-ResNet: residual learning on the membrane's side (Hu et al., "Advancing SNNs towards Deep Residual Learning",
-IEEE TNNLS 2024, arXiv 2112.08954).
+"""MS-ResNet: residual networks whose shortcuts carry membrane currents (Hu et al., "Advancing SNNs towards Deep
+Residual Learning", IEEE TNNLS 2024, arXiv 2112.08954).
 
-Block: x + norm(conv(SN(norm(conv(SN(x)))))): x is a real-valued current, the neurons stand in front of the
-convolutions, nothing fires after the addition. So branch convolutions see spikes only, while the stem and the
-down-sampling shortcuts (conv1x1 - norm on the real x) see real numbers. The last norm of a block starts with gain 0:
-every block is its shortcut at first. All other norms start at the neuron's threshold, 0.5 in the official code
-(Ariande1/MS-ResNet @7c5f006, whose neuron is `neuron=lif_ms`). 11,693,736 / 21,801,896 parameters for 18 / 34 on
-ImageNet.
+A block computes x + norm(conv(SN(norm(conv(SN(x)))))), SN being a layer of spiking neurons. x is a real-valued current;
+the neurons come before the convolutions, and none comes after the addition. So the convolutions of the branch read
+spikes, while the stem and the down-sampling shortcuts (conv1x1 - norm on x) read real numbers. The last norm of a block
+starts with the gain 0, so every block starts as its shortcut. All other norms start with the neuron's threshold as
+gain, 0.5 in the official code (Ariande1/MS-ResNet @7c5f006, whose neuron is `neuron=lif_ms`). 11,693,736 / 21,801,896
+parameters for 18 / 34 layers on ImageNet.
 
-The ImageNet stem is conv7x7 s2 - norm, and every stage, the first too, starts with stride 2; the max-pool that the
-official code constructs is never called. The CIFAR stem is conv3x3 - norm with a first stage of stride 1. The official
-code runs the stem at each step; for static images it runs once here, with equal results.
+The ImageNet stem is conv7x7 s2 - norm, and every stage starts with stride 2, also the first; the official code builds a
+max-pool but never calls it. The CIFAR stem is conv3x3 - norm, and the first stage has stride 1. The official code runs
+the stem at each step; for static images it runs once here, with equal results.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ class MSResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        blocks: blocks a stage, [2,2,2,2] for 18 and [3,4,6,3] for 34.
-        widths: channels a stage; the stem has the first one's.
-        stem: "imagenet" (conv7x7 s2, all stages stride 2), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: the last norm of each block starts with gain 0 (as published).
+        blocks: The number of blocks of each stage, [2,2,2,2] for 18 and [3,4,6,3] for 34 layers.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        stem: The first layer, "imagenet" (conv7x7 with stride 2, and stride 2 in all stages), "cifar" (conv3x3), or
+            "auto", which takes imagenet for images of at least 96 rows.
+        zero_init: True starts the last norm of each block with the gain 0, as published.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

@@ -1,7 +1,7 @@
-"""The parts that models are built from: synapse, norm, neuron, and the unit that chains them.
+"""The parts of which models are built: synapse, norm, neuron, and the unit that chains them.
 
-A model never names a concrete neuron, norm, synapse or attention: it asks its `Parts` for a layer and says where it
-will sit (`Site`).
+A model never names a concrete neuron, norm, synapse or attention. It requests a layer from its `Parts` and describes
+the layer's place in the network (`Site`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Projection(nn.Module):
     Args:
         synapse: A convolution or linear layer.
         norm: The norm of its currents, or `nn.Identity()`.
-        pool: A pool of the currents, or None. Pools of spikes stand behind a unit.
-        pool_at: Where the pool stands: "after_norm" (QKFormer), or "before_norm", where the norm reads less (ResNet-9).
-        attention: A module `[T, N, C, *] -> same` that weighs the currents behind norm and pool, or None.
+        pool: A pool of the currents, or None. A pool of spikes is a module of its own after the unit.
+        pool_at: The place of the pool, "after_norm" (QKFormer) or "before_norm" (ResNet-9), where the norm has less
+            to compute.
+        attention: A module `[T, N, C, *] -> same` that scales the currents after norm and pool, or None.
     """
 
     def __init__(
@@ -52,33 +53,33 @@ class Projection(nn.Module):
         return self.weighed(self.norm(self.current(x_seq)))
 
     def current(self, x_seq: Tensor) -> Tensor:
-        """What enters the norm."""
+        """The input of the norm."""
         current = self.synapse(x_seq)
         return self.pool(current) if self.pool is not None and self.pools_first else current
 
     def weighed(self, current: Tensor) -> Tensor:
-        """What pool and attention make of the normed current."""
+        """Apply the pool and the attention that follow the norm."""
         if self.pool is not None and not self.pools_first:
             current = self.pool(current)
         return current if self.attention is None else self.attention(current)
 
     def extras(self) -> list[str]:
-        """What this layer has beside synapse, norm and neuron, in words: a rule that knows only these refuses it."""
+        """Names of the parts besides synapse, norm and neuron; a rule that cannot handle them refuses the model."""
         found = {"a pool": self.pool, "an attention": self.attention}
         return [words for words, module in found.items() if module is not None]
 
 
 class Unit(Projection):
-    """A projection, and the neuron that reads its current: `[T, N, C_in, *] -> spikes [T, N, C_out, *]`.
+    """A projection followed by a neuron, `[T, N, C_in, *] -> spikes [T, N, C_out, *]`.
 
-    Where nothing stands between norm and neuron, a fused kernel may run norm, residual and neuron as one pass. A norm
-    that stands behind the spikes (see `behind_spikes`) becomes `spike_norm`, and `norm` is the identity.
+    If no pool or attention comes between norm and neuron, a fused kernel may compute norm, residual and neuron in one
+    pass. A norm of spikes (see `behind_spikes`) becomes `spike_norm`, and `norm` is then the identity.
 
     Attributes:
-        mechanics: None, or a learning rule's `mechanics(unit, x_seq, residual) -> spikes`, which runs instead of
-            `plain` and decides what gradients weights and inputs get. It is no `nn.Module`, so the state dict does not
-            see it; one object may serve many units. It calls the unit's synapse, norm and neuron as modules where it
-            can, so that hooks on them count what they do; at least where no gradients are asked for, as in a test.
+        mechanics: None, or a function `mechanics(unit, x_seq, residual) -> spikes` of a learning rule, which is called
+            instead of `plain` and defines the gradients of weights and inputs. It is no `nn.Module`, so it adds nothing
+            to the state dict; several units may share it. Where no gradients are needed, as in evaluation, it must call
+            the unit's synapse, norm and neuron as modules, so that hooks on them can count operations.
     """
 
     mechanics: Callable[[Unit, Tensor, Tensor | None], Tensor] | None = None
@@ -90,13 +91,13 @@ class Unit(Projection):
         self.spike_norm = norm if behind else None
 
     def forward(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Spikes of the unit; `residual` is a current `[T, N, C_out, *]` that is added just before the neuron."""
+        """The spikes; `residual`, if given, is a current `[T, N, C_out, *]` that is added just before the neuron."""
         if self.mechanics is not None:
             return self.mechanics(self, x_seq, residual)
         return self.plain(x_seq, residual)
 
     def plain(self, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
-        """What the unit does without a rule's mechanics: its parts one after the other, gradients by autograd."""
+        """The unit's computation without a rule's mechanics: one part after the other, with autograd's gradients."""
         current = self.current(x_seq)
         if self.attention is None and (self.pool is None or self.pools_first):
             spikes = self.neuron(current, self.norm, residual)
@@ -112,15 +113,15 @@ class Unit(Projection):
 
 @dataclass(frozen=True)
 class Parts:
-    """Factories handed to a model.
+    """The factories with which a model builds its layers.
 
     Args:
-        neuron_factory: `neuron(site, **changes)` builds a neuron layer.
-        norm_factory: `norm(site)` builds a norm.
-        synapse: an object with `conv(dims, c_in, c_out, kernel, stride, padding, bias, groups)` and
+        neuron_factory: Called as `neuron(site, **changes)`, it builds a neuron layer.
+        norm_factory: Called as `norm(site)`, it builds a norm.
+        synapse: Builds synapses by `conv(dims, c_in, c_out, kernel, stride, padding, bias, groups)` and
             `linear(c_in, c_out, bias)`.
-        time_steps: T, the number of time steps.
-        attention_factory: `attention(site)` builds the attention of a layer; by default there is none.
+        time_steps: The number T of time steps.
+        attention_factory: Called as `attention(site)`, it builds the attention of a layer; by default there is none.
     """
 
     neuron_factory: Callable[..., nn.Module]
@@ -131,11 +132,11 @@ class Parts:
     unit_class: ClassVar[type[Projection]] = Unit
 
     def neuron(self, channels: int, **changes) -> nn.Module:
-        """A neuron layer for `[T, N, channels, *]`; `changes` replace configured values (e.g. `v_th=0.5`)."""
+        """A neuron layer for `[T, N, channels, *]`; `changes` replace configured arguments (e.g. `v_th=0.5`)."""
         return self.neuron_factory(Site(channels, self.time_steps), **changes)
 
     def norm(self, channels: int, *, branches: int = 1, zero_init: bool = False, dims: int = 2) -> nn.Module:
-        """A norm of currents `[T, N, channels, *]`; see `Site` for the arguments."""
+        """A norm for `[T, N, channels, *]`; `Site` explains the arguments."""
         v_th = getattr(self.neuron(channels), "v_th", 1.0)
         return self.norm_factory(Site(channels, self.time_steps, v_th, branches, zero_init, dims))
 
@@ -143,7 +144,7 @@ class Parts:
         self, c_in: int, c_out: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None,
         bias: bool = False, groups: int = 1, dims: int = 2,
     ) -> nn.Module:  # fmt: skip
-        """A convolution over `[T, N, C, *]` with `dims` spatial axes (1 for tokens `[T,N,C,L]`); same padding."""
+        """A convolution over `[T, N, C, *]` with `dims` spatial axes; by default it keeps the size for stride 1."""
         padding = kernel // 2 if padding is None else padding
         return self.synapse.conv(dims, c_in, c_out, kernel, stride=stride, padding=padding, bias=bias, groups=groups)
 
@@ -160,16 +161,14 @@ class Parts:
         bias: bool | None = None, pool: nn.Module | None = None, pool_at: PoolPlace = "after_norm",
         attended: bool = False, dims: int = 2, **conv,
     ) -> Projection:  # fmt: skip
-        """conv -> norm, a current without a neuron; see `Projection` for what may stand between.
-
-        A norm that stands behind spikes has no place here and is left out.
+        """A convolution and a norm without a neuron; a norm of spikes is left out.
 
         Args:
-            branches, zero_init: see `Site`.
-            bias: whether the convolution has a bias; None gives it one only where the norm has no shift.
-            pool, pool_at: see `Projection`.
-            attended: True lets the configured attention weigh this current. A branch that a neuron reads says so; a
-                shortcut does not.
+            branches, zero_init: The arguments of the same name of `Site`.
+            bias: Whether the convolution has a bias; None gives it one only if the norm has no shift.
+            pool, pool_at: The arguments of the same name of `Projection`.
+            attended: True applies the configured attention to this current. Models set it for a branch that a neuron
+                reads, not for a shortcut.
         """
         norm = self.norm(c_out, branches=branches, zero_init=zero_init, dims=dims)
         synapse = self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv)
@@ -181,7 +180,7 @@ class Parts:
         bias: bool | None = None, pool: nn.Module | None = None, pool_at: PoolPlace = "after_norm",
         attended: bool = True, dims: int = 2, **conv,
     ) -> Unit:  # fmt: skip
-        """conv -> norm -> neuron over `[T, N, C, *]`, or conv -> neuron -> norm; arguments of `projection`."""
+        """conv -> norm -> neuron over `[T, N, C, *]`, or conv -> neuron -> norm of spikes; see `projection`."""
         norm = self.norm(c_out, branches=branches, zero_init=zero_init, dims=dims)
         synapse = self.conv(c_in, c_out, kernel, bias=needs_bias(bias, norm), dims=dims, **conv)
         neuron = self.neuron(c_out)
@@ -198,26 +197,26 @@ class Parts:
         return self.attention_factory(Site(channels, self.time_steps, v_th, dims=dims))
 
     def _attend(self, neuron: nn.Module, channels: int, dims: int) -> nn.Module | None:
-        """Give a unit's neuron the attention that acts on its potential; return the one that acts on its current."""
+        """Attach the attention on the potential to the neuron, and return the attention on the current."""
         attention = self._attention(channels, dims, getattr(neuron, "v_th", 1.0))
         if attention.activate_pre is not None:
             if not isinstance(neuron, MembraneNeuron):
                 raise ConfigError(
-                    f"this attention weighs the membrane potential before the threshold, which {type(neuron).__name__} "
-                    "does not hand out; use neuron=lif, neuron=if or neuron=plif, or an attention of the currents"
+                    f"this attention scales the membrane potential before the threshold, which {type(neuron).__name__} "
+                    "does not provide; use neuron=lif, neuron=if or neuron=plif, or an attention of the currents"
                 )
             neuron.attention = attention.activate_pre
         return attention.conv_post
 
 
 def behind_spikes(norm: nn.Module) -> bool:
-    """Whether a norm stands behind the neuron and reads its spikes, as its class literal `place = "spikes"` says.
+    """Whether a norm acts on the neuron's spikes, which its class declares by `place = "spikes"`.
 
-    A norm without this literal stands between synapse and neuron and reads currents.
+    Every other norm acts on the current between synapse and neuron.
     """
     return getattr(norm, "place", "currents") == "spikes"
 
 
 def needs_bias(wanted: bool | None, norm: nn.Module) -> bool:
-    """Published nets with a norm leave the bias to it; without one in front the synapse must bring its own."""
+    """Whether a synapse has a bias; if `wanted` is None, it has one only if no norm with a shift follows it."""
     return (next(norm.parameters(), None) is None or behind_spikes(norm)) if wanted is None else wanted

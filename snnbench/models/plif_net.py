@@ -1,10 +1,12 @@
-"""PLIF nets: max-pooled convolutions, two spiking linear layers and a vote (Fang et al., ICCV 2021, arXiv:2007.05785).
+"""The networks of PLIF: max-pooled convolutions, two spiking linear layers and a vote (Fang et al., ICCV 2021,
+arXiv:2007.05785).
 
     [conv3x3 - norm - SN (x n) - MP2] (a stage) ... - DP - FC hidden - SN - DP - FC 10K - SN - vote
 
-The vote is the mean of 10 output neurons of each class, so logits[t] are the class's firing rates at step t and their
-mean over T is what the paper's square error compares with the one-hot label. Neither convolutions (where the norm has a
-shift) nor linear layers have a bias. A static image's first conv - norm costs one pass.
+SN is a layer of spiking neurons, DP dropout, MP a max pool and FC a linear layer. The vote is the mean of the 10 output
+neurons of each class; the paper's squared error compares its mean over T, a firing rate, with the one-hot label.
+Linear layers, and convolutions followed by a norm with a shift, have no bias. A static image passes the first
+convolution and norm once.
 
 Parameters with one PLIF scalar a layer: MNIST 13,198,980, CIFAR-10 36,718,344, N-MNIST 17,132,292, CIFAR10-DVS
 17,427,718, DVS Gesture 1,698,311 (code fangwei123456/Parametric-Leaky-Integrate-and-Fire-Spiking-Neuron @f644ff6).
@@ -39,15 +41,16 @@ class PLIFNet(SpikingModel):
     """`[T, N, C, H, W] -> votes [T, N, K]` in [0, 1].
 
     Args:
-        channels: number of channels of every convolution.
-        stages: units before each pool, [3, 3] for CIFAR-10 and [1, 1, 1, 1] for CIFAR10-DVS.
-        hidden: neurons of the first linear layer; null: a quarter of its inputs (the event nets).
-        dropout: share of the inputs of the two linear layers that is dropped, one mask for all T.
-        voters: output neurons a class.
-        pool: kind of 2x2 pool behind each stage; on spikes max keeps them binary ("avg" is the paper's ablation).
+        channels: The number of channels of every convolution.
+        stages: The number of units before each pool, [3, 3] for CIFAR-10 and [1, 1, 1, 1] for CIFAR10-DVS.
+        hidden: The number of neurons of the first linear layer; null takes a quarter of its inputs (event data).
+        dropout: The share of the inputs that is dropped for each of the two linear layers, with the same mask at all T
+            steps.
+        voters: The number of output neurons for each class.
+        pool: The 2x2 pool after each stage: "max" keeps spikes binary, "avg" is the paper's ablation.
 
     Raises:
-        ConfigError: no stage, not two shares of dropout, or an image smaller than the total stride.
+        ConfigError: There is no stage, `dropout` has not two numbers, or the image is smaller than the total stride.
     """
 
     traits = ("max_pool",)

@@ -1,13 +1,13 @@
-"""PreAct ResNet-18 of SLTT and CLIF for CIFAR: norm and neuron stand before a block, spikes take the shortcut.
+"""PreAct ResNet-18 of SLTT and CLIF for CIFAR: norm and neuron come before a block, and the shortcut carries spikes.
 
 Meng et al. (SLTT, ICCV 2023, arXiv:2302.14311) and Huang et al. (CLIF, ICML 2024, arXiv:2402.04663), whose code
-(HuuYuLong/Complementary-LIF @d76af59) has the same net. Block:
+(HuuYuLong/Complementary-LIF @d76af59) has the same network. A block computes, with the spiking neurons SN:
 
     s = SN(norm(x));   y = conv(drop(SN(norm(conv s)))) + shortcut(s)
 
-The shortcut, the identity too, carries the spikes s, not the current x, so every block fires x anew (He et al.'s and
-MS-ResNet's carry x). Where the shape changes it is a conv1x1 without norm. The blocks' convolutions have biases, the
-stem has neither bias nor norm. 11,176,906 parameters on CIFAR-10, 11,223,076 on CIFAR-100.
+Every shortcut carries the spikes s and not the current x (that of He et al. and of MS-ResNet carries x). Where the
+shape changes, it is a conv1x1 without norm. The convolutions of the blocks have biases; the stem has neither bias nor
+norm. 11,176,906 parameters on CIFAR-10, 11,223,076 on CIFAR-100.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ class PreActResNet(SpikingModel):
     Convolutions start He-normal (fan out) with PyTorch's biases, the readout's bias at 0.
 
     Args:
-        blocks: blocks a stage; stages after the first halve the image.
-        widths: channels a stage; the stem has the first one's.
-        dropout: share of the spikes dropped before each block's second convolution and the readout, one mask for all T.
+        blocks: The number of blocks of each stage; every stage but the first halves the image.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        dropout: The share of the spikes that is dropped before the second convolution of each block and before the
+            readout, with the same mask at all T steps.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)

@@ -1,14 +1,15 @@
 """QKFormer (Zhou et al., "QKFormer: Hierarchical Spiking Transformer using Q-K Attention", NeurIPS 2024).
 
-Stages of growing width D/4, D/2, D (or D/2, D), each a patch embedding SPEDS and blocks of attention + MLP: token
-attention QKTA in all stages but the last, spiking self-attention in the last. An embedding adds a spiking shortcut to
-its main path, values {0, 1, 2}; pools act on currents, before the neuron (the opposite of Spikformer).
+The stages have the widths D/4, D/2, D (or D/2, D). Each is a patch embedding SPEDS followed by blocks of attention and
+MLP, with token attention QKTA in all stages but the last and spiking self-attention (SSA) in the last. An embedding
+adds the spikes of a shortcut to those of its main path, which gives values in {0, 1, 2}. Pools act on currents, before
+the neuron; in Spikformer they act on spikes.
 
 Parameters: ImageNet 10-384 / 512 / 768 16,473,688 / 29,079,336 / 64,962,760; CIFAR-10 4-384 6,706,234; CIFAR10-DVS
-2-256 1,504,138. Two differences from the released code: SSA's last neuron runs over time, not over T*N merged (their
-membranes run on from sample to sample; the correct order is implemented and no flag replays theirs), and a static
-image's first convolution runs once, with equal results. Drop-path and attention dropout are parsed and never applied
-there; they are left out.
+2-256 1,504,138. Two things differ from the released code. The last neuron of SSA runs over T; in the released code it
+runs over T*N merged, so its membrane carries over from one sample to the next. And the first convolution of a static
+image runs once, with equal results. The released code reads options for drop-path and attention dropout but never uses
+them; they are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FIRST_STRIDE = {"cifar": 1, "imagenet": 4, "dvs": 8}
 
 
 def _pooled(parts: Parts, c_in: int, c_out: int) -> Unit:
-    """conv3x3 - norm - max-pool 3 s2 - SN."""
+    """conv3x3 - norm - max-pool 3x3 stride 2 - SN."""
     return parts.unit(c_in, c_out, 3, pool=MaxPool2d(3, stride=2, padding=1), pool_at="after_norm")
 
 
@@ -45,7 +46,7 @@ class PatchEmbedding(nn.Module):
 
 
 def first_embedding(parts: Parts, stem: str, c_in: int, dim: int) -> PatchEmbedding:
-    """Total stride 1 ("cifar"), 4 ("imagenet") or 8 ("dvs"); `dim` channels leave it."""
+    """The first embedding, with `dim` output channels and total stride 1 ("cifar"), 4 ("imagenet") or 8 ("dvs")."""
     if stem == "cifar":
         lead = parts.unit(c_in, dim // 2, 3)
         return PatchEmbedding(lead, parts.unit(dim // 2, dim, 3), parts.unit(dim // 2, dim, 1))
@@ -59,7 +60,7 @@ def first_embedding(parts: Parts, stem: str, c_in: int, dim: int) -> PatchEmbedd
 
 
 def next_embedding(parts: Parts, stem: str, c_in: int, dim: int) -> PatchEmbedding:
-    """Between stages, stride 2. The ImageNet code pools in the first convolution, all other code in the second."""
+    """An embedding of stride 2; the ImageNet code pools after its first convolution, other code after its second."""
     if stem == "imagenet":
         main = nn.Sequential(_pooled(parts, c_in, dim), parts.unit(dim, dim, 3))
     else:
@@ -83,17 +84,18 @@ class QKFormer(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depths: blocks a stage; their number is the number of stages, the last of which uses self-attention.
-        dim: width D of the last stage; each stage before has half.
-        heads: number of attention heads, the same in all stages.
-        mlp_ratio: hidden width of the MLP divided by the stage's width.
-        scale: factor on the attention Q K^T V of the last stage.
-        attn_v_th: threshold of the attention neurons.
-        stem: stride of the first embedding: "cifar" 1, "imagenet" 4, "dvs" 8; "auto": cifar below 96 rows, else dvs for
-            two stages and imagenet for more.
+        depths: The number of blocks of each stage; the last stage uses self-attention.
+        dim: The width D of the last stage; each stage before has half the width of the next.
+        heads: The number of attention heads, the same in all stages.
+        mlp_ratio: The hidden width of the MLP divided by the width of the stage.
+        scale: The factor on the attention Q K^T V of the last stage.
+        attn_v_th: The firing threshold of the attention neurons.
+        stem: The stride of the first embedding: "cifar" 1, "imagenet" 4, "dvs" 8; "auto": cifar below 96 rows, else dvs
+            for two stages and imagenet for more.
 
     Raises:
-        ConfigError: fewer than two stages, widths that do not divide, or an image smaller than the total stride.
+        ConfigError: There are fewer than two stages, the heads or stages do not divide `dim`, or the image is smaller
+            than the total stride.
     """
 
     traits = ("attention", "max_pool", "residual")

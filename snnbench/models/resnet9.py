@@ -1,9 +1,10 @@
 """ResNet-9 with spiking neurons and membrane shortcuts, the network of the CIFAR-10 speed run.
 
 The shape is that of the fastest entries of DAWNBench's CIFAR-10 contest (Page, "How to Train Your ResNet", 2018): a
-stem, three stages that each pool once, and a residual pair in the first and the last of them. What is added is a
-real-valued current as in MS-ResNet (Hu et al., TNNLS 2024), so that the pair's last norm, the addition and the neuron
-are one pass. Convolutions see spikes only, except for the stem, which a static image passes once whatever T is.
+stem, three stages that each pool once, and a residual pair of convolutions in the first and the last of them. The
+shortcut adds a real-valued current as in MS-ResNet (Hu et al., TNNLS 2024), so that a kernel can compute the last norm,
+the addition and the neuron in one pass. All convolutions read spikes except for the stem, which runs once for a static
+image.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from snnbench.models.parts import Parts
 class Stage(nn.Module):
     """conv3x3 - max-pool 2 - norm - neuron, and, if `residual`, two units whose second adds the current.
 
-    `[T, N, C_in, H, W] -> [T, N, C, H/2, W/2]` spikes. The norm stands behind the pool, where it has a quarter to read.
+    `[T, N, C_in, H, W] -> [T, N, C, H/2, W/2]` spikes. The norm comes after the pool, where it reads a quarter of the
+    values.
     """
 
     def __init__(self, parts: Parts, c_in: int, width: int, residual: bool):
@@ -38,11 +40,11 @@ class ResNet9(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        widths: channels of the stem and of the stages; every stage halves the image.
-        residual: which stages have a residual pair.
+        widths: The number of channels of the stem and of each stage; every stage halves the image.
+        residual: Whether each stage has a residual pair of convolutions.
 
     Raises:
-        ConfigError: not one `residual` a stage, or an image smaller than the total stride.
+        ConfigError: `residual` has not one value for each stage, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")

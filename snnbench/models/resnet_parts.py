@@ -1,4 +1,4 @@
-"""What the three residual families share: stems, the loop over stages, and the checks of their sizes."""
+"""Stems, stages and size checks that the families of residual networks share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from snnbench.models.parts import Parts
 # make_block(parts, c_in, width, stride, zero_init) -> block with an attribute `out_channels`
 MakeBlock = Callable[[Parts, int, int, int, bool], nn.Module]
 
-LARGE = 96  # pixels from which "auto" takes the ImageNet stem: its factor 4 leaves at least 24x24
+LARGE = 96  # "auto" takes the ImageNet stem from this height on; its stride of 4 leaves at least 24x24 pixels
 BY_ROWS = {0: "cifar", LARGE: "imagenet"}
 
 
 def resolve_stem(stem: str, in_shape: tuple[int, int, int], by_rows: dict[int, str] = BY_ROWS) -> str:
-    """The stem that "auto" stands for; other values stay.
+    """Replace the stem "auto" by the one for the size of the input.
 
     Args:
-        stem: model.stem.
-        in_shape: C, H, W of the input.
-        by_rows: {rows: stem for inputs of at least so many rows}.
+        stem: The configured stem, which is returned unless it is "auto".
+        in_shape: The shape (C, H, W) of the input.
+        by_rows: Maps a number of rows to the stem for inputs with at least as many.
     """
     if stem != "auto":
         return stem
@@ -41,7 +41,7 @@ def spiking_stem(parts: Parts, stem: str, c_in: int, width: int) -> nn.Sequentia
 
 
 def check_stages(model: str, blocks: list[int], widths: list[int]) -> None:
-    """Raise ConfigError unless there is one width a stage and at least one block in each."""
+    """Raise ConfigError unless every stage has one width and at least one block."""
     require(
         len(blocks) == len(widths) and len(blocks) > 0 and min([*blocks, *widths]) >= 1,
         f"{model} needs one positive width for each stage of blocks, got blocks={list(blocks)} widths={list(widths)}.",
@@ -62,10 +62,10 @@ def residual_stages(
     parts: Parts, make_block: MakeBlock, c_in: int, blocks: list[int], widths: list[int], strides: list[int],
     zero_init: bool = False,
 ) -> tuple[nn.Sequential, int]:  # fmt: skip
-    """The stages in a row. The first block of a stage has the stage's stride, its other blocks have stride 1.
+    """All stages in sequence. The first block of a stage has the stage's stride, its other blocks have stride 1.
 
     Returns:
-        The stages and the number of channels that leave the last one.
+        The stages and the number of channels of the last one.
     """
     stages: list[nn.Module] = []
     for count, width, stride in zip(blocks, widths, strides):

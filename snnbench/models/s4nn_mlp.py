@@ -1,13 +1,13 @@
-"""S4NN's fully connected net, read out by who fires first (Kheradpisheh & Masquelier, IJNS 2020, arXiv:1910.09495).
+"""S4NN's fully connected network, in which the output neuron that fires first gives the class (Kheradpisheh &
+Masquelier, IJNS 2020, arXiv:1910.09495).
 
 flatten - [linear - first spike - delay of one step] x hidden - linear - first spike. No bias anywhere; weights start
 uniform in [0, init_high), so that neurons fire. The delay makes a layer's firing time t_j = 1 + (step of crossing).
 
-Logits: logits[t] = 1 from the step on at which the class's neuron crosses its threshold. Their sum over T is
-T + 1 - t_o, so the mean over T orders the classes by their firing times and `target_time` reads the times themselves.
-Where no neuron fired before T, evaluation falls back on V(T - 3), as the official code does. Ties go to the first
-class; the official accuracy counts a sample as right if its class is among the earliest (0.6 points more on the
-released weights).
+logits[t] is 1 from the step on at which the neuron of the class crosses its threshold, and 0 before. The sum over T is
+T + 1 - t_o, so the mean over T orders the classes by firing time, and `target_time` recovers the times. If no neuron
+fires before T, evaluation uses V(T - 3), as the official code does. On a tie the first class wins; the official code
+counts a sample as correct if its class is among the earliest (0.6 points more with the released weights).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FALLBACK = 3  # the official code reads V(t_max - 3)
 
 
 class Delay(Temporal):
-    """Spikes one step later, `[T, N, *] -> [T, N, *]`; nothing at step 0."""
+    """Delays spikes `[T, N, *]` by one step; the output is 0 at step 0."""
 
     def initial_state(self, x_t: Tensor) -> Tensor:
         return torch.zeros_like(x_t, requires_grad=False)
@@ -37,7 +37,7 @@ class Delay(Temporal):
 
 
 class HasFired(Temporal):
-    """1 from a neuron's spike on, `[T, N, K] -> [T, N, K]`: the running sum of at most one spike."""
+    """The running sum of spikes `[T, N, K]`: 1 from a neuron's only spike on."""
 
     def initial_state(self, x_t: Tensor) -> Tensor:
         return torch.zeros_like(x_t, requires_grad=False)
@@ -54,11 +54,11 @@ class S4NNMLP(SpikingModel):
     """`[T, N, C, H, W] -> logits [T, N, K]`, steps from 0 to 1 at the firing times.
 
     Args:
-        hidden: neurons of each hidden layer.
-        init_high: upper end of each linear layer's uniform initial weights, one more than hidden layers.
+        hidden: The number of neurons of each hidden layer.
+        init_high: The upper end of the uniform initial weights of each linear layer, the readout included.
 
     Raises:
-        ConfigError: not one init_high a layer.
+        ConfigError: `init_high` has not one value for each linear layer.
     """
 
     traits = ("first_spike_times",)
@@ -98,7 +98,7 @@ class S4NNMLP(SpikingModel):
                 synapse.weight.copy_(self.fresh_weights(index))
 
     def fresh_weights(self, layer: int) -> Tensor:
-        """Initial weights `[C_out, C_in]` of linear layer `layer`, drawn anew (`rule=s4nn` revives dead neurons)."""
+        """Initial weights `[C_out, C_in]` of linear layer `layer`, newly drawn for silent neurons (`rule=s4nn`)."""
         return torch.rand_like(self.synapses()[layer].weight) * self.init_high[layer]
 
     def forward(self, x_seq: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class S4NNMLP(SpikingModel):
 
 
 def _read_silent(logits: Tensor, current: Tensor) -> Tensor:
-    """Logits with, at the last step, softmax V(T - 3) for samples of which no neuron fired before time T."""
+    """The logits; for samples without an output spike before T, those of the last step are softmax V(T - 3)."""
     silent = (logits[:-1].sum((0, 2)) == 0).unsqueeze(-1)
     v = current[: len(current) - FALLBACK + 1].float().sum(0)
     last = torch.where(silent, v.softmax(-1).to(logits.dtype), logits[-1])

@@ -1,7 +1,8 @@
 """Spike-element-wise ResNets (Fang et al., "Deep Residual Learning in Spiking Neural Networks", NeurIPS 2021).
 
-Block: O = g(A, S), A = SN(norm(conv(SN(norm(conv S))))), S the spikes that enter the block or its spiking shortcut
-conv1x1 - norm - SN; nothing fires after g. ADD: A + S (small integers, not binary), AND: A * S, IAND: (1 - A) * S.
+A block computes O = g(A, S), A = SN(norm(conv(SN(norm(conv S))))), SN being a layer of spiking neurons. S are the
+spikes that enter the block, or those of its shortcut conv1x1 - norm - SN where the shape changes. No neuron comes after
+g. g is ADD: A + S (small integers, not binary), AND: A * S, or IAND: (1 - A) * S.
 
 * `SEWResNet` 18/34/50/101/152: 11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808 parameters on ImageNet.
 * `SEWNet`, the event-camera nets: 7B-Net 130,426 parameters (DVS Gesture) and Wide-7B-Net 1,192,218 (CIFAR10-DVS), both
@@ -30,8 +31,8 @@ CONNECT = {
 class SEWBlock(nn.Module):
     """Two (basic) or three (bottleneck) spiking units, joined with the shortcut by `connect`.
 
-    `zero_init` makes the block its shortcut at the start: the last norm's gain is 0, and for AND its bias 1 so that
-    the last neuron always fires (which holds for neurons that reach threshold on a current of 1, like IF).
+    With `zero_init` the block starts as its shortcut: the last norm starts with the gain 0, and for AND with the bias
+    1, so that the last neuron always fires (if a current of 1 is enough for it, as for IF).
     """
 
     def __init__(
@@ -69,15 +70,16 @@ class SEWResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        block: "basic" (18, 34) or "bottleneck" (50, 101, 152).
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        connect: how branch and shortcut meet; "ADD" is the headline variant.
-        stem: "imagenet" (conv7x7 s2, max-pool), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: blocks start as their shortcut (off in the published ImageNet runs).
+        block: The kind of block, "basic" (18, 34 layers) or "bottleneck" (50, 101, 152 layers).
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        connect: The function that combines branch and shortcut; the main published results use "ADD".
+        stem: The first layers, "imagenet" (conv7x7 with stride 2, max-pool), "cifar" (conv3x3), or "auto", which takes
+            imagenet for images of at least 96 rows.
+        zero_init: True starts every block as its shortcut; the published ImageNet runs do not.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")
@@ -119,12 +121,13 @@ class SEWNet(SpikingModel):
     its output, so 7 blocks take 128x128 to 1x1. Convolutions keep PyTorch's initialisation.
 
     Args:
-        channels: channels of each block in turn.
-        connect: how branch and input meet.
-        zero_init: blocks start as the identity (on in the logged DVS Gesture run, an option removed later).
+        channels: The number of channels of each block.
+        connect: The function that combines the branch and the input of a block.
+        zero_init: True starts every block as the identity, as in the published DVS Gesture log; later code has no such
+            option.
 
     Raises:
-        ConfigError: no blocks, or a frame smaller than 2^blocks.
+        ConfigError: There are no blocks, or the frame is smaller than 2^blocks.
     """
 
     traits = ("residual", "max_pool")

@@ -1,12 +1,12 @@
-"""SLAYER's nets: convolutions, spiking sum pools and linear layers without biases or norms, every layer spiking.
+"""The networks of SLAYER: spiking convolutions, sum pools and linear layers, without biases and norms.
 
 Shrestha & Orchard, NeurIPS 2018; code bamsumit/slayerPytorch @01beeeb. Its N-MNIST CNN 16C5(padding 1)-SP2-32C3-SP2-
 64C3-FC10 has 800 + 4,608 + 18,432 + 40,960 = 64,800 weights, its MLP 34x34x2-512-10 1,183,744 + 5,120 = 1,188,864.
-Initial weights are PyTorch's default times 10 (linear) and 100 (convolutions), for a threshold of 10: with less nothing
-fires. A pool adds up its window with a constant weight of 1.1 thresholds and is followed by neurons of its own, so
-that one input spike, whose PSP peaks at 1, is enough to fire.
+For a threshold of 10, initial weights are PyTorch's default times 10 (linear layers) and 100 (convolutions); with
+smaller ones no neuron fires. A pool sums its window with a constant weight of 1.1 thresholds and has neurons of its
+own. One input spike, whose postsynaptic potential peaks at 1, is enough to make them fire.
 
-The output neurons' spikes are the logits: their sum over T is the spike count by whose maximum SLAYER predicts.
+The logits are the output neurons' spikes. SLAYER predicts the class with the most spikes over T.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from snnbench.models.parts import Parts, Unit
 from snnbench.synapses.base import Synapse
 from snnbench.temporal import over_time
 
-POOL_WEIGHT = 1.1  # thresholds
+POOL_WEIGHT = 1.1  # in multiples of the threshold
 
 
 class SumPool2d(nn.Module):
     """`weight` times the sum over each kernel x kernel window, `[T, N, C, H, W] -> [T, N, C, H', W']`.
 
-    An image that the kernel does not divide gets H mod kernel rows and W mod kernel columns of zeros more, as released.
+    As released, H mod kernel rows and W mod kernel columns of zeros are added to the image.
     """
 
     def __init__(self, kernel: int, weight: float):
@@ -38,7 +38,7 @@ class SumPool2d(nn.Module):
         self.kernel, self.weight = kernel, weight
 
     def size(self, pixels: int) -> int:
-        """H' of H."""
+        """The height or width of the output for that of the input."""
         return (pixels + pixels % self.kernel) // self.kernel
 
     def forward(self, x_seq: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class SumPool2d(nn.Module):
 
 
 class SpikingPool(nn.Module):
-    """sum pool -> neurons, spikes `[T, N, C, H, W] -> [T, N, C, H', W']`; nothing to train."""
+    """sum pool -> neurons, spikes `[T, N, C, H, W] -> [T, N, C, H', W']`, without parameters."""
 
     def __init__(self, parts: Parts, channels: int, kernel: int):
         super().__init__()
@@ -69,14 +69,14 @@ class SlayerNet(SpikingModel):
     """`[T, N, C, H, W] -> spikes [T, N, K]`.
 
     Args:
-        layers: layers before flattening: "32C3" a unit of 32 channels of 3x3 with same padding, "16C5P1" with padding
-            1, "SP2" a spiking sum pool of 2x2.
-        hidden: neurons of each hidden linear layer.
-        dense_scale: factor on PyTorch's default initial weights of linear layers.
-        conv_scale: factor on PyTorch's default initial weights of convolutions.
+        layers: The layers before flattening: "32C3" a unit of 32 channels of 3x3 with same padding, "16C5P1" with
+            padding 1, "SP2" a spiking sum pool of 2x2.
+        hidden: The number of neurons of each hidden linear layer.
+        dense_scale: The factor on PyTorch's default initial weights of linear layers.
+        conv_scale: The factor on PyTorch's default initial weights of convolutions.
 
     Raises:
-        ConfigError: a layer that cannot be read, an even kernel without a padding, a hidden layer without neurons, or
+        ConfigError: A layer cannot be read, an even kernel has no padding, a hidden layer has no neurons, or
             an image too small for the layers.
     """
 
@@ -122,7 +122,7 @@ class SlayerNet(SpikingModel):
 
 
 def _scaled(unit: Unit, factor: float) -> Unit:
-    """The unit with `factor` times its initial weights."""
+    """Multiply the initial weights of the unit by `factor` and return it."""
     with torch.no_grad():
         for synapse in unit.modules():
             if isinstance(synapse, Synapse):

@@ -1,15 +1,16 @@
 """The fully connected nets of DCLS-Delays for audio spikes, with or without delays.
 
 Hammouamri et al. (ICLR 2024); code Thvnvtos/SNN-delays @d169b4e, snn_delays.py (synapse=dcls) and snn.py (plain, the
-net of the survey on SHD).
+network of the survey on SHD).
 
     [linear - norm - neuron - dropout] x layers - linear - leaky integrator v_t = v_{t-1} (1 - 1/tau) + x_t
     m = sum_t softmax(v_t),   loss CE(m, y)  (softmax twice, as published)
 
-Linear layers have no bias where the norm has a shift; the readout never has one. logits[t] = T' softmax(v_t) here, so
-their mean over the T' steps is m: objective=mean_ce is the published loss, the accuracy that of m. A delayed layer runs
-on after its input has ended: `tail` empty steps (official: half the taps) are appended before each synapse, so that
-T' = T + tail (layers + 1) logits leave; a walk step by step ends at T and scales by 1.
+A linear layer has no bias if its norm has a shift; the readout never has one. The model returns
+logits[t] = T' softmax(v_t), whose mean over the T' steps is m, so objective=mean_ce is the published loss, and the
+accuracy is that of m. Delayed spikes may arrive after the input has ended: `tail` empty steps (official: half the taps)
+are appended before each synapse, so the model returns logits for T' = T + tail (layers + 1) steps. A walk step by step
+ends at T and does not multiply by T'.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from snnbench.temporal import Temporal, active_states, full_precision
 
 
 class Tail(nn.Module):
-    """Append `steps` time steps of zeros, `[T, N, *] -> [T + steps, N, *]`; nothing inside a walk."""
+    """Append `steps` time steps of zeros, `[T, N, *] -> [T + steps, N, *]`; no steps inside a walk."""
 
     def __init__(self, steps: int):
         super().__init__()
@@ -40,7 +41,7 @@ class Tail(nn.Module):
 
 
 class LeakyIntegrator(Temporal):
-    """v_t = (1 - 1/tau) v_{t-1} + x_t from v = 0, `[T, N, K] -> [T, N, K]`: a LIF that never fires."""
+    """v_t = (1 - 1/tau) v_{t-1} + x_t, which starts at v = 0, `[T, N, K] -> [T, N, K]`: a LIF that never fires."""
 
     def __init__(self, tau: float):
         super().__init__()
@@ -58,11 +59,12 @@ class SNNDelays(SpikingModel):
     """`[T, N, C, H, W] -> [T', N, K]`, T' = T + tail * (layers + 1).
 
     Args:
-        hidden: neurons of each hidden layer. layers: number of hidden layers.
-        dropout: share of a hidden layer's spikes that is dropped, one mask for all T.
-        readout_tau: time constant of the integrator in steps; official: the neurons'.
-        readout: softmax_sum, or membrane: logits[t] = v_t.
-        tail: empty steps appended before each synapse; 0 keeps T.
+        hidden: The number of neurons of each hidden layer.
+        layers: The number of hidden layers.
+        dropout: The share of a hidden layer's spikes that is dropped, with the same mask at all T steps.
+        readout_tau: The time constant of the readout's integrator, in steps; officially that of the neurons.
+        readout: The logits, "softmax_sum" as published, or "membrane" for the potential, logits[t] = v_t.
+        tail: The number of empty steps that are appended before each synapse; 0 keeps T.
     """
 
     made_for = {"*": ("data=shd",)}  # noqa: RUF012

@@ -1,14 +1,14 @@
 """Spikformer (Zhou et al., "Spikformer: When Spiking Neural Network Meets Transformer", ICLR 2023).
 
-Stem SPS: four units conv3x3 - norm - SN of D/8, D/4, D/2, D channels, max-pools (3, stride 2) on the spikes of the last
-ones, then a relative position embedding x + SN(norm(conv3x3(x))). Then `depth` blocks of spiking self-attention and
-MLP, the mean over tokens, and a linear readout.
+The stem SPS has four units conv3x3 - norm - SN of D/8, D/4, D/2, D channels, max-pools (3, stride 2) on the spikes of
+the last ones, and a relative position embedding x + SN(norm(conv3x3(x))). `depth` blocks of spiking self-attention and
+MLP, the mean over tokens, and a linear readout follow.
 
-Parameters without the LayerNorms that the released code builds and never calls (as the paper's table counts):
+The released code builds LayerNorms that it never calls; as in the paper's table, they are not counted here:
 CIFAR-10 4-384 9,324,730; 2-384 5,765,050; ImageNet 8-384 16,816,024; 8-512 29,689,384; 8-768 66,338,632;
 CIFAR10-DVS 2-256 2,566,666. The drop-path, attention dropout and position table of that code have no effect either and
-are left out. The CIFAR code's projections are `nn.Linear` (bias on q, k, v; truncated normal 0.02), those of ImageNet
-and DVS are 1x1 convolutions (no bias on q, k, v; PyTorch's initialisation): `projections` says which.
+are left out. The projections of the CIFAR code are `nn.Linear` (bias on q, k, v; truncated normal 0.02), those of
+ImageNet and DVS are 1x1 convolutions (no bias on q, k, v; PyTorch's initialisation): `projections` says which.
 """
 
 from __future__ import annotations
@@ -52,18 +52,19 @@ class Spikformer(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depth: number of blocks.
-        dim: width D of the tokens, a multiple of 8.
-        heads: number of attention heads; it changes what the net computes, not its number of parameters.
-        mlp_ratio: hidden width of the MLP divided by D.
-        scale: factor on the attention Q K^T V.
-        attn_v_th: firing threshold of the neuron behind the attention.
-        projections: "linear" as in the CIFAR code or "conv" as in the ImageNet and DVS code.
-        stem: number of max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 ->
+        depth: The number of blocks.
+        dim: The width D of the tokens, a multiple of 8.
+        heads: The number of attention heads; the number of parameters does not depend on it.
+        mlp_ratio: The hidden width of the MLP divided by D.
+        scale: The factor on the attention Q K^T V.
+        attn_v_th: The firing threshold of the neuron after the attention.
+        projections: The kind of the linear maps, "linear" as in the CIFAR code or "conv" as in the ImageNet and DVS
+            code.
+        stem: The number of max-pools: "small" 1 (8 -> 4), "cifar" 2 (32 -> 8), "dvs" and "imagenet" 4 (128 -> 8, 224 ->
             14); "auto": small up to 16 rows, cifar below 96, else imagenet.
 
     Raises:
-        ConfigError: dim not a multiple of 8 or of heads, or an image smaller than the stem's total stride.
+        ConfigError: `dim` is no multiple of 8 or of `heads`, or the image is smaller than the stem's total stride.
     """
 
     traits = ("attention", "max_pool", "residual")

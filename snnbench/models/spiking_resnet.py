@@ -1,8 +1,9 @@
 """Spiking ResNet with the neuron after the addition, trained directly.
 
-O[t] = SN(F(S)[t] + shortcut(S)[t]), F = norm(conv(SN(norm(conv S)))): the sum is a current, so every tensor between
-blocks is binary. The shortcut is the identity on spikes, or conv1x1 - norm without a neuron. Two norms feed the sum,
-hence `branches=2` (tdBN scales both by 1/sqrt(2); other norms ignore it).
+A block computes O[t] = SN(F(S)[t] + shortcut(S)[t]), F = norm(conv(SN(norm(conv S)))), SN being a layer of spiking
+neurons. The sum is a current, so every tensor between blocks is binary. The shortcut is the identity on spikes, or
+conv1x1 - norm without a neuron. The sum has two branches with norms, hence `branches=2` (tdBN scales both by 1/sqrt(2);
+other norms ignore it).
 
 * `SpikingResNet`: torchvision's layouts 18/34/50/101/152 as the baseline of Fang et al. (SEW-ResNet, NeurIPS 2021);
   11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808 parameters on ImageNet. The name goes back to Hu et
@@ -44,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """conv1x1 - conv3x3 (stride) - conv1x1, each with norm and SN, the sum before the last SN; leaves 4 x width."""
+    """conv1x1 - conv3x3 (stride) - conv1x1, with norms and SN; the last SN follows the sum, 4 x width at the end."""
 
     expansion = 4
 
@@ -71,14 +72,16 @@ class SpikingResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        block: "basic" (18, 34) or "bottleneck" (50, 101, 152; four times the width leaves each block).
-        blocks: blocks a stage.
-        widths: channels a stage; the stem has the first one's.
-        stem: "imagenet" (conv7x7 s2, max-pool), "cifar" (conv3x3), "auto": imagenet from 96 pixels on.
-        zero_init: the last norm of each block starts with gain 0 (the ImageNet recipe of Fang et al.).
+        block: The kind of block, "basic" (18, 34 layers) or "bottleneck" (50, 101, 152 layers), whose output has four
+            times the width.
+        blocks: The number of blocks of each stage.
+        widths: The number of channels of each stage; the stem has as many as the first.
+        stem: The first layers, "imagenet" (conv7x7 with stride 2, max-pool), "cifar" (conv3x3), or "auto", which takes
+            imagenet for images of at least 96 rows.
+        zero_init: True starts the last norm of each block with the gain 0 (the ImageNet recipe of Fang et al.).
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual", "max_pool")
@@ -113,19 +116,19 @@ class SpikingResNet(SpikingModel):
 
 
 class CifarSpikingResNet(SpikingModel):
-    """`[T, N, C, H, W] -> [T, N, K]` without any pooling layer before the global average: fits OTTT too.
+    """`[T, N, C, H, W] -> [T, N, K]` without a pool before the global average, so OTTT can train it too.
 
     Convolutions keep PyTorch's initialisation, as in TET's code (Gus-Lab/temporal_efficient_training @f9bde41).
 
     Args:
-        blocks: basic blocks a stage; stages after the first halve the image.
-        widths: channels a stage.
-        stem_width: channels of the conv3x3 stem.
-        hidden: neurons of a fully connected layer before the readout, or None for none.
-        zero_init: the last norm of each block starts with gain 0.
+        blocks: The number of basic blocks of each stage; every stage but the first halves the image.
+        widths: The number of channels of each stage.
+        stem_width: The number of channels of the conv3x3 stem.
+        hidden: The number of neurons of a fully connected layer before the readout; null leaves the layer out.
+        zero_init: True starts the last norm of each block with the gain 0.
 
     Raises:
-        ConfigError: lists of unequal lengths, or an image smaller than the total stride.
+        ConfigError: The lists have different lengths, or the image is smaller than the total stride.
     """
 
     traits = ("residual",)
@@ -160,7 +163,7 @@ class CifarSpikingResNet(SpikingModel):
 
 
 class ResNet19(CifarSpikingResNet):
-    """ResNet-19 as tdBN's code starts it: every convolution He-normal (fan out). Arguments of `CifarSpikingResNet`."""
+    """ResNet-19 with the initial weights of tdBN's code: all convolutions He-normal (fan out)."""
 
     made_for = {"*": ("data=cifar10", "neuron=lif_tdbn", "norm=tdbn")}  # noqa: RUF012
 

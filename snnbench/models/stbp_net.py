@@ -1,14 +1,14 @@
-"""STBP's nets: convolutions, average pools and linear layers with biases, no norm, every layer spiking.
+"""The networks of STBP: spiking convolutions and linear layers with biases, average pools, and no norm.
 
 Wu, Deng, Li, Zhu, Shi (Frontiers in Neuroscience 12:331, 2018); code yjwu17/STBP-for-training-SpikingNN @e3c0c93 (MNIST
 CNN 32C3-AP2-32C3-AP2-FC128-FC10: 320 + 9,248 + 200,832 + 1,290 = 211,690 parameters) and its branch with the
 CIFAR-10 net of the follow-up (AAAI 2019), where ten output neurons vote for each class and the input of every layer
-but the first and the last goes through dropout, behind the pool. NeuNorm is not in the released branch, nor here. With
-PyTorch's default weights, as released, that net is silent from its third convolution on and no weight gets a gradient
-(found here on smooth random images); `gain` wakes it.
+but the first and the last goes through dropout, after the pool. The released branch does not contain NeuNorm, so this
+model does not either. With PyTorch's default weights, as released, no layer of that network fires from the third
+convolution on, and no weight gets a gradient (found here on smooth random images); a larger `gain` prevents this.
 
-The output neurons' spikes are the logits: their mean over T is the firing rate in [0, 1] that `objective=mean_mse`
-compares with the one-hot label.
+The logits are the output neurons' spikes. `objective=mean_mse` compares their mean over T, the firing rate in [0, 1],
+with the one-hot label.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from snnbench.models.plif_net import Vote
 
 
 class STBPNet(SpikingModel):
-    """`[T, N, C, H, W] -> spikes [T, N, K]`, with several voters a class their mean in [0, 1].
+    """`[T, N, C, H, W] -> spikes [T, N, K]`, or their mean in [0, 1] if a class has several voters.
 
     Args:
-        layers: layers before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of 2.
-        hidden: neurons of each hidden linear layer.
-        voters: output neurons a class, neighbours.
-        dropout: share of the inputs dropped in front of every unit but the first and the last, anew at each step.
-        gain: factor on PyTorch's default initial weights and biases (1 as released; 2.45 is He's variance).
+        layers: The layers before flattening: "32C3" a unit of 32 channels of 3x3, same padding; "AP2" average pool of
+            2.
+        hidden: The number of neurons of each hidden linear layer.
+        voters: The number of output neurons for each class; those of a class are neighbours.
+        dropout: The share of the inputs that is dropped before every unit but the first and the last, with a new mask
+            at each step.
+        gain: The factor on PyTorch's default initial weights and biases (1 as released; 2.45 gives He's variance).
 
     Raises:
-        ConfigError: a layer that cannot be read, an even kernel, a hidden layer without neurons, or too many pools.
+        ConfigError: A layer cannot be read or has an even kernel, a hidden layer has no neurons, or there are too many
+            pools.
     """
 
     traits = ("spike_output",)

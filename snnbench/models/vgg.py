@@ -1,18 +1,18 @@
-"""VGG nets: of temporal efficient training, of online training through time, of SLTT and CLIF.
+"""The VGG networks of temporal efficient training, of online training through time, and of SLTT and CLIF.
 
 All are chains of conv3x3 (with bias) - norm - neuron and average pools, and end in one linear layer:
 
 * VGGSNN (Deng et al., TET, ICLR 2022): 64-128-P-256-256-P-512-512-P-512-512-P, flatten. 9,271,498 parameters on
   2x48x48 frames, 10 classes.
 * VGG-11 WS (Xiao et al., OTTT, NeurIPS 2022): 64-128-P-256-256-P-512-512-P-512-512, global average. 9,228,362
-  parameters with weight-standardised synapses and no norm, 3 input channels, 10 classes. The factor 2.74 behind every
-  neuron in the official code is the neuron's `amplitude` here.
+  parameters with weight-standardised synapses and no norm, 3 input channels, 10 classes. The official code multiplies
+  the output of every neuron by 2.74, which is the neuron's `amplitude` here.
 * VGG-11 (Meng et al., SLTT, ICCV 2023; Huang et al., CLIF, ICML 2024): 64-P-128-P-256-256-P-512-512-P-512-512-P with
-  dropout behind every neuron, adaptive average pool to 7x7, flatten. 9,476,298 parameters on event frames with 10
-  classes, 9,501,387 with 11. Frames of 48x48 are one pixel at the adaptive pool, which makes 49 copies of it.
+  dropout after every neuron, adaptive average pool to 7x7, flatten. 9,476,298 parameters on event frames with 10
+  classes, 9,501,387 with 11. Frames of 48x48 have become one pixel at the adaptive pool, which copies it 49 times.
 
-Convolutions start He-normal (fan out), as in all official codes. Their biases start at 0 in both VGG-11s; VGGSNN's
-code leaves them as PyTorch draws them.
+Convolutions start He-normal (fan out), as in all official codes. Their biases start at 0 in both VGG-11s; in
+VGGSNN they keep PyTorch's initial values.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ POOL = "P"
 VGGSNN_LAYERS = (64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL)
 VGG11_LAYERS = (64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512)
 VGG11_BN_LAYERS = (64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL)
-GRID = 7  # pixels a side that VGG-11's readout sees
+GRID = 7  # height and width in pixels of the input of VGG-11's readout
 
 
 def conv_chain(parts: Parts, c_in: int, layers: tuple[int | str, ...], dropout: float = 0.0) -> nn.Sequential:
-    """Units of conv3x3 with bias, each with dropout behind it, and 2x2 average pools where `layers` says `POOL`."""
+    """Units of conv3x3 with bias, each followed by dropout, and a 2x2 average pool for each `POOL` in `layers`."""
     chain: list[nn.Module] = []
     for layer in layers:
         if layer == POOL:
@@ -50,13 +50,14 @@ def conv_chain(parts: Parts, c_in: int, layers: tuple[int | str, ...], dropout: 
 class VGGSNN(SpikingModel):
     """VGGSNN of TET, `[T, N, C, H, W] -> [T, N, K]`; published for event frames of 48x48.
 
-    Average pools hand multiples of 1/4 to the next convolution, so not every convolution sees binary inputs.
+    Average pools give multiples of 1/4 to the next convolution, so not all convolutions read binary inputs.
 
     Args:
-        dropout: share of the readout's inputs dropped, anew at each step (none in TET, 0.25 for PSN's and TEBN's runs).
+        dropout: The share of the readout's inputs that is dropped, with a new mask at each step; TET uses 0, PSN and
+            TEBN 0.25.
 
     Raises:
-        ConfigError: if the frame is smaller than 16x16 (four pools).
+        ConfigError: The frame is smaller than 16x16 pixels (four pools).
     """
 
     made_for = {"*": ("data=cifar10_dvs",)}  # noqa: RUF012
@@ -81,12 +82,12 @@ class VGGSNN(SpikingModel):
 
 
 class VGG11WS(SpikingModel):
-    """VGG-11 of OTTT, `[T, N, C, H, W] -> [T, N, K]`, for any synapse and norm; needs no statistics over a batch.
+    """VGG-11 of OTTT, `[T, N, C, H, W] -> [T, N, K]`, for any synapse and norm, also without statistics over a batch.
 
     Published with `synapse=weight_std norm=none`; the readout starts N(0, 0.01), bias 0.
 
     Raises:
-        ConfigError: if the image is smaller than 8x8 (three pools).
+        ConfigError: The image is smaller than 8x8 pixels (three pools).
     """
 
     made_for = {"*": ("data=cifar10", "neuron=lif_ottt", "norm=none", "synapse=weight_std")}  # noqa: RUF012
@@ -111,10 +112,10 @@ class VGG11BN(SpikingModel):
     The readout starts N(0, 0.01), bias 0.
 
     Args:
-        dropout: share of every neuron layer's spikes that is dropped, one mask for all T.
+        dropout: The share of every neuron layer's spikes that is dropped, with the same mask at all T steps.
 
     Raises:
-        ConfigError: if the frame is smaller than 32x32 (five pools).
+        ConfigError: The frame is smaller than 32x32 pixels (five pools).
     """
 
     made_for = {"*": ("data=cifar10_dvs", "norm=bn_by_step")}  # noqa: RUF012

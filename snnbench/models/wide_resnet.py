@@ -1,11 +1,12 @@
-"""Wide ResNet with spiking neurons in the place of ReLU, a student and, with `neuron=relu`, a teacher of KDSNN.
+"""Wide ResNet with spiking neurons instead of ReLU: the student and, with `neuron=relu`, the teacher of KDSNN.
 
 Zagoruyko & Komodakis (BMVC 2016, arXiv:1605.07146): WRN-d-k has three stages of (d - 4)/6 pre-activation blocks,
-16 k, 32 k and 64 k wide; Xu et al. (KDSNN, CVPR 2023) distil WRN-28-4 (5.85 M) into WRN-16-2 (0.69 M). Block:
+16 k, 32 k and 64 k wide; Xu et al. (KDSNN, CVPR 2023) distil WRN-28-4 (5.85 M) into WRN-16-2 (0.69 M). A block
+computes:
 
     s = SN(norm(x));   y = conv(SN(norm(conv s))) + x,   or + conv1x1(s) where the shape changes
 
-KDSNN's code is not public: that neurons stand where ReLU stood is our reading.
+KDSNN's code is not public; that neurons replace ReLU at the same places is our interpretation.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from snnbench.models.layers import GlobalAvgPool
 from snnbench.models.parts import Parts
 from snnbench.models.resnet_parts import check_size, halving, residual_stages
 
-STEM = 16  # channels of the stem, whatever the width
+STEM = 16  # channels of the stem for every width
 STAGES = (16, 32, 64)
 
 
@@ -45,11 +46,11 @@ class WideResNet(SpikingModel):
     """`[T, N, C, H, W] -> [T, N, K]`.
 
     Args:
-        depth: layers with weights as the paper counts them, 6 n + 4.
-        widen: k, the factor on 16, 32 and 64 channels.
+        depth: The number of layers with weights as the paper counts them, 6 n + 4.
+        widen: The factor k on 16, 32 and 64 channels.
 
     Raises:
-        ConfigError: a depth that is not 6 n + 4, or an image smaller than the total stride of 4.
+        ConfigError: `depth` is not 6 n + 4, or the image is smaller than the total stride of 4.
     """
 
     traits = ("residual",)

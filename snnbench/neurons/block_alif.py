@@ -1,19 +1,19 @@
-"""Block-parallel adaptive LIF, "Blocks" (Taylor, King, Harper, NeurIPS 2023, OpenReview Ht79ZTVMsn).
+"""Block-parallel adaptive LIF, called "Blocks" (Taylor, King, Harper, NeurIPS 2023, OpenReview Ht79ZTVMsn).
 
-A neuron that rests d steps after a spike fires at most once in a block of L = d + 1 steps, so a block needs no loop:
+A neuron that is refractory for d steps fires at most once in a block of L = d + 1 steps, so all steps of a block can be
+computed at once:
 
     v~[t] = sum_{k<=t} beta^(t-k) I[k] (+ beta^(t+1) v_init),  no reset;   theta[t] = v_th + b a_0 p^t, t = 1..L
     f[t] = Theta(v~[t] - theta[t]);   z[t] = sum_{k<=t} (t - k + 1) f[k];   s[t] = 1 iff z[t] = 1
 
-Next block, where this one spiked: inputs before the spike's offset (z < 1) are zeroed, v_init = 0, and
-a_0 = (a_0 p^t* + 1/p) p^n with t* the spike's place and n = #{z > 1}; else v_init = v~[L], a_0 <- a_0 p^L.
+f is 1 where the potential without reset lies above the threshold; s keeps the first such step t* of a block. After a
+block with a spike, the next block has v_init = 0 and a_0 = (a_0 p^t* + 1/p) p^n, n counting the steps with z > 1, and
+ignores its input at the steps that had z < 1. After a block without a spike it has v_init = v~[L] and a_0 p^L.
 
-Spikes are those of `ALIF`, gradients are not: s takes z's gradient unchanged (straight-through), so every faulty spike
-before t receives the gradient of s[t], weighted by the ramp; norms grow with L. Spikes inside masks and adaptation are
-detached. Sequences shorter than a multiple of L end in a shorter block (released code pads).
+The spikes equal those of `ALIF`; the gradients do not. s takes over the gradient of z (straight-through), so every
+f[k] up to t receives the gradient of s[t] times t - k + 1, and gradient norms grow with L. The spikes in masks and
+adaptation are detached. The last block of a sequence may be shorter; the released code pads it instead.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor
@@ -21,29 +21,32 @@ from torch import Tensor
 from snnbench.kernels.adaptive.form import BLOCK_STEPS, AdaptiveForm
 from snnbench.kernels.common.form import Refusal, overridden
 from snnbench.neurons.alif import ALIF
+from snnbench.neurons.parameters import over_steps
 from snnbench.temporal import full_precision
 
-# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+# the kernels compute these methods: a subclass that overrides one of them runs as plain PyTorch
 _KERNEL_DOES = ("sequence", "emit", "ranged", "coefficients", "_carry")
 
 
 def decaying_sum(x: Tensor, beta: Tensor) -> Tensor:
-    """v[t] = sum_{k<=t} beta^(t-k) x[k] along the first axis by doubling: log2(L) passes, each over the whole block.
+    """v[t] = sum_{k<=t} beta^(t-k) x[k] along the first axis, in log2(L) passes that each double the steps covered.
 
-    Elementwise, so it is exact under TF32 and autocast, where a matrix product would be rounded.
+    All operations are elementwise, so that TF32 and autocast do not round them like a matrix product.
     """
-    reach = 1
-    while reach < x.shape[0]:
-        x = torch.cat([x[:reach], x[reach:] + beta * x[:-reach]])
-        beta, reach = beta.square(), 2 * reach
+    covered = 1
+    while covered < x.shape[0]:
+        x = torch.cat([x[:covered], x[covered:] + beta * x[:-covered]])
+        beta, covered = beta.square(), 2 * covered
     return x
 
 
 class BlockALIF(ALIF):
-    """`[T, N, C, *]` currents -> spikes in ceil(T / (latency + 1)) blocks; arguments and parameters are ALIF's.
+    """`[T, N, C, *]` currents -> spikes in ceil(T / (latency + 1)) blocks; it has the parameters of `ALIF`.
 
-    A walk step by step is ALIF's: the same spikes, ALIF's gradient. `detach_reset=False` lets the adaptation's spikes
-    carry gradients; here the reset itself has none.
+    A rule that walks step by step gets the same spikes with the gradient of `ALIF`.
+
+    Args:
+        detach_reset: False lets a gradient pass through the spikes that raise the adaptation. The reset has none.
     """
 
     def kernel_form(self) -> AdaptiveForm | Refusal:
@@ -55,8 +58,8 @@ class BlockALIF(ALIF):
     def sequence(self, x_seq: Tensor) -> Tensor:
         beta, p, b = self.coefficients(x_seq[0])
         length, outputs, carry = self.latency + 1, [], None
-        places = torch.arange(1, length + 1, device=x_seq.device, dtype=p.dtype).view(-1, *[1] * (x_seq.ndim - 1))
-        decay = p.pow(places)  # [L, 1 (N), C, 1...] after broadcasting
+        steps = torch.arange(1, length + 1, device=x_seq.device, dtype=p.dtype)
+        decay = p.pow(over_steps(steps, x_seq))  # [L, 1, C, 1...]
         for x_block in x_seq.split(length):
             current, fade = full_precision(x_block), decay[: len(x_block)]
             if carry is None:
@@ -77,7 +80,7 @@ class BlockALIF(ALIF):
         return torch.cat(outputs)
 
     def _carry(self, v: Tensor, z: Tensor, first: Tensor, spikes: Tensor, adaptation: Tensor | None, p: Tensor):
-        """For the next block: inputs to silence `[L, N, C, *]`, its v_init and a_0 `[N, C, *]`."""
+        """What the next block needs: which inputs it ignores `[L, N, C, *]`, v_init and a_0, both `[N, C, *]`."""
         spiked = first.any(0)
         silent, v_init = (z < 1) & spiked, v[-1].masked_fill(spiked, 0)
         after_spike = p.pow((z > 1).sum(0).to(p.dtype)) / p

@@ -4,38 +4,41 @@
     m_t = m_{t-1} sigmoid(u_t / tau) + s_t                     (u_t before the reset)
     u_t <- u_t - s_t (v_th + sigmoid(m_t));   u_0 = m_0 = 0
 
-Nothing is detached: the m path carries gradients through time where the membrane's own is zero. Paper and official
-single-step class agree. The official multi-step class, and the survey's benchmark which copies it, apply the second
-sigmoid in place, so that m_t <- sigmoid(m_t) is what the next step sees; `overwrite_m=True` reproduces that defect.
+Nothing is detached: m carries a gradient through time also where the gradient of the membrane is zero. The paper and
+the official single-step class agree. The official multi-step class, and the survey's benchmark which copies it, compute
+sigmoid(m_t) in place, so the next step starts from sigmoid(m_t) instead of m_t; `overwrite_m=True` reproduces that.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden
 from snnbench.kernels.membrane.codes import COMPLEMENTARY, COMPLEMENTARY_OVERWRITTEN
 from snnbench.kernels.membrane.form import MembraneForm
 from snnbench.neurons.base import Neuron
+from snnbench.neurons.membrane import membrane_form
 from snnbench.site import Site
 from snnbench.temporal import full_precision
 
-# what the kernels write out: a neuron that overrides one of them runs as plain PyTorch
+# the kernels compute these methods: a subclass that overrides one of them runs as plain PyTorch
 _KERNEL_DOES = ("initial_state", "step", "sequence", "fire", "emit", "leak")
 
 
 class CLIF(Neuron):
-    """`[T, N, C, *]` currents -> spikes; the state is (u, m), both `[N, C, *]`. No parameters.
+    """`[T, N, C, *]` currents -> spikes; the state is (u, m), both `[N, C, *]`. It has no parameters.
 
-    The paper's surrogate is `rectangle`, width 1.
+    The paper uses the surrogate `rectangle` of width 1.
 
     Args:
-        tau: membrane time constant in steps; it also divides u inside the sigmoid.
-        overwrite_m: the stored m is sigmoid(m) (the survey's CLIF); only to match its published figures.
+        tau: The membrane time constant, in steps; it also divides u inside the sigmoid.
+        overwrite_m: True passes sigmoid(m) on to the next step, as the survey's code does. Use it only to reproduce the
+            survey's published results.
     """
+
+    zero_states = 2
+    printed = ("tau", "overwrite_m", *Neuron.printed)
 
     def __init__(
         self,
@@ -50,20 +53,12 @@ class CLIF(Neuron):
 
     @property
     def leak(self) -> float:
-        """gamma = 1 - 1/tau."""
+        """gamma = 1 - 1/tau, the share of the potential that one step leaves."""
         return 1 - 1 / self.tau
 
     def kernel_form(self) -> MembraneForm | Refusal:
-        surrogate = overridden(self, CLIF, *_KERNEL_DOES) or surrogate_form(self.surrogate)
-        if isinstance(surrogate, Refusal):
-            return surrogate
         dynamics = COMPLEMENTARY_OVERWRITTEN if self.overwrite_m else COMPLEMENTARY
-        constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
-        return MembraneForm([float(c) for c in constants], [dynamics, surrogate.kind, 1, 0, int(self.strict)])
-
-    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
-        return rest, rest
+        return overridden(self, CLIF, *_KERNEL_DOES) or membrane_form(self, dynamics, self.leak, soft=True)
 
     def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         u, m = state
@@ -73,6 +68,3 @@ class CLIF(Neuron):
         complement = torch.sigmoid(m)
         u = torch.addcmul(u, spike, complement + self.v_th, value=-1)
         return self.emit(spike, x_t), (u, complement if self.overwrite_m else m)
-
-    def extra_repr(self) -> str:
-        return f"tau={self.tau}, overwrite_m={self.overwrite_m}, {super().extra_repr()}"

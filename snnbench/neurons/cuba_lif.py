@@ -1,17 +1,16 @@
-"""Current-based leaky integrate-and-fire neuron with an exponential synaptic current (SuperSpike's, as in spytorch).
+"""Current-based leaky integrate-and-fire neuron with an exponential synaptic current (SuperSpike).
 
-Zenke & Ganguli, Neural Computation 30(6), 2018; discrete form of fzenke/spytorch @f4dcc66
-(its notebooks before April 2021 subtract 1 instead of resetting to 0):
+Zenke & Ganguli, Neural Computation 30(6), 2018, in the discrete form of fzenke/spytorch @f4dcc66. (spytorch's notebooks
+before April 2021 subtract 1 from the potential instead of resetting it to 0.)
 
     s_t = 1[U_t > v_th];   I_{t+1} = alpha I_t + x_t;   U_{t+1} = (beta U_t + I_t) (1 - s_t),      U_0 = I_0 = 0
 
-alpha = exp(-dt/tau_syn), beta = exp(-dt/tau_mem). The spike is read before the update and the membrane takes the old
-current, so an input at t first moves U_{t+2}; the reset is detached and takes the incoming current of its step with it.
-Without a reset U = h * x with h = 0, 0, 1, alpha + beta, ... (`response`). The paper's own simulation is continuous:
-U_rest -60 mV, threshold -50 mV, refractory 5 ms, tau_mem 10 ms, tau_syn 5 ms; the refractory time is left out here.
+alpha = exp(-dt/tau_syn), beta = exp(-dt/tau_mem). A step fires before it updates the potential, and the update adds the
+current of the step before, so an input at t first changes U_{t+2}. The reset is detached; it also discards the current
+that would have entered the membrane in that step. Without resets, U is x convolved with h = 0, 0, 1, alpha + beta, ...
+(`response`). The paper simulates in continuous time with U_rest -60 mV, threshold -50 mV, tau_mem 10 ms, tau_syn 5 ms
+and a refractory time of 5 ms; this neuron has no refractory time.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Annotated
@@ -26,18 +25,20 @@ from snnbench.temporal import full_precision
 
 
 class CubaLIF(Neuron):
-    """`[T, N, C, *]` inputs -> spikes; the state is (I, U), both `[N, C, *]`. No parameters.
+    """`[T, N, C, *]` inputs -> spikes; the state is (I, U), both `[N, C, *]`. It has no parameters.
 
-    spytorch's surrogate is `fast_sigmoid`, beta 100.
+    spytorch uses the surrogate `fast_sigmoid` with beta 100.
 
     Args:
-        tau_mem: time constant of the membrane, in ms.
-        tau_syn: time constant of the synaptic current, in ms.
-        dt: length of a time step, in ms.
+        tau_mem: The time constant of the membrane, in ms.
+        tau_syn: The time constant of the synaptic current, in ms.
+        dt: The length of a time step, in ms.
     """
 
     traits = ("synaptic_current",)
-    delay = 2  # steps from an input to the first spike that it can cause: one into I, one from I into U
+    delay = 2  # an input needs one step to enter I and one more to go from I into U
+    zero_states = 2
+    printed = ("tau_mem", "tau_syn", "dt", *Neuron.printed)
 
     def __init__(
         self,
@@ -54,17 +55,13 @@ class CubaLIF(Neuron):
 
     @property
     def alpha(self) -> float:
-        """What a step leaves of the synaptic current."""
+        """exp(-dt/tau_syn), the share of the synaptic current that one step leaves."""
         return math.exp(-self.dt / self.tau_syn)
 
     @property
     def beta(self) -> float:
-        """What a step leaves of the membrane potential."""
+        """exp(-dt/tau_mem), the share of the membrane potential that one step leaves."""
         return math.exp(-self.dt / self.tau_mem)
-
-    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
-        return rest, rest
 
     def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         current, u = state
@@ -73,7 +70,7 @@ class CubaLIF(Neuron):
         return self.emit(spike, x_t), (torch.add(full_precision(x_t), current, alpha=self.alpha), charged)
 
     def potentials(self, x_seq: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes as `forward` gives them and the potentials U that they were read from, both `[T, N, C, *]`."""
+        """The spikes that `forward` returns and the potentials U that they depend on, both `[T, N, C, *]`."""
         state, spikes, potentials = self.initial_state(x_seq[0]), [], []
         for x_t in x_seq:
             potentials.append(state[1])
@@ -82,8 +79,5 @@ class CubaLIF(Neuron):
         return torch.stack(spikes), torch.stack(potentials)
 
     def response(self, x_seq: Tensor) -> Tensor:
-        """What `x_seq` `[T, *]` adds to U without a reset, at least fp32: the postsynaptic potential of each line."""
+        """The potential U `[T, *]` that the inputs `x_seq` `[T, *]` cause without resets, in at least fp32."""
         return causal_filter(synapse_then_membrane(len(x_seq), self.alpha, self.beta), full_precision(x_seq))
-
-    def extra_repr(self) -> str:
-        return f"tau_mem={self.tau_mem}, tau_syn={self.tau_syn}, dt={self.dt}, {super().extra_repr()}"

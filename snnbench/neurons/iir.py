@@ -1,14 +1,12 @@
-"""Threshold neuron whose reset fades: the spike-response neuron of synapse filter dynamics.
+"""Spike-response neuron whose reset decays over time (synapse filter dynamics).
 
 Fang, Shrestha, Zhao, Qiu (IJCAI 2020, arXiv:2003.02944); code Snow-Crash/snn-iir @cb1e7fa, `neuron_cell`.
 
     V_t = x_t - R_{t-1}   (+ d V_{t-1} with membrane_filter),   s_t = 1[V_t > v_th],   R_t = d R_{t-1} + s_t v_th
 
-with d = exp(-1/tau); V_0 = R_0 = 0. Nothing is detached. The time constant of the input lies in the synapse
-(synapse=iir), whose F_t = W-weighted lines are x_t here. Code and paper have v_th = 1.
+with d = exp(-1/tau) and V_0 = R_0 = 0. Nothing is detached. The paper filters the input over time as well; here
+`synapse=iir` does so, and x_t is its output. Code and paper use v_th = 1.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Annotated
@@ -22,14 +20,17 @@ from snnbench.temporal import full_precision
 
 
 class IIRNeuron(Neuron):
-    """`[T, N, C, *]` currents -> spikes; the state is (V, R), both `[N, C, *]`. No parameters.
+    """`[T, N, C, *]` currents -> spikes; the state is (V, R), both `[N, C, *]`. It has no parameters.
 
-    The published surrogate is `gaussian`, width 0.4.
+    The paper uses the surrogate `gaussian` of width 0.4.
 
     Args:
-        tau: time constant of the reset trace (and of the membrane filter) in steps.
-        membrane_filter: the potential keeps d of its last value (off in the published configurations).
+        tau: The time constant of the reset R, and of the potential if `membrane_filter` is set, in steps.
+        membrane_filter: True adds d times the potential of the last step; the published configurations do not.
     """
+
+    zero_states = 2
+    printed = ("tau", "membrane_filter", *Neuron.printed)
 
     def __init__(
         self,
@@ -45,12 +46,8 @@ class IIRNeuron(Neuron):
 
     @property
     def leak(self) -> float:
-        """d = exp(-1/tau)."""
+        """d = exp(-1/tau), the share of R that one step leaves."""
         return math.exp(-1 / self.tau)
-
-    def initial_state(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        rest = torch.zeros_like(full_precision(x_t), requires_grad=False)
-        return rest, rest
 
     def step(self, x_t: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         v, r = state
@@ -60,6 +57,3 @@ class IIRNeuron(Neuron):
         spike = self.fire(v_next)
         r = torch.add(self.v_th * spike, r, alpha=self.leak)
         return self.emit(spike, x_t), (v_next, r)
-
-    def extra_repr(self) -> str:
-        return f"tau={self.tau}, membrane_filter={self.membrane_filter}, {super().extra_repr()}"

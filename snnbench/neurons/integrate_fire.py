@@ -1,6 +1,4 @@
-"""Integrate-and-fire neuron without a leak: h_t = v_{t-1} + x_t (Abbott 1999, discretised; the survey's IF column)."""
-
-from __future__ import annotations
+"""Integrate-and-fire neuron without a leak, h_t = v_{t-1} + x_t (Abbott 1999, in discrete time; the survey's IF)."""
 
 from torch import Tensor
 
@@ -10,7 +8,7 @@ from snnbench.neurons.membrane import MembraneNeuron
 
 
 class IF(MembraneNeuron):
-    """`[T, N, C, *]` currents -> spikes; see `MembraneNeuron` for the arguments and errors."""
+    """`[T, N, C, *]` currents -> spikes; `MembraneNeuron` explains the arguments."""
 
     traits = ("no_leak",)
 

@@ -1,14 +1,12 @@
 """Leaky integrate-and-fire neuron in its two discrete forms.
 
-    decay_input:      h_t = v_{t-1} + (x_t - (v_{t-1} - v_reset)) / tau      (Euler step of tau dv/dt = -(v - v_r) + x)
+    decay_input:      h_t = v_{t-1} + (x_t - (v_{t-1} - v_reset)) / tau    (Euler step of tau v' = -(v - v_reset) + x)
     not decay_input:  h_t = v_{t-1} - (v_{t-1} - v_reset) / tau + x_t
 
-The second with v_reset = 0 is the iterative LIF of STBP (Wu et al. 2018), tdBN, TET and MS-ResNet,
-h_t = d v_{t-1} + x_t with d = 1 - 1/tau, i.e. tau = 1 / (1 - d); their code fires at strictly u > v_th. Both forms
-equal SpikingJelly's LIFNode.
+The second form with v_reset = 0 is the iterative LIF of STBP (Wu et al. 2018), tdBN, TET and MS-ResNet, which they
+write h_t = d v_{t-1} + x_t with d = 1 - 1/tau. A neuron with their decay d has tau = 1 / (1 - d) and `strict=True`,
+since their code fires at h > v_th. Both forms equal SpikingJelly's LIFNode.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
@@ -22,12 +20,14 @@ from snnbench.site import Site
 
 
 class LIF(MembraneNeuron):
-    """`[T, N, C, *]` currents -> spikes; see `MembraneNeuron` for the other arguments and errors.
+    """`[T, N, C, *]` currents -> spikes; `MembraneNeuron` explains the other arguments.
 
     Args:
-        tau: membrane time constant in steps.
-        decay_input: the input is divided by tau too.
+        tau: The membrane time constant, in steps.
+        decay_input: True divides the input by tau as well.
     """
+
+    printed = ("tau", "decay_input", *MembraneNeuron.printed)
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class LIF(MembraneNeuron):
 
     @property
     def leak(self) -> float:
-        """dh_t/dv_{t-1} = 1 - 1/tau, the lambda of online rules."""
+        """1 - 1/tau, the share of the potential that one step leaves; online rules call it lambda."""
         return 1 - 1 / self.tau
 
     def kernel_charge(self) -> ChargeForm:
@@ -54,6 +54,3 @@ class LIF(MembraneNeuron):
             return v + (x_t - above_rest) / self.tau
         drive = x_t if self.v_reset == 0 else x_t + self.v_reset
         return torch.add(drive, above_rest, alpha=self.leak)
-
-    def extra_repr(self) -> str:
-        return f"tau={self.tau}, decay_input={self.decay_input}, {super().extra_repr()}"

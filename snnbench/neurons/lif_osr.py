@@ -1,43 +1,43 @@
 """LIF with the online threshold stabiliser (OTS, Zhu et al., ICLR 2024, OpenReview CIj1CVbkpr).
 
     u[t] = lam v[t-1] + x[t],   lam = 1 - 1/tau,   v[0] = 0
-    theta[1] = v_th;   theta[t] = m[t] + sd[t] (v_th - m[1]) / sd[1]       m, sd: of u[t] over the whole layer and batch
-    s[t] = H(u[t] - theta[t]);   v[t] = u[t] - theta[t] s[t]               (soft; hard: 0 where s = 1)
+    theta[1] = v_th;   theta[t] = m[t] + sd[t] (v_th - m[1]) / sd[1]
+    s[t] = H(u[t] - theta[t]);   v[t] = u[t] - theta[t] s[t]   (soft)   or   v[t] = 0 where s[t] = 1   (hard)
 
-The threshold normalised by the membrane's mean and (unbiased) deviation stays what it was at the first step, and with
-it the firing rate. Neither theta nor the reset carries a gradient. The paper writes a hard reset, its code and the
-survey's a soft one. Both codes mean to freeze the threshold at test where asked (`fixed_test_threshold`), but write
-`self.train()` for `self.training`, so it stays dynamic and a prediction depends on its batch: the default here too.
-A layer whose membrane is flat at the first step (no input) keeps v_th, where theirs gives NaN.
+m[t] and sd[t] are the mean and the unbiased standard deviation of u[t] over the whole layer and batch. The threshold
+follows them, so that the firing rate stays close to that of the first step. Neither theta nor the reset carries a
+gradient. The paper writes a hard reset; its code and the survey's use a soft one. Both codes have an option to freeze
+the threshold at test time (`fixed_test_threshold`), which has no effect because they write `self.train()` for
+`self.training`; a prediction thus depends on its batch, here too by default. Where the potential is constant at the
+first step (no input), this layer keeps v_th; the released code gives NaN.
 """
-
-from __future__ import annotations
 
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.common.form import Refusal, overridden, surrogate_form
+from snnbench.kernels.common.form import Refusal, overridden
 from snnbench.kernels.membrane.codes import DECAY_STATE
 from snnbench.kernels.membrane.form import MembraneForm, walk_step
 from snnbench.kernels.renormalised.form import renormalised
 from snnbench.neurons.base import Neuron
+from snnbench.neurons.membrane import membrane_form
 from snnbench.site import Site
 from snnbench.temporal import active_states, full_precision
 
-Stabilised = tuple[Tensor, Tensor | None]  # membrane [N, *]; normalised threshold, None before the first step
+Stabilised = tuple[Tensor, Tensor | None]  # v [N, C, *]; (v_th - m[1]) / sd[1], None before the first step
 
 
 class LIFOSR(Neuron):
-    """`[T, N, C, *]` currents -> spikes; no parameters. The paper's surrogate is `sigmoid`, alpha 4.
+    """`[T, N, C, *]` currents -> spikes; it has no parameters. The paper uses the surrogate `sigmoid` with alpha 4.
 
     Args:
-        tau: membrane time constant in steps; the input is not divided by it.
-        v_th: threshold at the first step.
-        reset: "soft" subtracts the threshold of the step (code), "hard" sets to 0 (paper).
-        frozen_at_test: in evaluation use one threshold for all steps, the running mean (weight 0.1 / T a step) of
-            those in training, kept in the buffer `running_threshold`.
+        tau: The membrane time constant, in steps; the input is not divided by it.
+        v_th: The threshold of the first step.
+        reset: "soft" subtracts the step's threshold from the potential (code), "hard" sets the potential to 0 (paper).
+        frozen_at_test: True uses one threshold for all steps in evaluation: the running mean of the thresholds seen in
+            training, in which each step has the weight 0.1 / T. The buffer `running_threshold` holds it.
     """
 
     def __init__(
@@ -56,20 +56,16 @@ class LIFOSR(Neuron):
 
     @property
     def leak(self) -> float:
-        """lam = 1 - 1/tau."""
+        """lam = 1 - 1/tau, the share of the potential that one step leaves."""
         return 1 - 1 / self.tau
 
     def step_form(self) -> MembraneForm | Refusal:
-        """This neuron between two thresholds, as a kernel for one step knows it."""
-        surrogate = overridden(self, LIFOSR, "step", "emit") or surrogate_form(self.surrogate)
-        if isinstance(surrogate, Refusal):
-            return surrogate
-        constants = [self.leak, self.v_th, 0.0, self.amplitude, surrogate.p0, surrogate.p1]
-        codes = [DECAY_STATE, surrogate.kind, int(self.soft), 1, int(self.strict)]
-        return MembraneForm([float(number) for number in constants], codes)
+        """What the kernel for one step with a given threshold needs, or why it cannot compute this neuron."""
+        refused = overridden(self, LIFOSR, "step", "emit")
+        return refused or membrane_form(self, DECAY_STATE, self.leak, soft=self.soft, detach=True)
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Spikes of `norm(x_seq) + residual`: OSR's norm and this neuron in one, where a kernel can."""
+        """Spikes of `norm(x_seq) + residual`; on a GPU one kernel computes `norm=osr` and this neuron together."""
         fused = None if residual is not None or self.frozen_at_test else renormalised(self, norm, x_seq)
         if fused is None:
             return super().forward(x_seq, norm, residual)
@@ -87,7 +83,7 @@ class LIFOSR(Neuron):
 
     def step(self, x_t: Tensor, state: Stabilised) -> tuple[Tensor, Stabilised]:
         v, ratio = state
-        u = torch.add(x_t, v, alpha=self.leak)  # in the state's precision
+        u = torch.add(x_t, v, alpha=self.leak)  # in the dtype of v, at least fp32
         theta, ratio = self.threshold(u.detach(), ratio)
         walked = walk_step(self.step_form, x_t, v, theta)
         if walked is not None:
@@ -100,7 +96,7 @@ class LIFOSR(Neuron):
 
     @torch.no_grad()
     def threshold(self, u: Tensor, ratio: Tensor | None) -> tuple[Tensor, Tensor]:
-        """theta[t] and (v_th - m[1]) / sd[1], both 0-d, from the potential `[N, *]` before firing."""
+        """theta[t] and the ratio (v_th - m[1]) / sd[1], both 0-d, from u[t] `[N, C, *]`; no ratio at the first step."""
         if self.frozen_at_test and not self.training:
             return self.running_threshold.to(u.dtype), self.running_threshold
         deviation, mean = torch.std_mean(u)

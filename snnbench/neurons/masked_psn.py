@@ -1,13 +1,11 @@
-"""Masked parallel spiking neuron: PSN that looks back k steps (Fang et al., NeurIPS 2023, arXiv:2304.12760).
+"""Masked parallel spiking neuron: a PSN that becomes causal (Fang et al., NeurIPS 2023, arXiv:2304.12760).
 
-    H = (W o M_k(lam)) X + b,   M_k(lam) = lam M_k + (1 - lam) 11^T,   M_k[i, j] = 1 iff j <= i <= j + k - 1.
+    H = (W o M_k(lam)) X + b,   M_k(lam) = lam M_k + (1 - lam) 11^T,   M_k[i, j] = 1 iff j <= i <= j + k - 1
 
-lam rises from 0 (a PSN) to 1 (causal) while training. The paper states lam = e/(E-1); the released runs use
-min(1, 8 e/(E-1)). Here lam = min(1, progress / masked_from), set by `on_epoch`; a module that is never told of epochs
-(evaluation of a checkpoint) is fully masked.
+lam rises from 0 (a PSN) to 1 (causal) over the epochs e of E. The paper states lam = e/(E-1); the released runs use
+min(1, 8 e/(E-1)). Here `on_epoch` sets lam = min(1, progress / masked_from). Without a call of `on_epoch`, as when a
+checkpoint is evaluated, lam is 1.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
@@ -18,20 +16,20 @@ from snnbench.errors import ConfigError
 from snnbench.neurons.parameters import spared
 from snnbench.neurons.psn import ParallelNeuron, time_matrix
 from snnbench.site import Site
-from snnbench.temporal import full_precision
 
 
 class MaskedPSN(ParallelNeuron):
-    """`[T, N, C, *]` currents -> spikes, T as in `site`; walks once lam is 1, with the last k - 1 inputs as its state.
+    """`[T, N, C, *]` currents -> spikes, for the T of `site`; the state is the step's number and the last k - 1 inputs.
 
     Args:
-        k: order: how many steps, this one included, a potential sees.
-        masked_from: fraction of training after which the mask is complete (0: from the start; the paper's text: 1).
-        v_th: threshold at the start.
+        k: The order: the number of steps, the present one included, on which a potential depends.
+        masked_from: The share of the training after which lam is 1. 0 masks from the start; the paper's text has 1.
 
     Raises:
-        ConfigError: the sequence has another T, or a rule walks step by step while lam < 1.
+        ConfigError: The sequence has another T, or a rule walks step by step while lam < 1.
     """
+
+    printed = ("k", "masked_from", *ParallelNeuron.printed)
 
     def __init__(
         self,
@@ -48,12 +46,12 @@ class MaskedPSN(ParallelNeuron):
         self.bias = spared(torch.full((steps,), -float(self.v_th)))
         everywhere = torch.ones(steps, steps)
         outside = everywhere - everywhere.tril() * everywhere.triu(1 - k)
-        # mask = 1 - lam * outside; a buffer, so that a captured CUDA graph sees a new lam
+        # the mask is 1 - lam * outside; lam is a buffer, because a captured CUDA graph would keep a number's old value
         self.register_buffer("outside", outside, persistent=False)
         self.register_buffer("lam_now", torch.ones(()), persistent=False)
 
     def on_epoch(self, progress: float) -> bool:
-        """Set lam for an epoch; progress = epoch / epochs in [0, 1]. False: nothing that a CUDA graph froze changed."""
+        """Set lam; progress = epoch / epochs in [0, 1]. Returns False, since captured CUDA graphs stay valid."""
         self.lam = 1.0 if progress >= self.masked_from else progress / self.masked_from
         self.lam_now.fill_(self.lam)
         return False
@@ -63,7 +61,7 @@ class MaskedPSN(ParallelNeuron):
         return self.weight * (1 - self.lam_now * self.outside)
 
     def learnt(self) -> dict[str, Tensor]:
-        """As PSN's; of the weights those that the complete mask keeps."""
+        """The thresholds, and those weights that the complete mask keeps."""
         return super().learnt() | {"weight": self.weight[self.outside == 0]}
 
     def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
@@ -82,10 +80,5 @@ class MaskedPSN(ParallelNeuron):
             )
         if t >= self.site.time_steps:
             self.check_length(t + 1)
-        seen = (*queue, full_precision(x_t))
-        weights = self.weight[t, t + 1 - len(seen) : t + 1]
-        h = self.bias[t] + sum(w * x for w, x in zip(weights, seen))
-        return self.emit(self.fire(h), x_t), (t + 1, seen[max(len(seen) - self.k + 1, 0) :])
-
-    def extra_repr(self) -> str:
-        return f"k={self.k}, masked_from={self.masked_from}, {super().extra_repr()}"
+        spikes, queue = self.windowed(queue, x_t, self.weight[t, : t + 1], self.bias[t])
+        return spikes, (t + 1, queue)

@@ -1,15 +1,13 @@
-"""Multi-level firing: parallel LIF neurons with rising thresholds, their spikes summed (Feng et al., IJCAI 2022).
+"""Multi-level firing: the sum of the spikes of LIF neurons with rising thresholds (Feng et al., IJCAI 2022).
 
-For levels k = 1..K with V_k = v_th + (k - 1) spacing, all fed the same x_t:
+Levels k = 1..K have the thresholds V_k = v_th + (k - 1) spacing and receive the same x_t:
 
     u_k,t = d u_k,t-1 (1 - s_k,t-1) + x_t;   s_k,t = 1[u_k,t > V_k];   o_t = sum_k s_k,t in 0..K;   u_0 = 0.
 
-With the rectangle of width `spacing` the windows of all levels tile (v_th - spacing/2, V_K + spacing/2): the gradient's
-window is K times as wide. The reset is not detached. Paper and code (langfengQ/MLF-DSResNet @a49bdc3) agree; the sum is
-what the paper calls the union of the levels' spikes, so the next synapse meets small integers.
+With a rectangle surrogate of width `spacing`, the levels together have a gradient from v_th - spacing/2 to
+V_K + spacing/2, which is K times as wide as one rectangle. The reset is not detached. The paper calls o_t the union of
+the levels' spikes; its code (langfengQ/MLF-DSResNet @a49bdc3) adds them up, so the next synapse receives integers.
 """
-
-from __future__ import annotations
 
 from functools import partial
 from typing import Annotated
@@ -24,16 +22,16 @@ from snnbench.temporal import Temporal
 
 
 class MLF(Neuron):
-    """`[T, N, C, *]` currents -> numbers of spikes 0..levels; the state is one potential a level. No parameters.
+    """`[T, N, C, *]` currents -> numbers of spikes 0..levels; the state is the potential of each level. No parameters.
 
-    The paper's surrogate is `rectangle`, width = spacing = 1.
+    The paper uses the surrogate `rectangle` with width = spacing = 1.
 
     Args:
-        levels: K; 1 is the iterative LIF of STBP, 3 the headline results.
-        decay: d, the fraction of the potential that stays.
-        v_th: threshold of the first level (what tdBN scales by).
-        spacing: distance between thresholds.
-        detach_reset: no gradient through the spikes that reset.
+        levels: The number K of levels. 1 gives the iterative LIF of STBP; the paper's main results use 3.
+        decay: The share d of the potential that one step leaves.
+        v_th: The threshold of the first level; tdBN scales by it.
+        spacing: The distance between the thresholds of neighbouring levels.
+        detach_reset: True sends no gradient through the spikes that reset the potentials.
     """
 
     traits = ("multi_level",)
@@ -52,7 +50,7 @@ class MLF(Neuron):
         super().__init__(site, surrogate, v_th, strict, amplitude=1.0)
         self.decay, self.spacing = decay, spacing
         lif = partial(LIF, site, surrogate, 1 / (1 - decay), False, detach_reset=detach_reset, strict=strict)
-        # aside: levels have no parameters, and a list of the model's neurons should name the unit, not them
+        # held aside, so that a list of the model's neurons names this layer once and not each of its levels
         self._levels = Aside(nn.ModuleList(lif(v_th=v_th + k * spacing) for k in range(levels)))
 
     @property
@@ -61,7 +59,7 @@ class MLF(Neuron):
         return self._levels.module
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Spike counts of `norm(x_seq) + residual`; the current is shared, each level may run as a fused kernel."""
+        """Spike counts `[T, N, C, *]` of the current `norm(x_seq) + residual`; each level may use a fused kernel."""
         current = x_seq if norm is None else norm(x_seq)
         return Temporal.forward(self, current if residual is None else current + residual)
 

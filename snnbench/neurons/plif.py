@@ -1,11 +1,9 @@
-"""Parametric LIF: the leak of each layer is learnt (Fang et al., ICCV 2021, arXiv:2007.05785).
+"""Parametric LIF: a LIF neuron whose time constant is trained (Fang et al., ICCV 2021, arXiv:2007.05785).
 
     h_t = v_{t-1} + sigma(w) (x_t - (v_{t-1} - v_reset)),   1/tau = sigma(w) = 1/(1 + exp(-w)),   w_0 = -ln(tau_0 - 1).
 
-One scalar w a layer, so tau > 1 always. A survey prints k(a) = 1/exp(-a); paper and code have the sigmoid.
+Each layer has one scalar w; the sigmoid keeps tau above 1.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Annotated
@@ -16,20 +14,22 @@ from torch import Tensor, nn
 from snnbench.kernels.membrane.codes import DECAY_INPUT, DECAY_STATE_LEARNT
 from snnbench.kernels.membrane.form import ChargeForm
 from snnbench.neurons.membrane import MembraneNeuron
+from snnbench.neurons.parameters import spared
 from snnbench.site import Site
 
 
 class PLIF(MembraneNeuron):
-    """`[T, N, C, *]` currents -> spikes; see `MembraneNeuron` for the other arguments and errors.
+    """`[T, N, C, *]` currents -> spikes; `MembraneNeuron` explains the other arguments.
 
-    `w.no_weight_decay` is True: the optimiser must not pull tau towards 2.
+    The optimiser applies no weight decay to w, since that would pull tau towards 2.
 
     Args:
-        init_tau: membrane time constant in steps before training.
-        decay_input: the input is divided by tau too (the paper's neuron).
+        init_tau: The initial membrane time constant, in steps.
+        decay_input: True divides the input by tau as well, as in the paper.
     """
 
     traits = ("learnable_leak",)
+    printed = ("decay_input", *MembraneNeuron.printed)
 
     def __init__(
         self,
@@ -41,16 +41,15 @@ class PLIF(MembraneNeuron):
     ):
         super().__init__(site, surrogate, **rest)
         self.decay_input = decay_input
-        self.w = nn.Parameter(torch.tensor(-math.log(init_tau - 1)))
-        self.w.no_weight_decay = True
+        self.w = spared(torch.tensor(-math.log(init_tau - 1)))
 
     @property
     def tau(self) -> float:
-        """The present membrane time constant in steps."""
+        """The current membrane time constant, in steps."""
         return 1 / torch.sigmoid(self.w).item()
 
     def learnt(self) -> dict[str, Tensor]:
-        """tau in steps."""
+        """The membrane time constant tau, in steps."""
         return {"tau": 1 / torch.sigmoid(self.w)}
 
     def kernel_charge(self) -> ChargeForm:
@@ -63,6 +62,3 @@ class PLIF(MembraneNeuron):
         if self.decay_input:
             return v + (x_t - above_rest) * k
         return v - above_rest * k + x_t
-
-    def extra_repr(self) -> str:
-        return f"decay_input={self.decay_input}, {super().extra_repr()}"

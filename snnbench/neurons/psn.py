@@ -1,13 +1,11 @@
-"""Parallel spiking neuron: one matrix over time, no reset (Fang et al., NeurIPS 2023, arXiv:2304.12760).
+"""Parallel spiking neuron: a trained matrix over time and no reset (Fang et al., NeurIPS 2023, arXiv:2304.12760).
 
-    H = W X,   S = Theta(H - B),   X [T, N*], W [T, T] and B [T] learnt and shared by all neurons of the layer.
+    H = W X,   S = Theta(H - B),   X [T, N*]; W [T, T] and B [T] are trained and shared by all neurons of the layer.
 
-As in the released code the bias b = -B is stored, H = W X + b, S = Theta(H), with b = -1 and W ~ U(-1/sqrt T, 1/sqrt T)
-(nn.Linear's) at the start. The neuron sees the future: it needs the whole sequence, with the T it was built for.
-`over_time_matrix` is the product that the masked and sliding variants share.
+As in the released code, the neuron stores b = -B and computes H = W X + b, S = Theta(H). At the start b = -v_th and
+W ~ U(-1/sqrt T, 1/sqrt T), as in nn.Linear. A potential may depend on later inputs, so the neuron needs the whole
+sequence, and only takes the T it was built for. `masked_psn` and `sliding_psn` are its causal variants.
 """
-
-from __future__ import annotations
 
 import math
 
@@ -19,32 +17,32 @@ from snnbench.errors import ConfigError
 from snnbench.kernels.common.form import Refusal, overridden, surrogate_form, unstated
 from snnbench.kernels.parallel.form import PARALLEL_STEPS, ParallelForm
 from snnbench.neurons.base import Neuron
-from snnbench.neurons.parameters import spared
+from snnbench.neurons.parameters import over_steps, spared
 from snnbench.site import Site
 from snnbench.temporal import full_precision, is_static, rows_back, rows_of
 
 
 def time_matrix(time_steps: int) -> nn.Parameter:
-    """W `[T, T]` as nn.Linear starts it, spared weight decay (the published runs decay nothing)."""
+    """W `[T, T]` with the initial values of nn.Linear, without weight decay (the published runs have none)."""
     return spared(nn.init.kaiming_uniform_(torch.empty(time_steps, time_steps), a=math.sqrt(5)))
 
 
 def over_time_matrix(x_seq: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """W X + b over the time axis: `[T, N, *]`, weight `[T, T]`, bias `[T]` or `[1]` -> `[T, N, *]` in at least fp32.
+    """W X + b over the time axis: X `[T, N, *]`, weight `[T, T]`, bias `[T]` or `[1]` -> `[T, N, *]` in at least fp32.
 
-    A static sequence costs one product per element: every column of X is the same, so only W's row sums count.
+    A static sequence has the same X at all steps, so the row sums of W are enough: one product for each element.
     """
     if is_static(x_seq):
-        column = (-1, *[1] * (x_seq.ndim - 1))
-        return torch.addcmul(bias.view(column), weight.sum(1).view(column), full_precision(x_seq[0]).unsqueeze(0))
+        bias, sums = over_steps(bias, x_seq), over_steps(weight.sum(1), x_seq)
+        return torch.addcmul(bias, sums, full_precision(x_seq[0]).unsqueeze(0))
     rows, shape, undo = rows_of(x_seq)
     return rows_back(_TimeProduct.apply(rows, weight, bias), shape, undo)
 
 
 class _TimeProduct(torch.autograd.Function):
-    """h = W x + b: x `[T, M]` stays in its own (half) dtype, products accumulate in fp32, h is at least fp32.
+    """h = W x + b in at least fp32, from x `[T, M]` in any dtype; half types are multiplied as they are.
 
-    Autograd's addmm would, under autocast, round h to bf16 before the threshold.
+    torch.addmm under autocast would round h to bf16 before it is compared with the threshold.
     """
 
     @staticmethod
@@ -72,7 +70,7 @@ class _TimeProduct(torch.autograd.Function):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b with at least fp32 sums and result; on a GPU, half types feed the tensor cores without a cast copy."""
+    """a @ b, summed and returned in at least fp32; on a GPU the tensor cores read half types without a copy in fp32."""
     if b.is_cuda and b.dtype in (torch.bfloat16, torch.float16):
         return torch.mm(a.to(b.dtype), b, out_dtype=torch.float32)
     wide = torch.promote_types(b.dtype, torch.float32)
@@ -80,13 +78,14 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 class ParallelNeuron(Neuron):
-    """What the three share: `matrix(T)` over time, `potentials(x_seq)` [T, N, *] with the bias in it, fired at zero.
+    """Base of the parallel neurons: a subclass defines `matrix`, and the neuron fires where W x + b >= 0.
 
-    `v_th` is the threshold at the start of training; the threshold itself is the learnt -bias.
+    Args:
+        v_th: The initial threshold. The threshold in use is -b, which is trained.
     """
 
     def matrix(self, time_steps: int) -> tuple[Tensor, Tensor]:
-        """W `[T, T]` and b `[T]` of h = W x + b for a sequence of that length; ConfigError if it has none."""
+        """W `[T, T]` and b `[T]` for a sequence of T steps; raises ConfigError if the neuron does not take that T."""
         raise NotImplementedError(f"{type(self).__name__} must define matrix(time_steps)")
 
     def kernel_form(self) -> ParallelForm | Refusal:
@@ -100,7 +99,7 @@ class ParallelNeuron(Neuron):
         return ParallelForm(*weights, constants, [surrogate.kind, int(self.strict)])
 
     def kernel_weights(self) -> tuple[Tensor, Tensor] | Refusal:
-        """Weight and bias of `ParallelForm`, or why the kernels do not take them."""
+        """Weight and bias as `ParallelForm` needs them, or why the kernels cannot use them."""
         time_steps = self.site.time_steps
         if time_steps > PARALLEL_STEPS:
             return Refusal(
@@ -109,7 +108,14 @@ class ParallelNeuron(Neuron):
         return unstated(self, "potentials", "matrix") or self.matrix(time_steps)
 
     def potentials(self, x_seq: Tensor) -> Tensor:
+        """H = W X + b, `[T, N, C, *]` in at least fp32."""
         return over_time_matrix(x_seq, *self.matrix(x_seq.shape[0]))
+
+    def windowed(self, queue: tuple[Tensor, ...], x_t: Tensor, weights: Tensor, bias: Tensor):
+        """One step of a causal neuron: spikes and the last k - 1 inputs, from the inputs `queue` before `x_t`."""
+        seen = (*queue, full_precision(x_t))
+        h = bias + sum(w * x for w, x in zip(weights[-len(seen) :], seen))
+        return self.emit(self.fire(h), x_t), seen[max(len(seen) - self.k + 1, 0) :]
 
     def fire(self, u: Tensor) -> Tensor:
         return self.surrogate(u, strict=self.strict)
@@ -118,11 +124,11 @@ class ParallelNeuron(Neuron):
         return self.emit(self.fire(self.potentials(x_seq)), x_seq)
 
     def learnt(self) -> dict[str, Tensor]:
-        """Weights over time, and thresholds in units of the potential."""
+        """The weights over time, and the thresholds -b in units of the potential."""
         return {"weight": self.weight, "threshold": -self.bias}
 
     def check_length(self, time_steps: int) -> None:
-        """Raises ConfigError unless the sequence is as long as the matrix over time."""
+        """Raise ConfigError unless the sequence has the T steps for which the neuron was built."""
         if time_steps != self.site.time_steps:
             raise ConfigError(
                 f"{type(self).__name__} was built for T={self.site.time_steps} and got {time_steps} steps: its weights "
@@ -131,13 +137,10 @@ class ParallelNeuron(Neuron):
 
 
 class PSN(ParallelNeuron):
-    """`[T, N, C, *]` currents -> spikes, T as in `site`; T^2 + T parameters a layer.
-
-    Args:
-        v_th: threshold at the start.
+    """`[T, N, C, *]` currents -> spikes, for the T of `site`; each layer has T^2 + T parameters.
 
     Raises:
-        ConfigError: the sequence has another T, or a rule walks step by step.
+        ConfigError: The sequence has another T, or a rule walks step by step.
     """
 
     traits = ("parallel_in_time",)
@@ -153,6 +156,6 @@ class PSN(ParallelNeuron):
 
     def step(self, x_t: Tensor, state: None):
         raise ConfigError(
-            "neuron=psn sees the whole sequence at once and cannot be walked step by step; "
+            "neuron=psn needs the whole sequence at once and cannot be walked step by step; "
             "use rule=bptt, or a causal variant: neuron=sliding_psn or neuron=masked_psn"
         )

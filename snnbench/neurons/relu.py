@@ -1,12 +1,8 @@
-"""Rectified linear units: the analogue twin of any spiking network here (Nair & Hinton, ICML 2010).
+"""Rectified linear units, y_t = max(x_t, 0), in the place of spiking neurons (Nair & Hinton, ICML 2010).
 
-    y_t = max(x_t, 0)
-
-A model with `neuron=relu` and T = 1 is the ordinary network of the same layers, which distillation, tandem learning and
-conversion compare with. No state, no threshold, no surrogate: time steps do not know of each other.
+A model with `neuron=relu` and T = 1 is the ordinary artificial network of the same layers: the teacher in distillation,
+and the reference of tandem learning and conversion. There is no state, threshold or surrogate.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
@@ -19,11 +15,10 @@ from snnbench.temporal import State, is_static, over_time, shown, step_of
 
 
 class ReLU(Neuron):
-    """`[T, N, C, *]` currents -> `[T, N, C, *]` non-negative activations; a static sequence is computed once.
+    """`[T, N, C, *]` currents -> activations >= 0 of the same shape; a static sequence is computed once.
 
     Args:
-        site, surrogate: accepted like every neuron's (injected); not used.
-        v_th: accepted because some models name a threshold; not used.
+        v_th: Not used; it is accepted because some models set a threshold.
     """
 
     traits = ("analogue",)
@@ -32,7 +27,7 @@ class ReLU(Neuron):
         super().__init__(site, surrogate, v_th, strict=False, amplitude=1.0)
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Activations of `norm(x_seq) + residual`; nothing here asks for a fused kernel."""
+        """Activations of `norm(x_seq) + residual`. The sum of two static sequences stays static."""
         current = x_seq if norm is None else norm(x_seq)
         if residual is None:
             return self.sequence(current)

@@ -1,13 +1,10 @@
-"""Sliding parallel spiking neuron: one causal kernel for every step (Fang et al., NeurIPS 2023, arXiv:2304.12760).
+"""Sliding parallel spiking neuron: the same k weights at every step (Fang et al., NeurIPS 2023, arXiv:2304.12760).
 
     H[t] = sum_{i=0}^{k-1} w[k-1-i] X[t-i] + b  (X = 0 before the start),  S[t] = Theta(H[t]),  b = -v_th at the start.
 
-k + 1 parameters a layer, any T. Two forms with the same result: `gemm` multiplies by the banded Toeplitz matrix
-W[i, i-k+1..i] = w, `conv` slides w over time. With `exp_init` w = (..., 1/4, 1/2, 1), an LIF of tau 2 without reset
-(released CIFAR10-DVS runs); else U(-1/sqrt k, 1/sqrt k) (released sequential-CIFAR runs).
+Each layer has k + 1 parameters. The backends "gemm" (product with the banded matrix W[i, i-k+1..i] = w) and "conv"
+(convolution over time) give the same result.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Annotated, Literal
@@ -25,14 +22,17 @@ from snnbench.temporal import full_precision, rows_back, rows_of
 
 
 class SlidingPSN(ParallelNeuron):
-    """`[T, N, C, *]` currents -> spikes for any T; walks with the last k - 1 inputs as its state.
+    """`[T, N, C, *]` currents -> spikes for any T; the state is the last k - 1 inputs.
 
     Args:
-        k: order: how many steps, this one included, a potential sees.
-        exp_init: kernel starts as powers of 1/2 instead of uniformly at random.
-        backend: "gemm" (one matrix product, T^2 per element) or "conv" (k per element).
-        v_th: threshold at the start.
+        k: The order: the number of steps, the present one included, on which a potential depends.
+        exp_init: True starts w at (..., 1/4, 1/2, 1), which is an LIF of tau 2 without reset (released CIFAR10-DVS
+            runs); False draws w from U(-1/sqrt k, 1/sqrt k) (released sequential-CIFAR runs).
+        backend: "gemm" computes one matrix product with T^2 multiplications for each neuron, "conv" a convolution
+            with k T.
     """
+
+    printed = ("k", "backend", *ParallelNeuron.printed)
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SlidingPSN(ParallelNeuron):
         self.bias = spared(torch.tensor(-float(self.v_th)))
 
     def time_matrix(self, time_steps: int) -> Tensor:
-        """The kernel as a banded matrix `[T, T]`, row i holding w at columns i-k+1..i."""
+        """The banded matrix `[T, T]` whose row i holds w in the columns i-k+1..i."""
         used = min(self.k, time_steps)
         line = F.pad(self.weight[self.k - used :], (time_steps - used, time_steps - 1))
         return line.unfold(0, time_steps, 1).flip(0)
@@ -59,7 +59,7 @@ class SlidingPSN(ParallelNeuron):
         return self.time_matrix(time_steps), self.bias.expand(time_steps)
 
     def kernel_weights(self) -> tuple[Tensor, Tensor] | Refusal:
-        """The window itself where the kernels know it, else the matrix over time that it makes."""
+        """w itself if k is small enough for the sliding kernels, else the banded matrix."""
         if self.k > SLIDING_ORDER or overridden(self, SlidingPSN, "potentials", "matrix", "time_matrix"):
             return super().kernel_weights()
         return self.weight, self.bias.view(1)
@@ -77,9 +77,4 @@ class SlidingPSN(ParallelNeuron):
         return ()
 
     def step(self, x_t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        seen = (*state, full_precision(x_t))
-        h = self.bias + sum(w * x for w, x in zip(self.weight[self.k - len(seen) :], seen))
-        return self.emit(self.fire(h), x_t), seen[max(len(seen) - self.k + 1, 0) :]
-
-    def extra_repr(self) -> str:
-        return f"k={self.k}, backend={self.backend}, {super().extra_repr()}"
+        return self.windowed(state, x_t, self.weight, self.bias)

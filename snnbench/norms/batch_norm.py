@@ -1,9 +1,10 @@
-"""Batch normalisation over time and batch at once (Ioffe & Szegedy 2015, on the merged T*N axis as in tdBN and TET).
+"""Batch normalisation over time and batch together (Ioffe & Szegedy 2015, on the merged T*N axis as in tdBN and TET).
 
-Statistics of a channel are taken over (T, N, space). They use the whole sequence, so a walk in training mode (one step
-at a time) sees different statistics; `norm=bn_by_step` sees the same. In evaluation mode walking equals running. A
-static sequence (the direct encoder's) is normalised once: mean and biased variance are the same, while running_var's
-n/(n-1) counts n = N * space, as in nets whose static stem is evaluated once (PLIF).
+The statistics of a channel are taken over (T, N, space). In training mode, a rule that walks one step at a time
+therefore gets other statistics than one that runs the whole sequence; `norm=bn_by_step` gives both the same. In
+evaluation mode the two agree. A static sequence (from the direct encoder) is normalised once. This gives the same mean
+and biased variance; only the factor n/(n-1) in running_var uses n = N * space instead of T * N * space, as in networks
+that evaluate their static stem once (PLIF).
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from snnbench.temporal import as_map, over_time
 
 
 def batch_norm(x: Tensor, *arguments) -> Tensor:
-    """`F.batch_norm`; on CUDA 1-d sequences `[B, C, L]` go as maps, since their channels lie last in memory."""
+    """`F.batch_norm`; on CUDA `[B, C, L]` goes as `[B, C, 1, L]`, since channels-last order exists for maps only."""
     if x.ndim == 3 and x.is_cuda:
         return F.batch_norm(as_map(x), *arguments).squeeze(2)
     return F.batch_norm(x, *arguments)
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """`[T, N, C, *] -> [T, N, C, *]`, any number of trailing axes; state-dict keys of `nn.BatchNorm2d`.
+    """`[T, N, C, *] -> [T, N, C, *]` for any number of trailing axes, with the state-dict keys of `nn.BatchNorm2d`.
 
-    Without `sync` bit-identical to `nn.BatchNorm2d` on `x.flatten(0, 1)`.
+    Without `sync` the result is bit-identical to `nn.BatchNorm2d` on `x.flatten(0, 1)`.
 
     Args:
-        site: channels and zero_init (gain starts at 0) of where the norm sits (injected).
-        eps: number added to the variance.
-        momentum: weight of the new batch in the running statistics.
-        sync: share statistics between the ranks of a distributed run (any backend, CPU too).
+        site: The layer's place in the network; its `zero_init` starts the gain at 0. The program passes it.
+        eps: The number that is added to the variance.
+        momentum: The weight of the new batch in the running statistics.
+        sync: True takes the statistics over the batches of all processes of a distributed run, on GPU or CPU.
     """
 
     traits = ("batch_statistics",)
@@ -55,11 +56,11 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             nn.init.zeros_(self.weight)
 
     def gain(self) -> Tensor:
-        """What multiplies the whitened input, `[C]`."""
+        """The factor `[C]` that multiplies the normalised input."""
         return self.weight
 
     def kernel_form(self) -> NormForm | Refusal:
-        """This norm as the fused kernels know it, or why it runs by itself."""
+        """What a fused kernel needs to compute this norm, or why the norm runs outside the kernel."""
         if self.sync and dist.is_initialized() and dist.get_world_size() > 1:
             return Refusal("norm.sync shares statistics between ranks")
         refused = unstated(self, "forward") or unstated(self, "normalise")
@@ -74,7 +75,10 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         return over_time(self.normalise, x_seq)
 
     def normalise(self, x: Tensor, momentum: float | None = None) -> Tensor:
-        """One merged batch `[B, C, *]`; in training mode moves the running statistics, by `self.momentum` if None."""
+        """Normalise `[B, C, *]`, B being T*N; in training mode also update the running statistics.
+
+        `momentum` replaces `self.momentum` in that update, unless it is None.
+        """
         momentum = self.momentum if momentum is None else momentum
         if self.training:
             self.num_batches_tracked.add_(1)
@@ -84,7 +88,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         return batch_norm(x, *statistics, self.training, momentum, self.eps)
 
     def _normalise_over_ranks(self, x: Tensor, momentum: float) -> Tensor:
-        """Two-pass mean and variance, summed over ranks with gradients; ranks may hold batches of different size."""
+        """Normalise by the mean and variance over all processes, whose batches may differ in size."""
         axes = [axis for axis in range(x.dim()) if axis != 1]
         per_channel = [1, -1] + [1] * (x.dim() - 2)
         values = x.to(torch.promote_types(x.dtype, torch.float32))

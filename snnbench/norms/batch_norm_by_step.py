@@ -1,11 +1,12 @@
-"""Batch normalisation of each time step by itself, as nets do that are called once a step (PLIF's and CLIF's code).
+"""Batch normalisation of each time step by itself, as in code that calls the network once a step (PLIF, CLIF).
 
-In training the statistics of step t are taken over (N, space) of that step alone, and the running statistics move T
-times a batch, once after each step. So a walk in training mode (one step at a time) equals running the whole sequence.
-In evaluation it is a plain batch norm.
+In training, the statistics of step t are taken over (N, space) of that step alone, and every step updates the running
+statistics. A rule that walks one step at a time thus gets the same result as one that runs the whole sequence. In
+evaluation this is a plain batch norm.
 
-A static sequence shows the same image T times, so it is normalised once. How often the running statistics move is
-`static`: CLIF's code runs the whole net at each step ("every_step"), PLIF's evaluates its static stem once ("once").
+A static sequence shows the same image T times, so it is normalised once. `static` says how often it then updates the
+running statistics: CLIF's code runs the whole net at each step ("every_step"), PLIF's evaluates its static stem once
+("once").
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class BatchNormByStep(BatchNorm):
     """`[T, N, C, *] -> [T, N, C, *]`; parameters and state-dict keys of `BatchNorm`.
 
     Args:
-        site, eps, momentum, sync: see `BatchNorm`; the momentum is that of one step.
-        static: how often a static sequence moves the running statistics, "every_step" or "once".
+        momentum: The weight of a new step in the running statistics.
+        static: "every_step" lets a static sequence update the running statistics T times, "once" one time.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class BatchNormByStep(BatchNorm):
         self.static = static
 
     def kernel_form(self) -> NormForm | Refusal:
-        """A refusal in training; in evaluation as `BatchNorm`."""
+        """A refusal in training mode; in evaluation mode the form of `BatchNorm`."""
         if self.training:
-            return Refusal("the kernels take the statistics of all steps together, and this norm of each by itself")
+            return Refusal(
+                "the kernels take the statistics of all steps together, and this norm takes those of each step"
+            )
         return super().kernel_form()
 
     def forward(self, x_seq: Tensor) -> Tensor:
@@ -55,5 +58,5 @@ class BatchNormByStep(BatchNorm):
         return torch.stack([self.normalise(x_t) for x_t in x_seq])
 
     def _momentum_of(self, time_steps: int) -> float:
-        """The weight of one image's statistics after it has been shown `time_steps` times."""
+        """The momentum of one update that has the effect of `time_steps` updates by the same image."""
         return self.momentum if self.static == "once" else 1 - (1 - self.momentum) ** time_steps

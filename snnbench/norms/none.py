@@ -8,7 +8,7 @@ from snnbench.site import Site
 
 
 class NoNorm(nn.Identity):
-    """`[T, N, C, *]` returned as it is; `site` is accepted like every norm's."""
+    """Returns its input `[T, N, C, *]` unchanged; it accepts `site` because every norm does."""
 
     def __init__(self, site: Site):
         super().__init__()

@@ -4,13 +4,15 @@
     y[t] = gamma * (k Ihat[t] + d) + beta,     k = sqrt(var[t] + eps) / sqrt(var_r + eps)
                                                d = (mu[t] - mu_r) / sqrt(var_r + eps)
 
-k and d carry no gradient. In value y is one affine map for all t, by the running statistics mu_r, var_r, as at
-inference; its gradient is a batch norm's of step t. So it is `F.batch_norm` with gain gamma k, shift gamma d + beta.
+k and d carry no gradient. The values y[t] are those of a norm with the running statistics mu_r, var_r, as at inference;
+the gradient is that of a batch norm with the statistics of step t. `F.batch_norm` with the gain gamma k and the shift
+gamma d + beta computes both.
 
-As in the official code the running statistics move once a batch, towards those of all T steps together, at the first
-step of the *next* training batch (an evaluation in between has not seen the last batch), and while they are still far
-off a layer falls back on the statistics of the step. Differs from it: its dgamma lacks the factor k, and under the
-fallback its gradient keeps k; here both are the gradients of what is computed. No statistics are shared between ranks.
+As in the official code, each batch updates the running statistics once, by the statistics over all its T steps. The
+update happens at the first step of the *next* training batch, so an evaluation in between does not yet use the last
+batch. While the running statistics are far from those of a step, the layer uses those of the step instead (`bound`).
+Two gradients differ from the official code: its gradient of gamma lacks the factor k, and in the fallback it keeps k;
+here both are the gradients of the values. Processes of a distributed run do not share statistics.
 """
 
 from __future__ import annotations
@@ -29,15 +31,16 @@ from snnbench.temporal import Temporal, full_precision, is_static, over_time, sh
 
 
 class OSR(Temporal):
-    """`[T, N, C, *] -> [T, N, C, *]`, the same whether a rule walks or runs the sequence.
+    """`[T, N, C, *] -> [T, N, C, *]`, with the same result in a walk step by step and over the whole sequence.
 
     Args:
-        site: channels and zero_init (gain starts at 0) of where the norm sits (injected).
-        eps: number added to the variance (released 1e-4, the survey 1e-5).
-        momentum: weight of the last batch in the running statistics (released 0.1, the survey 0.1 / T).
-        bound: largest ratio, either way, between the standard deviations of a step and of the running statistics.
-        beyond: where a ratio passes the bound, "batch" lets the whole layer use the step's own statistics (released),
-            "clip" clips k and scales d alike, channel by channel (the survey).
+        site: The layer's place in the network; its `zero_init` starts the gain at 0. The program passes it.
+        eps: The number that is added to the variance (released 1e-4, the survey 1e-5).
+        momentum: The weight of the last batch in the running statistics (released 0.1, the survey 0.1 / T).
+        bound: The largest allowed k or 1/k, the ratio between the standard deviations of a step and of the running
+            statistics.
+        beyond: What happens where k passes the bound: "batch" uses the step's own statistics in the whole layer
+            (released), "clip" clips k and scales d by the same factor in each such channel (the survey).
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class OSR(Temporal):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
-        # of the batch not yet folded in: sums over its steps, and their number
+        # sums over the steps of the last batch, and their number: `fold` moves them into the running statistics
         self.register_buffer("pending_mean", torch.zeros(channels))
         self.register_buffer("pending_square", torch.zeros(channels))
         self.register_buffer("pending_steps", torch.zeros(()))
 
     def renorm_form(self) -> RenormForm | Refusal:
-        """One step of this norm as a kernel knows it; a batch's first step must `fold` before it in training."""
+        """What a kernel needs to compute one step; in training, call `fold` before the first step of a batch."""
         refused = overridden(self, OSR, "step", "sequence")
         if refused is not None:
             return refused
@@ -71,7 +74,7 @@ class OSR(Temporal):
         return RenormForm(self.weight, self.bias, *running, pending, self.training, self.eps, self.bound, clip)
 
     def initial_state(self, x_t: Tensor) -> bool:
-        """Whether this sequence has begun."""
+        """Whether the sequence has had a step already: False."""
         return False
 
     def step(self, x_t: Tensor, begun: bool) -> tuple[Tensor, bool]:
@@ -91,11 +94,11 @@ class OSR(Temporal):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Move the running statistics towards the last batch's, taken over all its steps; no batch, no move."""
+        """Update the running statistics by those of the last batch over all its steps, if there was one."""
         steps = self.pending_steps.clamp_min(1)
         mean = self.pending_mean / steps
         variance = (self.pending_square / steps - mean.square()).clamp_min(0)
-        weight = self.momentum * (self.pending_steps > 0).to(mean.dtype)  # no branch: the host must not wait
+        weight = self.momentum * (self.pending_steps > 0).to(mean.dtype)  # an `if` would wait for the GPU
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(variance, weight)
         for pending in (self.pending_mean, self.pending_square, self.pending_steps):
@@ -105,14 +108,14 @@ class OSR(Temporal):
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
 
     def _renormalise(self, x_t: Tensor, times: int = 1) -> Tensor:
-        """One step `[N, C, *]` in training mode, counted `times` times in the statistics."""
+        """Normalise one step `[N, C, *]` in training mode; it counts `times` times in the statistics."""
         scale, shift = self._scale_and_shift(x_t.detach(), times)
         gain, bias = self.weight * scale, torch.addcmul(self.bias, self.weight, shift)
         return batch_norm(x_t, None, None, gain, bias, True, 0.0, self.eps)
 
     @torch.no_grad()
     def _scale_and_shift(self, x_t: Tensor, times: int) -> tuple[Tensor, Tensor]:
-        """k and d of the docstring, each `[C]`; collects the step's statistics."""
+        """k and d, each `[C]`, from one step, whose statistics are added to those of the batch."""
         found = moments(x_t)
         if found is None:
             axes = [axis for axis in range(x_t.ndim) if axis != 1]

@@ -2,9 +2,9 @@
 
     y = lambda * alpha * V_th * (x - mu) / sqrt(var + eps) + beta,  lambda init 1, beta init 0, alpha = 1/sqrt(branches)
 
-Statistics over (T, N, space). alpha V_th is either an explicit factor ("factor": the paper, the co-author's
-code, MPBN) or the initial value of lambda ("init": SpikingJelly, BrainCog, MS-ResNet). Both are one function at the
-start and one class of functions, but the gain's effective learning rate and weight decay differ.
+The statistics are taken over (T, N, space). alpha V_th is either a fixed factor ("factor": the paper, the co-author's
+code, MPBN) or the initial value of lambda ("init": SpikingJelly, BrainCog, MS-ResNet). Both start as the same function,
+but learning rate and weight decay act differently on the gain.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from snnbench.site import Site
 
 
 class TdBN(BatchNorm):
-    """`[T, N, C, *] -> [T, N, C, *]`; per-channel standard deviation alpha * V_th at the start.
+    """`[T, N, C, *] -> [T, N, C, *]`; at the start each channel of the output has the deviation alpha * V_th.
 
     Args:
-        site: channels, v_th of the neuron that follows, branches summed before it, zero_init (injected).
-        eps, momentum, sync: see `BatchNorm`.
-        parametrisation: alpha * V_th as a fixed "factor" or as the gain's "init".
+        site: The layer's place in the network, with V_th of the next neuron and the number of branches that are added
+            up before it. The program passes it.
+        parametrisation: "factor" multiplies by alpha * V_th as a constant, "init" starts the trained gain there.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TdBN(BatchNorm):
 
     @torch.no_grad()
     def folded(self, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the convolution before this norm with the evaluation-mode norm folded in."""
+        """Weight and bias of a convolution that computes the convolution before this norm and the norm in one."""
         scale = self.gain() * torch.rsqrt(self.running_var + self.eps)
         shift = self.bias - scale * self.running_mean
         folded_bias = shift if bias is None else shift + scale * bias

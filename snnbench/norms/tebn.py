@@ -2,10 +2,10 @@
 
     y[t] = p[t] * (gamma_c * xhat[t] + beta_c),     xhat = (x - mu_c) / sqrt(var_c + eps) over (T, N, space)
 
-p starts at 1: one learnable number a time step and layer. The paper writes gain and shift of step t as gamma p[t] and
-beta p[t]; the code (PSN's, made from the authors' supplement, SpikingJelly's and the survey's alike) multiplies a batch
-norm by p, which is the same. PSN's copy hard-codes T = 10; here T is the model's, and another T is refused. As there,
-weight decay acts on p.
+Each layer has one trained number p[t] for each time step, which starts at 1. The paper writes gamma p[t] and beta p[t]
+as gain and shift of step t. The code of PSN (made from the authors' supplement), SpikingJelly and the survey multiplies
+the output of a batch norm by p, which is the same. PSN's code fixes T = 10; here T is the model's, and a sequence of
+another length is refused. As there, weight decay acts on p.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ class TEBN(BatchNorm):
     A static sequence is normalised once, then scaled step by step.
 
     Args:
-        site: channels and time_steps (injected).
-        eps, momentum, sync: see `BatchNorm`.
+        site: The layer's place in the network, with its channels and T. The program passes it.
 
     Raises:
-        ConfigError: the sequence, or the walk, has another T than the norm was built for.
+        ConfigError: The sequence has another T than the norm was built for.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class TEBN(BatchNorm):
         return {"p": self.p}
 
     def kernel_form(self) -> NormForm | Refusal:
-        """As batch norm's, with p: in the kernels p and what it multiplies stay fp32, also for half inputs."""
+        """The form of `BatchNorm` with p added; the kernels multiply by p in fp32, also for half inputs."""
         form = unstated(self, "forward") or super().kernel_form()
         return form if isinstance(form, Refusal) else replace(form, steps=self.p)
 
@@ -64,7 +63,7 @@ class TEBN(BatchNorm):
         return y_seq * self.p.to(y_seq.dtype).view(-1, *[1] * (y_seq.ndim - 1))
 
     def step(self, x_t: Tensor, t: int) -> tuple[Tensor, int]:
-        """Step t of a walk, `[N, C, *] -> [N, C, *]`, and the number of the next."""
+        """Step t of a walk: the output `[N, C, *]` and t + 1."""
         self._check_length(t + 1, t < len(self.p))
         y_t = self.normalise(x_t)
         return y_t * self.p[t].to(y_t.dtype), t + 1

@@ -1,4 +1,4 @@
-"""What objectives share: per-step logits in, a scalar and its named parts out; targets as classes or probabilities."""
+"""The base class of objectives, which map the logits of every time step and the target to a loss."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 class Objective(nn.Module):
     """`forward(logits [T, N, K], target) -> (loss, parts)`; target int64 `[N]` or class probabilities `[N, K]`.
 
-    A subclass whose `forward` returns the loss alone has no named parts; calling it gives `(loss, {})`.
+    The parts are named scalars for the log. A subclass may return the loss alone; calling it then gives `(loss, {})`.
 
-    One that looks into the network names what it sees, and its `forward(logits, target, seen)` gets it:
-    `seen["potential"]["conv.neuron"]` is what that layer showed, `[T, N, C, *]` with its gradient. Under a rule that
-    takes the loss of every step alone, T is 1 there.
+    An objective that needs signals from inside the network lists them in `sees`. Its `forward(logits, target, seen)`
+    then gets for example `seen["potential"]["conv.neuron"]`, the potentials `[T, N, C, *]` of that layer, through which
+    gradients flow. Under a rule that takes the loss of every step alone, T is 1 there.
 
     Attributes:
-        sees: what is collected of the network in its forward pass; see `snnbench.objectives.taps.Signal`.
-        layers: names of the neuron layers that are seen; None before `prepare`, where all are wanted.
+        sees: The signals to collect in the forward pass; `snnbench.objectives.taps.Taps` explains them.
+        layers: The names of the neuron layers to collect from. None stands for all layers until `prepare` sets it.
     """
 
     sees: tuple[Signal, ...] = ()
     layers: list[str] | None = None
 
     def prepare(self, student: Outline, teacher: Outline | None = None) -> None:
-        """Called once, when the networks are built, on an objective that sees something or has a teacher.
+        """Called once after the networks are built, if the objective collects signals or has a teacher.
 
-        Where `layers` is None it becomes all layers that show what is to be seen. An objective that needs their
-        thresholds keeps `student.thresholds` here.
+        If `layers` is None, it becomes all layers that have the signal. An objective that needs their thresholds can
+        store `student.thresholds` here.
 
         Raises:
-            ConfigError: `sees` has an unknown signal, no layer shows it, `layers` is empty or has another name, or a
-                learning rule's mechanics run in a layer, so that its potentials and currents carry no gradient.
+            ConfigError: `sees` has an unknown signal, no layer has it, `layers` is empty or names no such layer, or a
+                learning rule replaces the computation of a layer, whose potentials and currents then have no gradient.
         """
         name, inner = type(self).__name__, [signal for signal in self.sees if signal != "features"]
         for signal in self.sees:
@@ -68,7 +68,7 @@ class Objective(nn.Module):
             )
 
     def check_length(self, time_steps: int) -> None:
-        """Raises ConfigError where its values do not fit `time_steps`; asked before a run writes anything."""
+        """Raise ConfigError if an argument does not fit T=`time_steps`; called before a run writes anything."""
 
     def __call__(self, *arguments, **named) -> Loss:
         result = super().__call__(*arguments, **named)
@@ -79,7 +79,7 @@ class Objective(nn.Module):
 
 
 def as_probabilities(target: Tensor, logits: Tensor) -> Tensor:
-    """The target as `[N, K]` in the logits' dtype: one-hot rows for classes, soft targets as they are."""
+    """The target as `[N, K]` in the dtype of the logits; class labels become one-hot rows."""
     if target.is_floating_point():
         return target.to(logits.dtype)
     return F.one_hot(target, logits.shape[-1]).to(logits.dtype)

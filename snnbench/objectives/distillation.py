@@ -1,4 +1,4 @@
-"""What distillation losses share: a lesson beside the label, and which layers of both networks are compared."""
+"""The base class of distillation losses, and the choice of the layers that they compare."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from snnbench.temporal import full_precision
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the teacher made of the batch, without gradient, and the student's side of it.
+    """The teacher's logits and the signals of both networks for one batch; the teacher's have no gradient.
 
     Args:
-        logits: The teacher's, `[T', N, K]`.
-        teacher: What the teacher's layers showed, `[T', N, C, *]` for each pair of layers.
-        student: What the student's layers showed, `[T, N, C, *]` for each pair of layers.
+        logits: The logits `[T', N, K]` of the teacher.
+        teacher: The signal `[T', N, C, *]` of the teacher's layer in each pair of layers.
+        student: The signal `[T, N, C, *]` of the student's layer in each pair of layers.
     """
 
     logits: Tensor
@@ -32,14 +32,15 @@ class Lesson:
 class Distillation(Objective):
     """`forward(logits [T, N, K], target [N] or [N, K], lesson) -> (loss, parts)`.
 
-    `prepare` sets `layers` and `teacher_layers`, the names of the pairs.
+    `prepare` sets `layers` and `teacher_layers`, the names of the layers that are compared in pairs.
 
     Attributes:
-        sees: the one signal that is collected of the student's layers, or none: the logits alone are compared.
-        asks: the signal that is collected of the teacher's layers, or None.
+        sees: The one signal that is collected from the student's layers, or empty if only logits are compared.
+        asks: The signal that is collected from the teacher's layers, or None.
 
     Args:
-        label_smoothing: share of the label spread evenly over the classes; the teacher's part never sees it.
+        label_smoothing: The share of the target that is spread evenly over the classes; it does not change the
+            teacher's part.
     """
 
     traits = ("needs_teacher",)
@@ -58,7 +59,7 @@ class Distillation(Objective):
         self.teacher_layers: list[str] = []
 
     def prepare(self, student: Outline, teacher: Outline) -> None:
-        """Raises ConfigError if these two networks cannot be compared."""
+        """Choose the layers to compare; raises ConfigError if the two networks cannot be compared."""
 
     def forward(self, logits: Tensor, target: Tensor, lesson: Lesson) -> Loss:
         raise NotImplementedError(f"{type(self).__name__} must define forward(logits, target, lesson)")
@@ -71,10 +72,10 @@ class Distillation(Objective):
 def pairs_of(
     ours: list[str] | None, theirs: list[str] | None, student: Outline, teacher: Outline, default
 ) -> tuple[list[str], list[str]]:
-    """Names of the compared layers; where none are given `default(outline) -> names` chooses.
+    """The names of the compared layers of student and teacher; `default(outline) -> names` replaces missing ones.
 
     Raises:
-        ConfigError: a name is no neuron layer, or the numbers of layers differ.
+        ConfigError: A name is no neuron layer, or the numbers of layers differ.
     """
     chosen = []
     for key, who, names, shape in (

@@ -2,8 +2,9 @@
 
     L = CE(mean_t o_t, y) + beta sum_l MSE(mean_t a_l^T, mean_t s_l^S)
 
-over all neuron layers, the hidden linear one too; MSE is the mean over all elements, no transform stands between. The
-teacher is an ANN twin of the same shape (a: its ReLU outputs, one step); a spiking teacher gives its firing rates.
+The sum runs over all neuron layers l, also that of the hidden linear layer. MSE is the mean over all elements; features
+are compared without a transform. a are the ReLU outputs of an artificial network of the same shape, which has one step;
+a spiking teacher is compared by its firing rates.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ class FeatureMSE(Distillation):
     """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" is the sum without beta.
 
     Args:
-        beta: weight of the distance between features (survey: 0.1; 0.01 gave the same).
-        layers: names of the student's neuron layers that are compared; null compares all of them.
-        teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
+        beta: The weight of the distance between features (survey: 0.1; 0.01 gave the same accuracy).
+        layers: The names of the student's neuron layers that are compared; null compares all of them.
+        teacher_layers: The names of the teacher's neuron layers, one for each of `layers`; null takes all of them.
 
     Raises:
-        ConfigError: the layers of a pair differ in shape.
+        ConfigError: The layers of a pair differ in shape.
     """
 
     sees = ("features",)

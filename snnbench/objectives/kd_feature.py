@@ -3,10 +3,10 @@
     L = CE(mean_t o_t, y) + lam / N sum_i 2^-(n-1-i) sum (s_i - t_i)^2 1[s_i > t_i or t_i > 0]
     t_i = max(T_i, m),   m = E[T | T < 0] of each channel from the norm before it;   s_i = BN(conv1x1(mean_t S_i))
 
-T_i and S_i are what the last neuron layer of stage i takes in. KDSNN names the loss; margin ReLU, partial L2 and the
-weights are those of the overhaul code it builds on (which divides by the batch N and by 1000: lam = 1e-3). A spiking
-network has no pre-ReLU value: its membranes' input, averaged over time, stands for it (our reading), or its firing
-rate. The 1x1 convolutions are trained with the student and are no part of it. KDSNN released no code.
+T_i and S_i are the inputs of the last neuron layer of stage i. KDSNN names this loss and released no code. The margin
+m, the partial sum and the weights follow the code of Heo et al., which divides by the batch size N and by 1000, hence
+lam = 1e-3. A spiking network has no value before a ReLU; we take the mean over time of the current into the membrane,
+or the firing rate. The 1x1 convolutions are trained together with the student but do not belong to it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from snnbench.temporal import full_precision, time_mean
 
 
 class FeatureDistillation(Distillation):
-    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" is the weighted sum over N, no lam.
+    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "feature"})`; "feature" does not contain lam.
 
     Args:
-        lam: weight of the distance between features.
-        student: what is read from the student's layers, the neurons' "current" or their firing "rate".
-        layers: names of the student's neuron layers that are compared; null compares the last one of each image size.
-        teacher_layers: names of the teacher's neuron layers, one for each of `layers`; null as there.
+        lam: The weight of the distance between features.
+        student: The signal of the student's layers, "current" into the neurons or their firing "rate".
+        layers: The names of the student's neuron layers that are compared; null takes the last of each image size.
+        teacher_layers: The names of the teacher's neuron layers, one for each of `layers`; null chooses them likewise.
 
     Raises:
-        ConfigError: the layers of a pair have another image size, or no batch norm stands before a teacher's layer.
+        ConfigError: The layers of a pair differ in image size, or a teacher's layer has no batch norm before it.
     """
 
     asks = "current"
@@ -82,15 +82,17 @@ class FeatureDistillation(Distillation):
 
 
 def partial_l2(shown: Tensor, wished: Tensor) -> Tensor:
-    """sum (s - t)^2 where s > t or t > 0: below a negative t the student may go as low as it likes."""
+    """The sum of (s - t)^2 where s > t or t > 0; no loss where the student is below a negative target."""
     counts = (shown > wished) | (wished > 0)
     return ((shown - wished).square() * counts).sum()
 
 
 @torch.no_grad()
 def margin_of(norm: nn.Module | None, layer: str) -> Tensor:
-    """E[t | t < 0] of every channel for t ~ N(shift, gain^2), as a batch norm leaves it, `[C]`; -3 gain where t is
-    hardly ever negative (Heo et al. 2019)."""
+    """E[t | t < 0] of every channel `[C]` for the output t ~ N(shift, gain^2) of a batch norm (Heo et al. 2019).
+
+    Where t is negative with a probability of at most 0.001, it is -3 gain.
+    """
     shift = getattr(norm, "bias", None)
     if shift is None:
         raise ConfigError(
@@ -110,6 +112,6 @@ def _to_channels(c_in: int, c_out: int, dims: int) -> nn.Module:
 
 
 def _stage_ends(outline: Outline) -> list[str]:
-    """The last neuron layer of each image size, layers without an image left out."""
+    """The last neuron layer of each image size; layers without spatial axes are left out."""
     ends = {shape[1:]: name for name, shape in outline.layers.items() if len(shape) in (2, 3)}
     return list(ends.values())

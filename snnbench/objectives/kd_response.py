@@ -2,12 +2,12 @@
 
     L = alpha tau^2 CE(softmax(z_S / tau), softmax(z_T / tau)) + (1 - alpha) CE(softmax(z_S), y),
 
-z the time-averaged logits. Cross entropy with soft targets is the Kullback-Leibler divergence plus the teacher's
-entropy: the same gradient, another value. alpha and tau of the paper are not known; ours are 0.5 and 4.
+with the time-averaged logits z. This cross entropy is the Kullback-Leibler divergence plus the teacher's entropy, so
+the gradient is the same. The paper does not state alpha and tau; ours are 0.5 and 4.
 
 `raw_logit_target` repeats a defect of the surrogate-gradient survey's code (fangwei123456/
-chinese_snn_surrogate_gradient_review @2d8a509, cf10/distill.py): z_T / tau goes into the cross entropy without a
-softmax, so the target neither sums to one nor is positive, and the loss has no lower bound. For its published row only.
+chinese_snn_surrogate_gradient_review @2d8a509, cf10/distill.py): z_T / tau is the target of the cross entropy
+without a softmax, so it is no probability and the loss has no lower bound. Use it only to reproduce the survey's row.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from snnbench.temporal import full_precision
 
 
 class ResponseDistillation(Distillation):
-    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "response"})`; "response" without its weight alpha tau^2.
+    """`(logits [T, N, K], target, lesson) -> (loss, {"ce", "response"})`; "response" does not contain alpha tau^2.
 
     Args:
-        alpha: weight of the teacher; the label's is 1 - alpha.
-        temperature: tau, by which the logits of student and teacher are divided before the softmax.
-        raw_logit_target: the teacher's logits go into the loss without a softmax, a defect of the survey's code; for
-            its published row only.
+        alpha: The weight of the teacher's part; the label's part has the weight 1 - alpha.
+        temperature: The number tau that divides the logits of student and teacher before the softmax.
+        raw_logit_target: True omits the softmax of the teacher's logits, a defect of the survey's code. Use it only to
+            reproduce the survey's published results.
     """
 
     def __init__(

@@ -1,13 +1,14 @@
 """Distillation of output trains (Distilling Spikes, Kushawaha et al., ICPR 2020, arXiv:2005.00288): a reconstruction.
 
-Only the abstract could be read; names of the modes, formulas and defaults are ours:
+We could read only the abstract of the paper, so the formulas, the names of the modes and the defaults are ours:
 
     c^(k) = sum of the outputs in window k (length w, stride s);   w = T: the full window
     L = (1 - lam) CE(mean_t o_t, y) + lam sum_k D(c_S^(k), c_T^(k))
     D = ||c_S - c_T||^2, or the cross entropy of softmax(c / tau) ("heating")
 
-The paper's outputs are spikes; here the readout does not spike, so its logits of each step are compared. The teacher is
-a spiking network of the same T; a chain teacher -> intermediate -> student is one run after another.
+The paper compares output spikes; the readout here does not spike, so its logits of each step are compared. The teacher
+is a spiking network with the same T. For a chain of teacher, intermediate network and student, train one after the
+other.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ class SpikeTrainDistillation(Distillation):
     """`(logits [T, N, K], target, lesson with logits [T, N, K]) -> (loss, {"ce", "train"})`.
 
     Args:
-        lam: weight of the teacher; the label's is 1 - lam.
-        mode: one window over all steps ("full"), or windows that slide.
-        window: length of a sliding window in time steps; null is half of T.
-        stride: time steps from one sliding window to the next; steps at the ends lie in fewer windows.
-        distance: how outputs are compared, "squared_l2" (sum over classes, mean over samples) or "heating".
-        temperature: temperature tau of the distance "heating".
+        lam: The weight of the teacher's part; the label's part has the weight 1 - lam.
+        mode: "full" uses one window over all steps, "sliding" several overlapping ones.
+        window: The length of a sliding window, in time steps; null takes half of T.
+        stride: The number of time steps from one sliding window to the next.
+        distance: The distance between outputs, "squared_l2" (sum over classes, mean over samples) or "heating".
+        temperature: The temperature tau of the distance "heating".
 
     Raises:
-        ConfigError: the teacher has another T, or the window is longer than T.
+        ConfigError: The teacher has another T, or the window is longer than T.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SpikeTrainDistillation(Distillation):
         return (1 - self.lam) * ce + self.lam * train, {"ce": ce, "train": train}
 
     def windowed(self, trains: Tensor) -> Tensor:
-        """`[T, N, K]` -> sums over each window, `[windows, N, K]`."""
+        """The sum of the outputs `[T, N, K]` in each window, `[windows, N, K]`."""
         steps = len(trains)
         length = steps if self.mode == "full" else self.window or max(steps // 2, 1)
         return trains.unfold(0, length, steps if self.mode == "full" else self.stride).sum(-1)

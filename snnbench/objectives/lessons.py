@@ -1,4 +1,4 @@
-"""What an objective takes beside logits and target: what it sees of the student, and what a teacher makes of it all."""
+"""The arguments of an objective besides logits and target: signals of the student, and the output of a teacher."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from snnbench.objectives.taps import Taps
 def lessons(
     student: nn.Module, objective: Objective, x: Tensor, x_seq: Tensor, teacher: nn.Module | None = None
 ) -> Iterator[Callable[[], tuple]]:
-    """Inside, run the student on `x_seq`; then call what this gives for the rest of the objective's arguments.
+    """Context manager that yields a function `beside`. Run the student on `x_seq`, then call `beside()`.
 
-    They are none, or what the student has shown since the last call (`Seen`), or with a teacher a `Lesson`.
+    It returns the remaining arguments of the objective as a tuple: none, or the signals that were collected since the
+    last call (`Seen`), or with a teacher a `Lesson`.
 
     Args:
-        student: The network that learns.
-        objective: A prepared objective; what it does not ask for is not collected.
-        x: The batch, augmented and mixed, as a teacher with an encoder of its own takes it.
-        x_seq: The same, encoded for the student, `[T, N, C, H, W]`.
+        student: The network that is trained.
+        objective: A prepared objective; only the signals that it names are collected.
+        x: The augmented and mixed batch, for a teacher with an encoder of its own.
+        x_seq: The same batch, encoded for the student, `[T, N, C, H, W]`.
         teacher: A `snnbench.teachers.base.Teacher`, or None.
     """
     lesson = None if teacher is None else teacher.lesson(objective, x, x_seq)

@@ -18,7 +18,7 @@ class MeanCE(Objective):
     """`(logits [T, N, K], target [N] or [N, K]) -> (loss, {"ce"})`.
 
     Args:
-        label_smoothing: share of the target spread evenly over the classes.
+        label_smoothing: The share of the target that is spread evenly over the classes.
     """
 
     def __init__(self, label_smoothing: Annotated[float, "in [0, 1)"] = 0.0):

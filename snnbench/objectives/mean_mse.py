@@ -1,7 +1,7 @@
 """Mean square error of the time-averaged readout against the one-hot label (STBP, Wu et al. 2018).
 
-The released code's mean over batch and classes (torch's MSELoss) is followed; the paper writes sum ||.||^2 / (2 S).
-STBP applies it to firing rates of a spiking last layer; here to the mean of the readout.
+As in the released code, this is the mean over batch and classes (torch's MSELoss); the paper writes sum ||.||^2 / (2
+S). STBP applies it to the firing rates of a spiking last layer; here it applies to the mean of the readout.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Spike-count loss of SLAYER (Shrestha & Orchard, NeurIPS 2018; released code bamsumit/slayerPytorch @01beeeb).
 
-With c_k the spikes of output k in the region [start, stop), c*_k = true_count for the class's output, else false_count,
-and eps the PSP's alpha kernel:
+c_k is the number of spikes of output k in the region [start, stop), c*_k = true_count for the output of the right
+class, else false_count, and eps is the alpha kernel of the postsynaptic potential (PSP):
 
     e_k[n] = (c_k - c*_k) / (bins of the region) if n lies in it, plus (eps * s_k')[n],   s' = s outside the region,
     L = mean over samples of dt/2 sum_k sum_n e_k[n]^2
 
-Inside the region a spike's own PSP is taken out by its value but not from the graph, so that the count error travels
-through eps: dL/ds_k[n] = dt sum_i eps[i] e_k[n+i] (times 1/N). This is no derivative of L, which jumps with the count,
-but how the code makes one. Its spikes have height 1/Ts and its PSP a factor Ts; for spikes of height 1 counts, e and L
-are the same numbers, and the gradient above is the code's. The code sums over the batch instead of taking the mean, a
-factor that Adam does not see.
+L is not differentiable in the counts. As in the released code, the gradient is dL/ds_k[n] = dt sum_i eps[i] e_k[n+i]
+(times 1/N): in the region, the value of the PSP is subtracted but its autograd graph is kept, so the error of the count
+flows back through eps. Released spikes have the height 1/Ts and the PSP a factor Ts; spikes of height 1 give the same
+counts, e, L and gradient. The released code sums over the batch; the mean here differs by a factor that Adam ignores.
 """
 
 from __future__ import annotations
@@ -29,17 +28,18 @@ from snnbench.temporal import full_precision
 class NumSpikes(Objective):
     """`(spikes [T, N, K], target [N] or [N, K]) -> (loss, {"num_spikes", "count_error"})`, at least fp32.
 
-    "count_error" is the mean of |c - c*| in spikes. Probabilities `[N, K]` move c* between false_count and true_count.
+    "count_error" is the mean of |c - c*| in spikes. For probabilities `[N, K]`, c* lies between the two counts.
 
     Args:
-        true_count: number of spikes in the region that the label's output should give.
-        false_count: number of spikes in the region that every other output should give.
-        start: time in ms at which the region begins.
-        stop: time in ms at which the region ends; null is the end of the sequence.
-        tau_s: time constant of the kernel eps in ms, the same as the neuron's. dt: length of a time step, in ms.
+        true_count: The number of spikes in the region that the output of the right class should give.
+        false_count: The number of spikes in the region that every other output should give.
+        start: The time at which the region begins, in ms.
+        stop: The time at which the region ends, in ms; null is the end of the sequence.
+        tau_s: The time constant of the kernel eps, in ms; it should be that of the neuron.
+        dt: The length of a time step, in ms.
 
     Raises:
-        ConfigError: true_count not above false_count; a region that is empty or does not lie within T.
+        ConfigError: true_count is not above false_count, or the region is empty or does not lie within T.
     """
 
     traits = ("spike_train_loss",)
@@ -71,7 +71,7 @@ class NumSpikes(Objective):
         self.region(time_steps)
 
     def region(self, time_steps: int) -> tuple[int, int]:
-        """[start, stop) in steps, rounded as released."""
+        """[start, stop) in steps, rounded as in the released code."""
         start = round(self.start / self.dt)
         stop = time_steps if self.stop is None else round(self.stop / self.dt)
         if not start < stop <= time_steps:
@@ -89,7 +89,7 @@ class NumSpikes(Objective):
         count_error = spikes.detach()[start:stop].sum(0) - wanted
         steps = torch.arange(len(spikes), device=spikes.device).view(-1, 1, 1)
         inside = ((steps >= start) & (steps < stop)).to(spikes.dtype)
-        # zero inside the region, yet with the graph of its spikes
+        # the subtraction makes the value 0 inside the region and keeps the autograd graph of the spikes
         outside = causal_filter(self.eps, spikes - spikes.detach() * inside)
         error = outside + inside * (count_error / (stop - start))
         loss = 0.5 * self.dt * error.square().sum((0, 2)).mean()

@@ -1,8 +1,8 @@
-"""Cross entropy and square error of every step alone: the loss of online rules (OTTT, Xiao et al. 2022).
+"""Cross entropy and squared error of each time step: the loss of online rules (OTTT, Xiao et al. 2022).
 
-    L = 1/T sum_t [ (1 - a) CE(o_t, y) + a MSE(o_t, onehot(y)) ],      MSE a mean over batch and classes.
+    L = 1/T sum_t [ (1 - a) CE(o_t, y) + a MSE(o_t, onehot(y)) ],      MSE is the mean over batch and classes.
 
-No term joins two steps, so a rule may take the gradient of each step as it comes.
+No term contains two steps, so a rule can compute the gradient of each step by itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ class PerStep(Objective):
     """`(logits [T, N, K], target [N] or [N, K]) -> (loss, {"ce", "mse"})`; `[1, N, K]` gives the loss of one step.
 
     Args:
-        mse_weight: a (the released code's loss_lambda): 0.05 CIFAR, 0.001 event data, 0 ImageNet.
-        label_smoothing: share of the target spread evenly over the classes (0 in the paper); not seen by the MSE.
+        mse_weight: The weight a of the squared error (released loss_lambda): 0.05 for CIFAR, 0.001 for event data, 0
+            for ImageNet.
+        label_smoothing: The share of the target that is spread evenly over the classes, in the cross entropy alone; 0
+            in the paper.
     """
 
     traits = ("per_step_loss",)

@@ -2,9 +2,10 @@
 
     L = mean over samples of dt/2 sum_k sum_n ((eps * (s_k - s*_k))[n])^2,   eps(t) = t/tau_s exp(1 - t/tau_s)
 
-Released code bamsumit/slayerPytorch @01beeeb: eps is the neuron's PSP kernel, its end at 0.01 included; spikes have
-height 1/Ts and the PSP a factor Ts, which for spikes of height 1 is the same number. It sums over the batch; here the
-mean is taken, a factor that Adam does not see. eps[0] = 0: a spike counts from the step after it on.
+As in the released code (bamsumit/slayerPytorch @01beeeb), eps is the neuron's PSP kernel, cut off where it falls below
+0.01. Released spikes have the height 1/Ts and the PSP a factor Ts, which gives the same L as spikes of height 1. The
+released code sums over the batch; the mean here differs by a factor that Adam ignores. Since eps[0] = 0, a spike counts
+from the next step on.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ class SpikeTime(SpikeTrainLoss):
     """`(spikes [T, N, K], target) -> (loss, {"spike_time"})`, at least fp32; targets as in `SpikeTrainLoss`.
 
     Args:
-        tau_s: time constant of the kernel eps in ms, the same as the neuron's. dt: length of a time step, in ms.
+        tau_s: The time constant of the kernel eps, in ms; it should be that of the neuron.
+        dt: The length of a time step, in ms.
 
     Raises:
-        ConfigError: no target spike lies within T; target trains of another shape.
+        ConfigError: No target spike lies within T, or target trains have another shape.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Losses on output spike trains: the target trains that they share."""
+"""The base class of losses on output spike trains, which makes the target trains."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from snnbench.objectives.base import Objective, as_probabilities
 
 
 class SpikeTrainLoss(Objective):
-    """`(spikes [T, N, K], target)`; target a class `[N]`, class probabilities `[N, K]` or spike trains `[N, T, K]`.
+    """Takes `(spikes [T, N, K], target)`; the target is class `[N]`, probabilities `[N, K]` or trains `[N, T, K]`.
 
-    A class label asks the class's neuron for a spike every `period` steps from step `first` on and the others for
-    silence; probabilities weigh each class's train.
+    For a class label, the target train of that class has a spike every `period` steps from step `first` on, and the
+    other trains are zero. Probabilities scale the train of each class.
 
     Args:
-        first: step of the first target spike of the right class.
-        period: steps from one target spike to the next.
+        first: The step of the first target spike of the right class.
+        period: The number of steps from one target spike to the next.
     """
 
     traits = ("spike_train_loss",)
@@ -39,7 +39,7 @@ class SpikeTrainLoss(Objective):
             )
 
     def target_trains(self, target: Tensor, spikes: Tensor) -> Tensor:
-        """S_target `[T, N, K]` (or what broadcasts to it) in the dtype of `spikes` `[T, N, K]`."""
+        """The target trains `[T, N, K]` in the dtype of `spikes` `[T, N, K]`."""
         if target.ndim == 3:
             trains = target.transpose(0, 1).to(spikes.dtype)
             if trains.shape != spikes.shape:

@@ -1,8 +1,8 @@
-"""Taps: what inner neuron layers take in, compare and give out, collected by hooks while an objective asks for it.
+"""Taps collect the currents, potentials or outputs of inner neuron layers by hooks, if an objective needs them.
 
-Hooks are Python: they run once when a CUDA graph is captured and cost nothing in its replays. Where features or
-currents are tapped, fused kernels keep running, but a tapped current is normalised before the neuron's kernel, not
-inside it. A neuron whose potential is tapped runs as plain PyTorch.
+A hook runs in Python, once when a CUDA graph is captured, and costs nothing when the graph is replayed. Collecting
+outputs or currents leaves fused kernels in use, but a collected current is normalised before the neuron's kernel and
+not inside it. A neuron whose potential is collected runs as plain PyTorch.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Seen = dict[Signal, dict[str, Tensor]]  # each layer's signal [T, N, C, *]
 
 
 class Taps:
-    """Context manager: `values()` gives what the layers have shown `[T, N, C, *]`, with its gradient.
+    """Context manager whose `values()` returns the collected signals `[T, N, C, *]`, through which gradients flow.
 
-    Outside of a walk through time a layer's latest call counts. In a walk, be it `stepping` or that of a `Recurrent`,
-    every step since the last `values()` does: an objective of each step alone gets its step, one of the whole walk gets
-    them all.
+    When a model runs whole sequences, the latest call of a layer is kept. When it walks step by step, in `stepping` or
+    in a `Recurrent`, all steps since the last `values()` are kept: an objective that is computed at each step gets that
+    step, and one that is computed at the end gets all steps.
 
     Args:
-        model: gives `neurons() -> {name: layer}`.
-        layers: names of neuron layers.
-        signals: which of these are collected. "current": what the neurons integrate, after norm and residual.
-            "potential": what their threshold compares, before the reset. "features": what leaves them.
+        model: A network with `neurons() -> {name: layer}`.
+        layers: The names of the neuron layers.
+        signals: The signals to collect: "current" is the input of the neurons after norm and residual, "potential" is
+            compared with the threshold before the reset, "features" are the neurons' outputs.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[str], signals: Sequence[Signal]):
         self.neurons = {name: model.get_submodule(name) for name in layers}
         self.signals = tuple(signals)
-        # a unit with a rule's mechanics gives its neuron's spikes the gradient that the rule makes
+        # where a rule computes a unit, only the unit's output has the rule's gradient, not that of its neuron
         self._units = {id(unit.neuron): unit for unit in replaced_units(model)} if "features" in self.signals else {}
         self._found: dict[tuple[Signal, str], tuple[StepStates | None, list[Tensor]]] = {}
         self._handles: list = []
@@ -61,7 +61,7 @@ class Taps:
                 neuron.watcher = None
 
     def values(self) -> Seen:
-        """What each layer that has run showed since the last call, in the order asked for; it is handed out once."""
+        """The signals of all layers that ran since the last call, in the order of `layers`; each is returned once."""
         found, self._found = self._found, {}
         return {
             signal: {name: _joined(found[signal, name][1]) for name in self.neurons if (signal, name) in found}
@@ -75,7 +75,7 @@ class Taps:
         kept[1].append(value)
 
     def _tap(self, signal: Signal, neuron: nn.Module, keep):
-        """The handle of a hook that keeps this signal."""
+        """Register a hook that passes this signal to `keep`, and return its handle."""
         if signal == "features":
             source = self._units.get(id(neuron), neuron)
             return source.register_forward_hook(lambda module, inputs, output: keep(output))
@@ -89,7 +89,7 @@ class Taps:
 
 
 def _keep_potential(keep, compared: list[Tensor], neuron: nn.Module, inputs: tuple, output: Tensor) -> None:
-    """Keep one potential for every output; a neuron that compares none, or several in a step, shows none."""
+    """Keep the potential if it has the shape of the output: the neuron compared exactly one at each step."""
     potential = _joined([u if u.ndim == output.ndim else u.unsqueeze(0) for u in compared]) if compared else None
     compared.clear()
     if potential is not None and potential.shape == output.shape:
@@ -99,7 +99,7 @@ def _keep_potential(keep, compared: list[Tensor], neuron: nn.Module, inputs: tup
 def _keep_current(keep, neuron: nn.Module, inputs: tuple, named: dict) -> tuple[tuple[Tensor], dict]:
     current = _current(*inputs, **named)
     keep(current)
-    return (current,), {}  # norm and residual are in it now
+    return (current,), {}  # the neuron must not apply norm and residual again
 
 
 def _joined(steps: list[Tensor]) -> Tensor:
@@ -112,20 +112,20 @@ def _current(x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | No
 
 
 def replaced_units(model: nn.Module) -> list[Unit]:
-    """The units in which a learning rule's mechanics run."""
+    """The units whose computation a learning rule has replaced (`mechanics`)."""
     return [unit for unit in model.modules() if isinstance(unit, Unit) and unit.mechanics is not None]
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a network is to an objective that looks into it.
+    """The facts about a network that an objective needs to choose layers.
 
     Args:
-        time_steps: T.
+        time_steps: The number T of steps of the logits.
         layers: The shape `[C, *]` of every neuron layer that runs, in forward order.
-        norms: The norm before a layer, where there is one.
-        replaced: The layers in which a learning rule's mechanics run: their currents and potentials carry no gradient.
-        thresholds: v_th of every layer whose potential can be seen: the neuron compares one potential a step with it.
+        norms: The norm before each layer that has one.
+        replaced: The layers that a learning rule computes; their currents and potentials have no gradient.
+        thresholds: v_th of every layer that compares one potential with it at each step; only these can be collected.
     """
 
     time_steps: int
@@ -137,7 +137,7 @@ class Outline:
 
 @torch.no_grad()
 def outline(model: nn.Module, x_seq: Tensor) -> Outline:
-    """Run `model` once in evaluation mode on `x_seq`; its state and mode stay as they are."""
+    """The outline of `model`, from one forward pass of `x_seq` in evaluation mode; buffers and mode are restored."""
     with evaluated(model), Taps(model, list(model.neurons()), ("features", "potential")) as taps:
         logits = model(x_seq)
         shown = taps.values()

@@ -6,7 +6,7 @@ With m = min_o t_o over the output neurons' firing times (t_o = T: silent), marg
     else:                   T_o = t_o, but min(m + gamma, T) where t_o - m < gamma; then T_y = m
     L = mean_n 1/2 sum_o ((T_o - t_o) / T)^2,        targets are constants.
 
-A label that already wins by gamma steps gives T = t: no loss and no gradient.
+If the label's neuron already fires gamma steps before the others, all T_o = t_o, so loss and gradient are zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TargetTime(Objective):
     """`(logits [T, N, K], target [N] or [N, K]) -> (loss, {"time_error"})`; the error is the mean |T_o - t_o| in steps.
 
     Args:
-        gamma: margin in steps by which the label's neuron shall fire before the others.
+        gamma: The number of steps by which the label's neuron should fire before the others.
     """
 
     traits = ("spike_time_loss",)
@@ -44,7 +44,7 @@ class TargetTime(Objective):
         return 0.5 * (error / last).square().sum(1).mean(), {"time_error": error.detach().abs().mean()}
 
     def targets(self, times: Tensor, label: Tensor, last: int) -> Tensor:
-        """Target times `[N, K]` from firing times `[N, K]` and labels `[N]`; `last` is T."""
+        """The target times `[N, K]` from firing times `[N, K]` and labels `[N]`; `last` is T."""
         first = times.amin(1, keepdim=True)
         wanted = torch.where(times - first < self.gamma, (first + self.gamma).clamp(max=last), times)
         silent = first >= last
@@ -55,7 +55,7 @@ class TargetTime(Objective):
 def firing_times(logits: Tensor) -> Tensor:
     """t_o `[N, K]` = 1 + (first step at which logits `[T, N, K]` are 1), at most T; dt_o/dlogits = -1 at every step.
 
-    The cap leaves the gradient alone: a silent neuron stands for one that fires at T and must still learn.
+    The limit T does not change the gradient, so that a silent neuron, which counts as firing at T, still learns.
     """
     last = len(logits)
     times = last + 1 - full_precision(logits).sum(0)

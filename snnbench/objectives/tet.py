@@ -2,8 +2,8 @@
 
     L = (1 - lamb) 1/T sum_t CE(o_t, y) + lamb * mean((o - phi)^2),      phi = `means` (the threshold) for every class.
 
-By convexity the first term is at least CE of the mean logits. The paper uses lamb 0.05 on CIFAR, its script defaults to
-0; 1e-3 on CIFAR10-DVS in both.
+The first term is never below the cross entropy of the mean logits, because cross entropy is convex. The paper uses
+lamb = 0.05 on CIFAR, where its script defaults to 0; both use 1e-3 on CIFAR10-DVS.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class TET(Objective):
     """`(logits [T, N, K], target [N] or [N, K]) -> (loss, {"ce", "mse"})`.
 
     Args:
-        lamb: weight of the regulariser that pulls every logit to `means`.
-        means: phi, in units of the logits.
-        label_smoothing: share of the target spread evenly over the classes (0 in the paper).
+        lamb: The weight of the regulariser that pulls every logit to `means`.
+        means: The value phi to which the regulariser pulls the logits.
+        label_smoothing: The share of the target that is spread evenly over the classes; 0 in the paper.
     """
 
     traits = ("per_step_loss",)

@@ -2,7 +2,7 @@
 
     L = mean_n 1/2 sum_k sum_t ((k * (S_target - S))[t])^2,     k: decay tau_rise, then Euler low-pass tau_decay
 
-k is the kernel of SuperSpike's released code, in its order; the loss is the plain sum over steps, without a factor dt.
+k is the kernel of SuperSpike's released code: exponential decay, then a low-pass. The sum over steps has no factor dt.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from snnbench.temporal import full_precision
 class VanRossum(SpikeTrainLoss):
     """`(spikes [T, N, K], target) -> (loss, {"van_rossum", "unmatched"})`.
 
-    Targets are as in `SpikeTrainLoss`. "unmatched" is the loss in units of one spike too many or too few at the start,
-    a sample.
+    `SpikeTrainLoss` explains the targets. "unmatched" is the loss divided by that of one wrong spike at step 0.
 
     Args:
-        tau_rise: time constant of the kernel's rise, in ms (the neuron's tau_syn in the paper).
-        tau_decay: time constant of the kernel's decay, in ms (the neuron's tau_mem in the paper).
-        dt: length of a time step, in ms.
-        first: step of the first target spike of the label's output.
+        tau_rise: The time constant of the kernel's rise, in ms (the neuron's tau_syn in the paper).
+        tau_decay: The time constant of the kernel's decay, in ms (the neuron's tau_mem in the paper).
+        dt: The length of a time step, in ms.
+        first: The step of the first target spike of the right class.
 
     Raises:
-        ConfigError: no target spike lies within T; tau_decay below dt (the Euler low-pass would overshoot); target
-            trains of another shape.
+        ConfigError: No target spike lies within T, tau_decay is below dt (the Euler low-pass would overshoot), or
+            target trains have another shape.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class VanRossum(SpikeTrainLoss):
         self.tau_rise, self.tau_decay, self.dt = tau_rise, tau_decay, dt
 
     def kernel(self, time_steps: int) -> tuple[float, ...]:
-        """k[0 .. T-1]."""
+        """The kernel k[0 .. T-1]."""
         return decay_then_follow(time_steps, math.exp(-self.dt / self.tau_rise), self.dt / self.tau_decay)
 
     def forward(self, logits: Tensor, target: Tensor) -> Loss:

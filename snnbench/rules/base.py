@@ -13,22 +13,22 @@ Outcome = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
 def nothing() -> None:
-    """Does nothing: stands for the optimiser where gradients alone are wanted."""
+    """Does nothing; it replaces the optimiser where only gradients are wanted."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch as a rule gets it. With the default calls, a rule makes gradients and steps no optimiser.
+    """One batch and the functions that a rule calls on it. By default, gradients are computed and no optimiser steps.
 
     Args:
         x_seq: The encoded input `[T, N, C, H, W]`.
         target: The labels `[N]`, or probabilities `[N, K]` after mixing.
-        loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts. It knows the target, and what a teacher
-            made of this batch.
-        backward: Is called with the loss in place of `loss.backward()`.
-        optimizer_step: Steps the optimiser, which clips gradients first if the run wants that.
-        zero_grad: Drops all gradients.
-        index: The samples' numbers `[N]` in the training set, or None if the loader does not tell them.
+        loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts, using the target and, in distillation,
+            the teacher's output for this batch.
+        backward: A rule calls it with the loss, in place of `loss.backward()`.
+        optimizer_step: Clips the gradients if the run is configured so, and steps the optimiser.
+        zero_grad: Removes all gradients.
+        index: The positions `[N]` of the samples in the training set, or None if the loader does not give them.
     """
 
     x_seq: Tensor
@@ -41,53 +41,56 @@ class Batch:
 
 
 class Rule:
-    """Owns the order of forward, backward and optimiser step; knows neither the objective nor the trainer.
+    """Decides the order of forward pass, backward pass and optimiser step for a batch.
 
-    A rule whose steps several processes cannot share says so with the trait "one_process": several are then refused
-    before anything is written. Every other rule makes its gradients by the batch's `backward`, which reduces them.
+    A rule that cannot train in several processes has the trait "one_process"; such a run is then refused before
+    anything is written. Every other rule computes its gradients by calling the batch's `backward`, which averages them
+    over the processes.
     """
 
-    one_step_at_the_end = False  # one optimiser step a batch, after everything else: the rest may be a CUDA graph
+    one_step_at_the_end = False  # True: the optimiser steps once, last in a batch; all before may be a CUDA graph
 
-    begins_with: int | None = 0  # samples of the very first batch that `begin` sees; None: all, 0: no call
-    previewed: int | None = 0  # samples of an epoch's first batch that `before_epoch` sees; None: all, 0: no call
+    begins_with: int | None = 0  # how many samples of the run's first batch `begin` gets; None: all, 0: no call
+    previewed: int | None = 0  # how many samples of an epoch's first batch `before_epoch` gets; None: all, 0: no call
 
     def prepare(self, model: nn.Module) -> None:
-        """Called once after building; may set `mechanics`. Raises ConfigError if the model does not suit."""
+        """Called once after the model is built; may set `mechanics`. Raises ConfigError if the rule cannot train it."""
 
     def begin(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> None:
-        """Give the network a start that depends on data, such as weights scaled layer by layer or calibrated gains.
+        """Initialise the network from data, for example by scaling weights layer by layer or calibrating gains.
 
-        Called once a run, before its first step and before `before_epoch`; a run that resumes has the result in its
-        checkpoint. It may change parameters and buffers, and must leave gradients and modes as they were. Each process
-        is called with its own samples, and then all take over the parameters and buffers of process 0.
+        Called once in a run, before its first step and before `before_epoch`; a resumed run finds the result in its
+        checkpoint. It may change parameters and buffers, but must restore gradients and modes. Each process calls it
+        with its own samples; then all processes copy the parameters and buffers of process 0.
 
         Args:
             model: The network in training mode.
-            x_seq: The first `begins_with` samples of the first batch, augmented and encoded, `[T, N, C, H, W]`. What is
-                drawn at random for them and in here is drawn again later.
+            x_seq: The first `begins_with` samples of the first batch, augmented and encoded, `[T, N, C, H, W]`. The
+                random state is restored afterwards, so training draws the same random numbers again.
             loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts.
         """
 
     def before_epoch(self, model: nn.Module, x_seq: Tensor, loss_of: Callable[[Tensor], Loss]) -> bool:
-        """Called before the first batch of each epoch is trained on, with its first `previewed` samples.
+        """Called before training on the first batch of each epoch, with the first `previewed` samples of that batch.
 
-        Must leave parameters, their gradients, modes and statistics as they were; what the encoder and the network draw
-        at random here is put back by the caller. What it decides belongs into buffers of the model: a run that resumes
-        finds them again. True: it changed what a captured CUDA graph holds as a number.
+        It must restore parameters, gradients, modes and statistics; the caller restores the random state. It should
+        store its decisions in buffers of the model, where a resumed run finds them.
+
+        Returns:
+            True if it changed a Python number that a captured CUDA graph contains; the graph is then captured again.
         """
         return False
 
     def reported(self, model: nn.Module) -> dict[str, float]:
-        """What the rule adds to an epoch's row of metrics.csv; the same names every epoch."""
+        """The columns that the rule adds to an epoch's row of metrics.csv, with the same names in every epoch."""
         return {}
 
     def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
         """Train on one batch.
 
         Args:
-            model: Maps `[T', N, C, H, W]` to logits `[T', N, K]`: whole sequences or, inside `stepping`, single steps.
-            batch: The input, its loss, and the calls that the rule makes in its own order.
+            model: Maps `[T', N, C, H, W]` to logits `[T', N, K]`; T' is T for whole sequences and 1 inside `stepping`.
+            batch: The input, its loss, and the functions that the rule calls in its own order.
 
         Returns:
             Logits `[T, N, K]`, total loss and its parts, all detached.
@@ -96,5 +99,5 @@ class Rule:
 
 
 def detached_outcome(logits: Tensor, loss: Tensor, parts: dict[str, Tensor]) -> Outcome:
-    """The same three, cut from the graph."""
+    """The same three values, detached."""
     return logits.detach(), loss.detach(), {name: part.detach() for name, part in parts.items()}

@@ -1,7 +1,7 @@
 """Backpropagation through time and space with surrogate gradients (STBP, Wu et al. 2018; Neftci et al. 2019).
 
-The whole sequence is one graph: memory grows with T, nothing is approximated beyond the surrogate. What is detached is
-the neuron's choice (`detach_reset`).
+The whole sequence is one autograd graph, so memory grows with T. The surrogate is the only approximation, unless a
+neuron detaches its reset (`detach_reset`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from snnbench.rules.base import Batch, Outcome, Rule, detached_outcome
 
 
 class BPTT(Rule):
-    """One forward, one backward, one optimiser step a batch."""
+    """One forward pass, one backward pass and one optimiser step for each batch."""
 
     one_step_at_the_end = True
 

@@ -1,16 +1,16 @@
 """Dspike's choice of the surrogate's temperature, once an epoch (Li et al., NeurIPS 2021; no official code is known).
 
-With one batch, before an epoch e is trained:
+Before each epoch e, one batch chooses the temperature b_e of the surrogate:
 
-    FD_i = (L(w + eps e_i) - L(w - eps e_i)) / (2 eps)            for every weight w_i of the first layer, Heaviside net
+    FD_i = (L(w + eps e_i) - L(w - eps e_i)) / (2 eps)            for every weight w_i of the first layer
     b_e = argmax over b in {b_{e-1}, b_{e-1} + db, b_{e-1} - db} of cos(FD, dL/dw by BPTT with temperature b)
 
-then the epoch is trained by BPTT with b_e, the same in all layers. Two passes forward a weight: 3,456 for 64 filters of
-3x3x3. db, eps and the start are not known.
+L is the loss of the network with spikes. BPTT then trains the epoch with b_e in all layers. Each weight needs two
+forward passes: 3,456 for 64 filters of 3x3x3. The paper does not state db, eps and the initial b.
 
-Ours, since the sources say nothing: the batch is the epoch's first; both gradients are taken as in evaluation (running
-statistics, no dropout), in fp32 also where training runs in bf16, whose weights have no room for eps; b never falls
-below b_min; a tie, or a loss that no probe moves (an untrained deep net whose statistics have not settled), keeps b.
+Where the sources say nothing, we chose: the batch is the epoch's first. Both gradients are computed in evaluation mode
+(running statistics, no dropout) and in fp32, since a bf16 weight cannot represent a change by eps. b never falls below
+b_min. b stays as it is on a tie, or if no change of a weight changes the loss.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from snnbench.surrogates.dspike import Dspike
 
 
 class TemperatureSearch(BPTT):
-    """BPTT that steps the temperature b of all Dspike surrogates up or down at each epoch's start.
+    """BPTT that may raise or lower the temperature b of all Dspike surrogates at the start of each epoch.
 
-    b is a buffer of the surrogate, hence in every checkpoint; metrics.csv shows it as `surrogate_b`.
+    b is a buffer of the surrogate, so every checkpoint contains it; metrics.csv shows it as `surrogate_b`.
 
     Args:
-        db: step by which the temperature b is moved; 0 searches nothing, which is BPTT with a fixed surrogate.
-        eps: how far a weight is moved to either side (units of weight).
-        b_min: smallest temperature b that is tried.
-        weights: how many of the first layer's weights are probed, a subset fixed by the run's seed; null: all.
-        samples: how many samples of the batch the search takes; null: all.
+        db: The amount by which the temperature b is raised or lowered; 0 keeps b, which is plain BPTT.
+        eps: The amount by which a weight is changed in both directions to measure the gradient.
+        b_min: The smallest temperature b that is tried.
+        weights: The number of weights of the first layer that are changed, chosen by the run's seed; null takes all.
+        samples: The number of samples of the batch that the search uses; null takes all.
     """
 
     requires = {  # noqa: RUF012
-        "temperature": "the rule chooses a temperature anew each epoch and this surrogate has none; "
+        "temperature": "the rule chooses a temperature at each epoch and this surrogate has none; "
         "use surrogate=dspike, or rule=bptt",
     }
 
@@ -60,10 +60,10 @@ class TemperatureSearch(BPTT):
         self.previewed = 0 if db == 0 else samples
 
     def prepare(self, model: nn.Module) -> None:
-        """Choose the weights to probe.
+        """Choose the weights to change.
 
         Raises:
-            ConfigError: no Dspike surrogate, or its b lies below b_min.
+            ConfigError: The model has no Dspike surrogate, or its b lies below b_min.
         """
         surrogates = temperatures(model)
         if not surrogates:
@@ -71,7 +71,7 @@ class TemperatureSearch(BPTT):
         if (b := surrogates[0].temperature()) < self.b_min:
             raise ConfigError(f"surrogate.b={b:g} must not lie below rule.b_min={self.b_min:g}; lower rule.b_min")
         count = first_weight(model).numel()
-        generator = torch.Generator("cpu").manual_seed(torch.initial_seed())  # the run's seed; nothing is drawn from it
+        generator = torch.Generator("cpu").manual_seed(torch.initial_seed())  # leaves the run's own generator as it is
         chosen = torch.randperm(count, generator=generator, device="cpu")[: self.weights]
         self.positions = chosen.sort().values
 
@@ -100,12 +100,12 @@ class TemperatureSearch(BPTT):
 
 
 def candidates(b: float, db: float, b_min: float) -> list[float]:
-    """The three temperatures to compare, the present one first; one alone if db = 0."""
+    """The three temperatures to compare, the current one first; only that one if db = 0."""
     return [b] if db == 0 else [b, b + db, max(b - db, b_min)]
 
 
 def best(tried: list[float], similarities: list[float]) -> float:
-    """The temperature of largest similarity; the first of equals, also where nothing can be compared (NaN)."""
+    """The temperature with the largest similarity; the first one among equals, or if similarities are NaN."""
     index = 0
     for i, similarity in enumerate(similarities):
         if similarity > similarities[index]:
@@ -115,12 +115,13 @@ def best(tried: list[float], similarities: list[float]) -> float:
 
 @torch.no_grad()
 def finite_differences(weight: Tensor, positions: Tensor, eps: float, loss: Callable[[], Tensor]) -> Tensor:
-    """Central differences of `loss()` in single weights, double `[len(positions)]`; `weight` ends up as it was.
+    """The central difference of `loss()` for each of P weights, double `[P]`; `weight` is restored.
 
     Args:
-        weight: the tensor that `loss` reads, moved in place.
-        positions: flat indices, int64 `[P]`.
-        eps: step to either side.
+        weight: The tensor that `loss` reads; it is changed in place.
+        positions: The flat indices of the weights, int64 `[P]`.
+        eps: The amount by which a weight is changed in both directions.
+        loss: Computes the loss with the current weights.
     """
     before, found = weight.clone(), []
     places = zip(*(axis.tolist() for axis in torch.unravel_index(positions, weight.shape)))
@@ -138,7 +139,7 @@ def finite_differences(weight: Tensor, positions: Tensor, eps: float, loss: Call
 
 
 def temperatures(model: nn.Module) -> list[Dspike]:
-    """All Dspike surrogates of a model, each once (neurons share theirs)."""
+    """All Dspike surrogates of a model, each once although neurons share them."""
     return [module for module in model.modules() if isinstance(module, Dspike)]
 
 
@@ -153,7 +154,7 @@ def first_weight(model: nn.Module) -> Tensor:
 
 
 def over_ranks(gradient: Tensor) -> Tensor:
-    """The mean over all processes, each of which has its own part of the batch: they must agree on b."""
+    """The mean over all processes, which have different parts of the batch and must choose the same b."""
     if dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(gradient)
         gradient /= dist.get_world_size()

@@ -1,12 +1,13 @@
 """Online training through time (Xiao, Meng, Zhang, He, Lin, NeurIPS 2022, arXiv:2210.04195).
 
-The network walks through time; each step has its own loss, its own backward pass and no gradient to earlier steps. A
-presynaptic trace (see `trace.py`) stands for the past, so memory does not grow with T. Variant A accumulates the
-gradients of all steps and updates once a batch; variant O updates at every step.
+The network runs one time step at a time. Each step has its own loss and backward pass, and no gradient flows to earlier
+steps. A decaying sum of a synapse's earlier inputs, its presynaptic trace (`trace.py`), replaces them, so memory does
+not grow with T. Variant A adds up the gradients of all steps and updates the weights once for each batch; variant O
+updates them at every step.
 
-As in the released code (and SpikingJelly): the first synapse keeps its instantaneous input, the readout uses a trace
-although it has no dynamics. `trace_first=True, trace_readout=False` is the rule as derived: exact for one hidden layer
-with a soft, detached reset.
+As in the released code and SpikingJelly, the first synapse uses its input of the step without a trace, and the readout
+uses a trace although it has no membrane. `trace_first=True, trace_readout=False` is the rule as derived in the paper,
+which is exact for one hidden layer with a soft, detached reset.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from snnbench.synapses.base import Synapse
 
 
 class OTTT(Rule):
-    """Walks the batch step by step; memory is constant in T.
+    """Trains step by step with memory that is constant in T.
 
     Args:
-        variant: "A" one optimiser step a batch, "O" one a time step.
-        tau: time constant of the traces, lam = 1 - 1/tau; must be the neurons' own.
-        trace_first: the first synapse uses a trace of the input as well.
-        trace_readout: the last synapse uses a trace (released VGG code) or its instantaneous input (exact; NF-ResNet).
+        variant: "A" steps the optimiser once for each batch, "O" once for each time step.
+        tau: The time constant of the traces, lam = 1 - 1/tau. It must equal that of the neurons.
+        trace_first: True gives the first synapse a trace of its input as well.
+        trace_readout: True gives the last synapse a trace (released VGG code); False uses its input of the step
+            (as derived; released NF-ResNet code).
     """
 
     traits = ("online",)
@@ -63,10 +65,10 @@ class OTTT(Rule):
         self.one_step_at_the_end = variant == "A"
 
     def prepare(self, model: nn.Module) -> None:
-        """Give every synapse its trace.
+        """Give the synapses their traces.
 
         Raises:
-            ConfigError: a neuron is no LIF, or its tau is not the rule's.
+            ConfigError: A neuron is no LIF, or its tau differs from the rule's.
         """
         for neuron in (module for module in model.modules() if isinstance(module, Neuron)):
             if not isinstance(neuron, LIF):

@@ -1,17 +1,19 @@
 """S4NN: backpropagation of firing times in closed form (Kheradpisheh & Masquelier, IJNS 2020, arXiv:1910.09495).
 
-With dt/dV := -1 and dV_j/dt_i := -w_ji for an input i that fires before j, and delta = (T - t)/T the output's error:
+The rule sets dt/dV = -1, and dV_j/dt_i = -w_ji for an input i that fires before j. With T_o the target time of an
+output and delta_o = (T_o - t_o) / T its error:
 
     w_oj -= lr delta_o [t_j < t_o];      delta_j = sum_o delta_o [t_j < t_o] w_oj;      w_ji -= lr delta_j [t_i < t_j].
 
-Each sample's delta is divided by its L2 norm in every layer. A layer's weights are updated before its error goes on to
-the layer below, which therefore sees the new weights (official code SRKH/S4NN @4e7a86f): one optimiser step a layer.
-The official decay is w -= lr lambda w after the update; the optimiser's weight_decay acts on the weights before it,
-which differs by lr^2 lambda (1e-8). A batch of one sample is the published algorithm; larger batches take the mean.
+The delta of each sample is divided by its L2 norm in every layer. As in the official code (SRKH/S4NN @4e7a86f), the
+optimiser steps once for each layer, from the last to the first, and the error for the layer below is computed with the
+new weights. The official weight decay, w -= lr lambda w, comes after the update; the optimiser's weight_decay comes
+before it, which differs by lr^2 lambda (1e-8). The published algorithm takes one sample at a time; larger batches take
+the mean over the samples.
 
-Hidden neurons that fire for fewer than 0.1 % of `revive_every` samples start again with fresh weights, at the next
-training batch: after the epoch's evaluation, as there. Their counts are buffers of the model, so a resumed run is the
-same run.
+Hidden neurons that fire for fewer than 0.1 % of `revive_every` samples get new random weights at the next training
+batch, hence after the epoch's evaluation, as in the official code. The counts are buffers of the model, so a resumed
+run gives the same result.
 """
 
 from __future__ import annotations
@@ -31,20 +33,21 @@ SEEN, FIRED = "s4nn_samples", "s4nn_fired"
 
 
 class S4NN(Rule):
-    """One pass forward, closed-form gradients, one optimiser step a layer from the last to the first.
+    """One forward pass, gradients in closed form, and one optimiser step for each layer, from the last to the first.
 
     Args:
-        revive_every: samples between two looks for dead hidden neurons (an epoch: 60000 for MNIST); null: never.
-        revive_below: share of these samples for which a hidden neuron must have fired.
+        revive_every: The number of samples after which silent hidden neurons get new weights (an epoch of MNIST has
+            60000); null never does so.
+        revive_below: The share of these samples below which a hidden neuron counts as silent.
     """
 
-    traits = ("spike_time_rule", "one_process")  # each layer's update precedes the error of the layer below
+    traits = ("spike_time_rule", "one_process")  # the error of a layer needs the updated weights of the layer above
     requires = {  # noqa: RUF012
         "spike_time_loss": "the rule backpropagates errors of firing times, not of rates; use objective=target_time",
         "first_spike_times": "the rule needs layers of neurons that fire once; use model=s4nn_mlp, or rule=bptt",
     }
     rejects = {  # noqa: RUF012
-        "batch_statistics": "firing times of single samples leave no place for batch statistics; use norm=none",
+        "batch_statistics": "the rule takes firing times of single samples, without batch statistics; use norm=none",
         "weight_standardised": "the closed form is the gradient of the weights themselves; use synapse=plain",
     }
 
@@ -56,10 +59,10 @@ class S4NN(Rule):
         self.revive_every, self.revive_below = revive_every, revive_below
 
     def prepare(self, model: nn.Module) -> None:
-        """Add the counts of hidden spikes.
+        """Add buffers that count the spikes of hidden neurons.
 
         Raises:
-            ConfigError: not a chain of plain linear layers without bias, each followed by a neuron.
+            ConfigError: The model is no chain of plain linear layers without bias, each followed by a neuron.
         """
         synapses, neurons = model.synapses(), model.neurons()
         plain = all(type(s) is Linear and s.bias is None for s in synapses)
@@ -102,7 +105,7 @@ class S4NN(Rule):
 
     @torch.no_grad()
     def _revive(self, model: nn.Module) -> None:
-        """Once `revive_every` samples were seen: fresh weights for hidden neurons that hardly fired; counts from 0."""
+        """After `revive_every` samples, give silent hidden neurons new weights and start counting again."""
         seen = getattr(model, SEEN)
         if self.revive_every is None or seen < self.revive_every:
             return
@@ -115,15 +118,15 @@ class S4NN(Rule):
 
 
 def run_times(model: nn.Module, x_seq: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Logits `[T, N, K]` and the firing times of the input and every layer, int64 `[N, C]` each, T for none."""
+    """Logits `[T, N, K]`, and firing times of the input and of every layer, int64 `[N, C]`; T for a silent neuron."""
     with torch.no_grad(), Taps(model, list(model.neurons()), ("features",)) as taps:
         logits = model(x_seq)
     trains = taps.values()["features"].values()
-    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in trains]  # the delay of one step
+    layers = [(first_spike_times(s) + 1).clamp(max=len(x_seq)) for s in trains]  # layers add a delay of one step
     return logits, [first_spike_times(x_seq).flatten(1), *layers]
 
 
 def unit_length(delta: Tensor) -> Tensor:
-    """Each row of `[N, C]` divided by its L2 norm; rows of zeros stay."""
+    """Divide each row of `[N, C]` by its L2 norm; rows of zeros stay zero."""
     norm = delta.norm(dim=1, keepdim=True)
     return delta / torch.where(norm == 0, 1, norm)

@@ -1,11 +1,12 @@
-"""Spatial learning through time: the gradient through time is dropped (SLTT, Meng et al., ICCV 2023, arXiv:2302.14311).
+"""Spatial learning through time: no gradient flows through time (SLTT, Meng et al., ICCV 2023, arXiv:2302.14311).
 
-The network walks through time; each step has its own loss over T, its own backward pass, and a membrane cut from the
-graph, so memory does not grow with T. Gradients of all steps add up and the optimiser steps once a batch. OSR (Zhu et
-al., ICLR 2024, OpenReview CIj1CVbkpr) trains by this gradient; its norm (`norm=osr`) and threshold stabiliser
-(`neuron=lif_osr`) are switches of their own.
+The network runs one time step at a time. Each step has its own loss, divided by T, and its own backward pass, and the
+membrane is detached between steps, so memory does not grow with T. The gradients of all steps add up, and the optimiser
+steps once for each batch. OSR (Zhu et al., ICLR 2024, OpenReview CIj1CVbkpr) trains by this gradient; its norm
+(`norm=osr`) and threshold stabiliser (`neuron=lif_osr`) are chosen separately.
 
-The survey's OSR script without AMP back-propagates the last step only; its runs used AMP, and this is what they do.
+The survey's OSR script back-propagates only the last step if AMP is off. Its runs used AMP, which back-propagates every
+step, as here.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from snnbench.rules.walk import walk_batch
 
 
 class SLTT(Rule):
-    """One forward and backward a time step, one optimiser step a batch.
+    """One forward and one backward pass for each time step, and one optimiser step for each batch.
 
     Args:
-        steps: K of SLTT-K. So many steps of each batch, drawn at random, are learnt from, and the others only run
-            forward; every loss keeps its factor 1/T. Null, or K >= T: all steps.
+        steps: The number K of SLTT-K: the rule learns from K random steps of each batch, and the other steps only run
+            forward. Every loss keeps the factor 1/T. Null, or K >= T, learns from all steps.
     """
 
     traits = ("online",)
@@ -40,7 +41,7 @@ class SLTT(Rule):
 
     def __init__(self, steps: Annotated[int, ">= 1"] | None = None):
         self.steps = steps
-        self.one_step_at_the_end = steps is None  # a CUDA graph would learn from the same steps of every batch
+        self.one_step_at_the_end = steps is None  # a CUDA graph would repeat the steps drawn at its capture
 
     def train_batch(self, model: nn.Module, batch: Batch) -> Outcome:
         if self.steps is None:

@@ -4,20 +4,21 @@ With psp_j the postsynaptic potential of input j, k a causal kernel and e = targ
 
     dw_ij = sum_t (k * [sigma'(U_i) psp_j])[t] (k * e_i)[t],      e_i of a hidden unit = sum_k B_ik e_k
 
-The first factor is an eligibility trace for every synapse and sample, [N, out, in] in memory. Since k is one linear
-filter, the sum equals
+The first factor is an eligibility trace for every synapse and sample, which would take [N, out, in] in memory. Since k
+is a linear filter, the sum equals
 
     dw_ij = sum_s sigma'(U_i[s]) psp_j[s] g_i[s],      g = k^T * (k * e) = -dL/dS_out,
 
-L the van Rossum loss: exactly what the recursion has accumulated when the sequence ends (up to rounding), at the memory
-of the units' spikes and potentials, and for any other loss of output spikes too. So the units run forward without a
-graph, g comes from the objective, and a unit's backward pass is one matrix product. This needs the whole sequence: it
-is the online rule's sum, not its schedule; weights change once a batch (released code: every 0.5 s within a stimulus).
+where L is the van Rossum loss. Up to rounding, this is the sum that the online rule has accumulated at the end of the
+sequence. It needs only the spikes and potentials of the units in memory, and it also holds for any other loss of output
+spikes. The units therefore run forward without an autograd graph, the objective gives g, and the backward pass of a
+unit is one matrix product. This needs the whole sequence, so the weights change once for each batch; the released code
+changes them every 0.5 s within a stimulus.
 
-Differs from fzenke/pub2018superspike @9bd0c41: no extra factor b in sigma', no cut of small psp and errors, no
-heterosynaptic regularisation, no feedback delay (not even its one step from output to hidden units). The reset is no
-part of psp, as there. With more than one hidden layer symmetric feedback is the product of the transposed weights from
-the output down, as there; random and uniform feedback goes from the output to every hidden layer directly.
+Other differences from fzenke/pub2018superspike @9bd0c41: sigma' has no extra factor b, small psp and errors are not set
+to zero, and there is no heterosynaptic regularisation and no delay of the feedback. As there, psp does not contain the
+reset. With several hidden layers, symmetric feedback multiplies by the transposed weights of all layers above, as
+there; random and uniform feedback goes from the output to every hidden layer directly.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ FEEDBACK = "superspike_feedback"
 
 
 class SuperSpike(BPTT):
-    """One pass forward without a graph, one matrix product a layer, one optimiser step a batch.
+    """One forward pass without autograd, one matrix product for each layer, one optimiser step for each batch.
 
     Args:
-        feedback: how output errors reach hidden units: through the transposed forward weights, through fixed random
-            weights N(0, 1) (buffers of the units, so a resumed run is the same run), or all alike.
+        feedback: How output errors reach hidden units: "symmetric" multiplies by the transposed forward weights,
+            "random" by fixed weights from N(0, 1), which are buffers of the units, and "uniform" by 1.
     """
 
-    one_step_at_the_end = False  # the neuron's filter is copied from the host, which a CUDA graph cannot hold
+    one_step_at_the_end = False  # the neuron's filter is copied from the CPU, which a CUDA graph cannot do
 
     traits = ("three_factor",)
     requires = {  # noqa: RUF012
@@ -56,8 +57,8 @@ class SuperSpike(BPTT):
         "spike_output": "the rule sends back errors of output spikes; use model=cuba_mlp",
     }
     rejects = {  # noqa: RUF012
-        "batch_statistics": "the eligibility of a synapse knows no norm between it and its neuron; use norm=none",
-        "weight_standardised": "the rule changes the weights that meet the spikes; use synapse=plain",
+        "batch_statistics": "the eligibility trace allows no norm between a synapse and its neuron; use norm=none",
+        "weight_standardised": "the rule computes the gradient of the weights themselves; use synapse=plain",
         "synapse_filter": "the neuron's own synaptic current is the filter of the input; use synapse=plain",
         "delays": "the postsynaptic potential has no learnable delay; use synapse=plain",
     }
@@ -69,7 +70,7 @@ class SuperSpike(BPTT):
         """Give every unit the three-factor gradient, and draw the random feedback weights.
 
         Raises:
-            ConfigError: the model is no chain of linear units with spiking output.
+            ConfigError: The model is no chain of linear units with spiking output.
         """
         units = chain_of(model)
         mechanics = ThreeFactors(self.feedback, output=units[-1])
@@ -81,29 +82,30 @@ class SuperSpike(BPTT):
 
 
 class ThreeFactors:
-    """Mechanics of all units of one network: spikes without a graph, the rule's gradients backward.
+    """The mechanics that all units of a network share: spikes without autograd, and the rule's gradients.
 
-    Without gradients, and in a walk, a unit does its plain work. Errors `[T, N, C]` are dL/dS, in at least fp32.
+    Where no gradient is wanted, and in a walk step by step, a unit computes as usual. Errors `[T, N, C]` are dL/dS in
+    at least fp32.
 
     Args:
-        feedback: see `SuperSpike`.
-        output: the last unit, whose error goes to all hidden units directly unless feedback is symmetric.
+        feedback: The kind of feedback, as in `SuperSpike`.
+        output: The last unit. Its error goes to all hidden units directly, unless the feedback is symmetric.
     """
 
     def __init__(self, feedback: str, output: Unit):
         self.feedback, self.output = feedback, output
-        self.output_error: Tensor | None = None  # between the backward pass of the output and those of hidden units
+        self.output_error: Tensor | None = None  # set by the backward pass of the output, read by those of hidden units
 
     def __call__(self, unit: Unit, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
         if residual is not None:
-            raise ConfigError("rule=superspike knows no shortcut; use model=cuba_mlp, or rule=bptt")
+            raise ConfigError("rule=superspike allows no shortcut; use model=cuba_mlp, or rule=bptt")
         if active_states() is not None or not torch.is_grad_enabled():
             return unit.plain(x_seq)
         synapse = unit.synapse
         return _ThreeFactorUnit.apply(x_seq, synapse.weight, synapse.bias, unit, self)
 
     def error_of(self, unit: Unit, arrived: Tensor) -> Tensor:
-        """The error of a unit, from what arrived on its spikes or, in a hidden unit, from the output's error."""
+        """The error of a unit: the gradient `arrived` of its spikes or, if not symmetric, from the output's error."""
         if self.feedback == "symmetric":
             return arrived
         if unit is self.output:
@@ -114,14 +116,14 @@ class ThreeFactors:
         return self.output_error.sum(2, keepdim=True).expand(-1, -1, unit.synapse.out_features)
 
     def sent_down(self, error: Tensor, weight: Tensor) -> Tensor:
-        """What arrives at the unit below: the error through the transposed weights, or zeros that only call it."""
+        """The gradient for the unit below: the error times the weights, or zeros, which only make autograd call it."""
         if self.feedback == "symmetric":
             return error @ weight.to(error.dtype)
         return error.new_zeros(()).expand(*error.shape[:2], weight.shape[1])
 
 
 class _ThreeFactorUnit(torch.autograd.Function):
-    """Spikes of linear -> current-based neuron; dL/dw_ij = sum sigma'(U_i) psp_j e_i."""
+    """Spikes of a linear layer and its current-based neuron, with dL/dw_ij = sum sigma'(U_i) psp_j dL/dS_i."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, unit: Unit, mechanics: ThreeFactors) -> Tensor:
@@ -152,7 +154,7 @@ def three_factors(learning: Tensor, psp: Tensor) -> Tensor:
 
 
 def chain_of(model: nn.Module) -> list[Unit]:
-    """The model's units; ConfigError unless it is flatten and linear -> current-based neuron, one after the other."""
+    """The model's units; raises ConfigError unless it is a chain of linear layers, each with a current-based neuron."""
     units = [module for module in model.modules() if isinstance(module, Unit)]
     linear = all(
         type(u.synapse) is Linear and isinstance(u.norm, nn.Identity) and not u.extras()

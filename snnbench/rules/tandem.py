@@ -1,11 +1,12 @@
 """Tandem learning (Wu, Chua, Zhang, G. Li, H. Li, Tan, TNNLS 2021, arXiv:1907.01167; code deepspike/tandem_learning).
 
-A spiking network and an analogue one share their weights. The spiking layers give the values, spike counts over T; the
-gradient is that of the analogue layer ReLU(BN(W c + b)) at the counts c that the spiking layer before it really gave
-(see `tandem_unit.py`). No gradient flows through time. The readout is linear in the counts of the last hidden layer.
+A spiking network and an artificial one share their weights. The forward pass computes the spikes of the spiking layers.
+The backward pass uses the gradient of the artificial layer ReLU(BN(W c + b)) at c, the spike counts over T of the
+spiking layer before it (`tandem_unit.py`). No gradient flows through time. The readout is linear in the spike counts
+of the last hidden layer.
 
-The survey's script @2d8a509 (`cf10/tandem_learning/tandem_my.py`) reads out spikes, which have no gradient there, so
-that as committed only the last layer trains (`readout="spikes"`); the line that reads out counts is commented out.
+The readout of the survey's script @2d8a509 (`cf10/tandem_learning/tandem_my.py`) reads spikes, which have no gradient
+there, so only the last layer trains (`readout="spikes"`). The script's line for reading counts is commented out.
 """
 
 from __future__ import annotations
@@ -30,27 +31,29 @@ CHAIN = "use a plain chain of units such as model=csnn_tandem, or rule=bptt"
 
 
 class Tandem(BPTT):
-    """One forward, one backward, one optimiser step a batch, through units that count spikes.
+    """One forward pass, one backward pass and one optimiser step for each batch.
 
     Args:
-        gain_std: norm gains start from N(0, gain_std^2) as released (negative ones too); None leaves them as they are.
-        readout: logits of the spike counts, or of the spikes without a gradient (the survey's script as committed).
+        gain_std: The standard deviation of the normal distribution N(0, gain_std^2) from which the gains of the norms
+            start, as released; null keeps the norm's own initial gains.
+        readout: "counts" computes logits from spike counts, "spikes" from spikes without a gradient (the survey's
+            script as committed).
     """
 
     rejects = {  # noqa: RUF012
-        "delays": "tandem adds up spikes over time and a delay moves them; use synapse=plain, or rule=bptt",
-        "synapse_filter": "tandem adds up spikes over time and a filter weighs them by step; use synapse=plain, or "
+        "delays": "tandem counts spikes over T and a delay moves some past the end; use synapse=plain, or rule=bptt",
+        "synapse_filter": "tandem counts spikes over time and a filter weights them by step; use synapse=plain, or "
         "rule=bptt",
-        "attention": "attention multiplies two spike trains, which no analogue layer of their counts stands for; "
+        "attention": "attention multiplies two spike trains, which tandem learning cannot compute from spike counts; "
         "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
-        "max_pool": "the maximum of spike trains is not that of their counts; "
+        "max_pool": "a maximum over spike trains cannot be computed from their spike counts; "
         "use a model with average pooling such as model=csnn_tandem, or rule=bptt",
-        "residual": "the analogue copy of a unit knows no shortcut; "
+        "residual": "tandem learning has no shortcuts; "
         "use a plain chain of units such as model=csnn_tandem, or rule=bptt",
         "analogue": "tandem learning needs spikes to count; use neuron=if with neuron.reset=soft",
-        "learnable_leak": "the neuron lies outside the gradient, so its leak would not be learnt; "
+        "learnable_leak": "the rule gives the neuron no gradient, so its leak would not be trained; "
         "use neuron=if with neuron.reset=soft",
-        "parallel_in_time": "the neuron lies outside the gradient, so its weights over time would not be learnt; "
+        "parallel_in_time": "the rule gives the neuron no gradient, so its weights over time would not be trained; "
         "use neuron=if with neuron.reset=soft",
     }
 
@@ -62,10 +65,11 @@ class Tandem(BPTT):
         self.gain_std, self.readout = gain_std, readout
 
     def prepare(self, model: nn.Module) -> None:
-        """Make every unit a tandem unit and the readout count.
+        """Set the mechanics of every unit and of the readout.
 
         Raises:
-            ConfigError: the model is no chain of units with one readout, or a neuron or norm has no analogue copy.
+            ConfigError: The model is no chain of units with one readout, or a neuron or norm has no artificial
+                counterpart.
         """
         units = [module for module in model.modules() if isinstance(module, Unit)]
         synapses = [module for module in model.modules() if isinstance(module, Synapse)]
@@ -84,7 +88,7 @@ class Tandem(BPTT):
         synapses[-1].mechanics = counting_readout if self.readout == "counts" else detached_readout
 
     def _prepare_norm(self, norm: nn.Module) -> None:
-        """Draw the gains of a unit's norm as released. ConfigError unless it is one batch norm or no norm at all."""
+        """Draw the gains of a unit's norm; raises ConfigError if it has a norm other than a batch norm over (T, N)."""
         if isinstance(norm, nn.Identity):
             return
         plain = isinstance(norm, BatchNorm) and all(
@@ -105,7 +109,7 @@ class Tandem(BPTT):
 
 
 def _refuse_neuron(neuron: Neuron) -> None:
-    """ConfigError unless the neuron's spike count approximates ReLU of its summed current."""
+    """Raise ConfigError unless the neuron's spike count approximates ReLU of the sum of its currents."""
     remedy = "use neuron=if with neuron.reset=soft"
     if type(neuron) not in (IF, LIF):
         raise ConfigError(f"rule=tandem has no analogue copy of {type(neuron).__name__}; {remedy}")

@@ -1,19 +1,20 @@
-"""The unit of tandem learning: spikes forward, the gradient of an analogue layer at the spike counts backward.
+"""The unit of tandem learning: it computes spikes, and its gradient is that of an artificial layer on spike counts.
 
 With c_in = sum_t s_in,t of a unit's input, weights W, b and a norm BN (Wu et al., TNNLS 2021; release @006feb1):
 
     values       x_t = BN_run(W s_in,t + b) spread over T;   s_out = IF(x);   c_out = sum_t s_out,t
-    gradient     a = ReLU(BN(W c_in + b));   dL/da := dL/dc_out;   autograd from there
+    gradient     a = ReLU(BN(W c_in + b));   dL/da is set to dL/dc_out, and autograd does the rest
 
-BN_run uses the running statistics that BN has just updated; its mean and shift enter a step as mean/T and shift/T, as b
-does as b/T, so sum_t x_t = BN_run(W c_in + b). Written this way nothing is computed twice: W c_in + b is the sum of the
-steps' currents, and a norm spread over T is an ordinary evaluation-mode norm, so that the fused neuron can take it.
+BN_run uses the running statistics that BN has just updated. Each step uses mean/T, shift/T and b/T, so that
+sum_t x_t = BN_run(W c_in + b). Nothing is computed twice: W c_in + b is the sum of the currents of the steps, and
+BN_run is an evaluation-mode norm, which the fused kernel of the neuron can compute.
 
-Gradients travel on the spike trains: dL/dc stands at every step (`expand`, no copy), which linear layers without memory
-in between (average pooling, flatten) keep. If something else reads a train, its mean over T is taken for dL/dc. Only
-counts and one bit a neuron are kept for the backward pass: memory does not grow with T.
+The gradient dL/dc of a count is passed back as the gradient of the spikes, the same at every step (`expand`, no copy).
+Linear layers without memory (average pooling, flatten) keep it the same. If another layer makes it differ between
+steps, its mean over T is used. The backward pass needs only counts and one bit for each neuron, so memory does not
+grow with T.
 
-The release folds the norm without its eps (an idle channel gives inf); here eps stays.
+The released code folds the norm without its eps, which gives inf for a channel without variance; here eps is kept.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ def _total(x_seq: Tensor) -> Tensor:
     if is_static(x_seq):
         return full_precision(x_seq[0]) * x_seq.shape[0]
     dtype = torch.promote_types(x_seq.dtype, torch.float32)
-    out = torch.empty_like(x_seq[0], dtype=dtype, requires_grad=False)  # a sum by itself forgets channels-last
+    out = torch.empty_like(x_seq[0], dtype=dtype, requires_grad=False)  # `out` keeps channels-last order
     return torch.sum(x_seq, 0, dtype=dtype, out=out)
 
 
 def _of_count(grad_seq: Tensor) -> Tensor:
-    """dL/dc `[N, *]` from the gradient of a spike train `[T, N, *]`: the same at every step, else its mean."""
+    """dL/dc `[N, *]` from the gradient of the spikes `[T, N, *]`: their mean over time."""
     if is_static(grad_seq):
         return grad_seq[0]
     return torch.mean(grad_seq, 0, out=torch.empty_like(grad_seq[0], requires_grad=False))
@@ -65,7 +66,7 @@ class _Count(torch.autograd.Function):
 
 
 class _CountedContraction(torch.autograd.Function):
-    """y_t = W x_t + b/T; in backward the count c_in meets dL/d(W c_in + b), once instead of T times."""
+    """y_t = W x_t + b/T, whose weight gradient is computed once from the count c_in instead of at T steps."""
 
     @staticmethod
     def forward(ctx, x_seq: Tensor, weight: Tensor, bias: Tensor | None, synapse: Synapse) -> Tensor:
@@ -87,7 +88,7 @@ class _CountedContraction(torch.autograd.Function):
 
 
 class _SpikesForReLU(torch.autograd.Function):
-    """Value: `spikes_of()`, `[T, N, *]`. Gradient: dL/dc through ReLU(z) / v_th at the analogue `z [N, *]`."""
+    """Returns `spikes_of()` `[T, N, *]`; the gradient dL/dc goes back through ReLU(z) / v_th, z `[N, *]`."""
 
     @staticmethod
     def forward(ctx, z: Tensor, v_th: float, spikes_of: Callable[[], Tensor]) -> Tensor:
@@ -108,10 +109,10 @@ def _currents(synapse: Synapse, x_seq: Tensor, weight: Tensor, bias: Tensor | No
 
 
 def counted(synapse: Synapse, x_seq: Tensor) -> Tensor:
-    """Mechanics of a unit's synapse: `[T, N, *]` spikes -> currents that sum to W c + b.
+    """The mechanics of a unit's synapse: spikes `[T, N, *]` -> currents `[T, N, *]` whose sum over time is W c + b.
 
     Raises:
-        ConfigError: inside `stepping`, where the steps to sum over are not there.
+        ConfigError: It is called inside `stepping`, where only one step is known.
     """
     if active_states() is not None:
         raise ConfigError("rule=tandem counts spikes over whole sequences and cannot be walked step by step.")
@@ -122,18 +123,18 @@ def counted(synapse: Synapse, x_seq: Tensor) -> Tensor:
 
 
 def counting_readout(synapse: Synapse, x_seq: Tensor) -> Tensor:
-    """Mechanics of the readout: logits W c + b, the same at all T steps (`expand`), so their mean is W c + b too."""
+    """The mechanics of the readout: logits W c + b, repeated at all T steps (`expand`), so their mean is W c + b."""
     count = _Count.apply(x_seq).to(x_seq.dtype)
     return synapse.contract(count, synapse.effective_weight(), synapse.bias).expand(x_seq.shape[0], -1, -1)
 
 
 def detached_readout(synapse: Synapse, x_seq: Tensor) -> Tensor:
-    """Mechanics of the readout in the survey's script as committed: W s_t + b, without a gradient to the spikes."""
+    """The mechanics of the readout in the survey's script: W s_t + b, without a gradient to the spikes."""
     return synapse.instantaneous(x_seq.detach())
 
 
 class _Spread(nn.Module):
-    """A norm in evaluation mode, its mean and shift divided by T: T steps of it sum to the norm of the sum."""
+    """A norm in evaluation mode with mean/T and shift/T, so that its sum over T steps is the norm of the sum."""
 
     def __init__(self, norm: BatchNorm, time_steps: int):
         super().__init__()
@@ -153,10 +154,10 @@ class _Spread(nn.Module):
 
 
 def in_tandem(unit: Unit, x_seq: Tensor, residual: Tensor | None = None) -> Tensor:
-    """Mechanics of a unit: its neuron's spikes, the gradient of ReLU(norm(W c + b)); `[T, N, C, *] -> [T, N, C, *]`.
+    """The mechanics of a unit, `[T, N, C, *] -> [T, N, C, *]`: its spikes, with the gradient of ReLU(norm(W c + b)).
 
     Raises:
-        ConfigError: there is a residual, or the network is walked step by step.
+        ConfigError: There is a residual, or the network runs step by step.
     """
     if residual is not None:
         raise ConfigError("rule=tandem has no analogue copy of a shortcut; use model=csnn_tandem, or rule=bptt.")

@@ -2,10 +2,10 @@
 
     y_t = W x_t + b;    a_t = lam a_{t-1} + x_t;    dL/dW = sum_t g_t a_t^T,   dL/dx_t = W^T g_t,   dL/db = sum_t g_t
 
-where g_t = dL_t/dy_t of the same step's loss. The released code runs every synapse twice a step (value from the spike,
-graph from the trace); one autograd function that saves the trace and the weight gives the same gradient in one pass.
-Linear layers between neuron and synapse (average pooling, the spike amplitude) commute with the trace, so the trace of
-what enters the synapse is the pooled trace of the code.
+g_t = dL_t/dy_t comes from the loss of the same step. The released code runs every synapse twice a step, once on the
+spikes for the value and once on the trace for the gradient. Here one autograd function saves the trace and computes
+the same gradient in one pass. The code pools the trace of the spikes; the trace of the pooled spikes, used here, is the
+same, because average pooling is linear.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from snnbench.temporal import active_states, full_precision
 
 
 class _TracedContraction(torch.autograd.Function):
-    """Forward as `synapse.contract(x, weight, bias)`; in backward the trace stands where x stood.
+    """`synapse.contract(x, weight, bias)`, whose backward pass uses the trace in place of x.
 
-    Gradients are made in the output's dtype; autograd casts them to the dtypes of x, weight and bias.
+    Gradients are computed in the dtype of the output; autograd casts them to the dtypes of x, weight and bias.
     """
 
     @staticmethod
@@ -41,13 +41,13 @@ class _TracedContraction(torch.autograd.Function):
 
 
 class TraceMechanics:
-    """Set as `synapse.mechanics`, one object a synapse: inside a walk the weight gradient uses the trace of the input.
+    """The `mechanics` of one synapse: in a walk step by step, the weight gradient uses the trace of the input.
 
-    The trace `[N, *]` (at least fp32) lives in the walk's states, so memory does not depend on T. Outside a walk the
-    synapse is its plain self.
+    The trace `[N, *]` (at least fp32) is kept with the states of the walk, so memory does not depend on T. Outside of a
+    walk the synapse computes as usual.
 
     Args:
-        leak: lam, what is left of the trace after one step; equal to the leak of the neurons.
+        leak: The share lam of the trace that one step leaves; it must equal the leak of the neurons.
     """
 
     def __init__(self, leak: float):
@@ -60,12 +60,12 @@ class TraceMechanics:
         weight = synapse.effective_weight()
 
         def step(x_t: Tensor, trace: Tensor) -> tuple[Tensor, Tensor]:
-            trace = torch.add(x_t.detach(), trace, alpha=self.leak)  # in the trace's precision, without a copy of x
+            trace = torch.add(x_t.detach(), trace, alpha=self.leak)  # in the dtype of the trace, without a copy of x
             return _TracedContraction.apply(x_t, trace, weight, synapse.bias, synapse), trace
 
         return states.walk(self, x_seq, self.initial_state, step)
 
     @staticmethod
     def initial_state(x_t: Tensor) -> Tensor:
-        """An empty trace for inputs `[N, *]`."""
+        """A trace of zeros for inputs `[N, *]`."""
         return torch.zeros_like(full_precision(x_t), requires_grad=False)

@@ -1,7 +1,7 @@
-"""The walk of the online rules: each time step has its own loss and its own backward pass, so memory is constant in T.
+"""The training loop of online rules: each time step has its own loss and backward pass, so memory is constant in T.
 
-Under DistributedDataParallel every step's backward reduces gradients; with one optimiser step a batch only the last
-would need to.
+Under DistributedDataParallel the backward pass of every step averages the gradients over the processes. With one
+optimiser step for each batch, averaging them once at the last step would be enough.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from snnbench.temporal import stepping
 
 
 def always(t: int) -> bool:
-    """Every step is learnt from."""
+    """True: the rule learns from every step."""
     return True
 
 
 def walk_batch(
     model: nn.Module, batch: Batch, *, each_step: bool = False, learn: Callable[[int], bool] = always
 ) -> Outcome:
-    """Walk `model` through the batch; the loss of step t is `loss_of` its logits, divided by T.
+    """Train `model` on the batch step by step; the loss of step t is `loss_of` its logits, divided by T.
 
-    States are cut from the graph after every step, so no gradient reaches an earlier one.
+    States are detached after every step, so no gradient reaches an earlier step.
 
     Args:
         model: Maps `[1, N, C, H, W]` to logits `[1, N, K]`, one step at a time.
         batch: The batch to train on.
-        each_step: True steps the optimiser after every step that is learnt from; False sums the gradients up and steps
-            once, at the end.
-        learn: Says for t in [0, T) whether step t is learnt from. Any other step runs without a graph and makes no
-            gradient; its loss is counted all the same.
+        each_step: True steps the optimiser after every time step that the rule learns from; False adds up the gradients
+            of all steps and steps the optimiser once at the end.
+        learn: Returns for t in [0, T) whether the rule learns from step t. The other steps run without autograd and
+            give no gradient, but their losses are included in the returned loss.
 
     Returns:
         Logits `[T, N, K]`, the sum of the steps' losses over T, and the mean of their parts; all detached.

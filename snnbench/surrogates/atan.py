@@ -20,7 +20,7 @@ class ATan(Surrogate):
     """Derivative of arctan(pi/2 * alpha * x)/pi + 1/2; peak alpha/2, integral 1.
 
     Args:
-        alpha: inverse width (per unit of membrane potential).
+        alpha: The inverse width, per unit of membrane potential; twice the peak.
     """
 
     def __init__(self, alpha: Annotated[float, "> 0"] = 2.0):

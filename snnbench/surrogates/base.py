@@ -1,4 +1,7 @@
-"""What every surrogate shares: an exact Heaviside forward and a stated derivative backward (Neftci et al., 2019)."""
+"""The base class of surrogates: the forward pass is the Heaviside step, the backward pass uses `derivative`.
+
+Neftci et al., IEEE Signal Processing Magazine 2019.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,18 @@ class _Spike(torch.autograd.Function):
 
 
 class Surrogate(nn.Module):
-    """A spike function without parameters; a subclass states `derivative(x)`.
+    """A spike function without parameters; a subclass defines `derivative(x)`.
 
-    `forward(x)`: x = u - v_th of any shape, fp32 or double -> spikes {0, 1} of the same shape and dtype. Fires at
-    x >= 0, or at x > 0 with `strict=True` (STBP's convention; a neuron's choice, not the surrogate's).
+    `forward(x)` maps x = u - v_th of any shape, in fp32 or double, to spikes {0, 1} of the same shape and dtype. It
+    fires at x >= 0, or at x > 0 with `strict=True` (as in STBP); the neuron chooses between the two.
     """
 
     def derivative(self, x: Tensor) -> Tensor:
-        """The value used for ds/dx at x = u - v_th, elementwise."""
+        """The value that replaces ds/dx at x = u - v_th, elementwise."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
 
     def kernel_form(self) -> SurrogateForm | Refusal:
-        """The derivative as the fused kernels know it, or why they do not: its neurons then run as plain PyTorch."""
+        """What the fused kernels need to compute the derivative, or why they cannot; neurons then run without them."""
         return Refusal(f"{type(self).__name__} has no derivative in the kernels")
 
     def forward(self, x: Tensor, strict: bool = False) -> Tensor:

@@ -4,11 +4,12 @@ With x = u - v_th and half-width h:  D(x) = (tanh(b x) / tanh(b h) + 1) / 2 on |
 
     s'(x) = b (1 - tanh^2(b x)) / (2 tanh(b h))   for |x| <= h,   0 outside.
 
-Area 1 for every b; b -> 0 is the rectangle of width 2h, b -> infinity the step. The paper has h = v_th = 1/2 (support
-[0, 1]); re-implementations with h = v_th = 1 mean another slope by the same b. The paper chooses b anew each epoch, by
-the finite-difference gradient of the first layer: that is `rule=dspike`; under other rules b stays as configured.
+The integral is 1 for every b. For b -> 0, s' is the rectangle of width 2h; for b -> infinity, D is the step. The paper
+has h = v_th = 1/2 (support [0, 1]); re-implementations with h = v_th = 1 have another slope at the same b. The paper
+chooses b at each epoch by the finite-difference gradient of the first layer (`rule=dspike`); under other rules b is
+constant.
 
-b is a buffer, so that a checkpoint holds it. Kernels take it as a number, so a CUDA graph keeps the b of its capture.
+b is a buffer, so checkpoints contain it. Kernels take it as a number, so a CUDA graph keeps the b of its capture.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ class Dspike(Surrogate):
     """Peak b / (2 tanh(b h)) at x = 0, integral 1.
 
     Args:
-        b: temperature; a larger one makes the spike's replacement steeper.
-        half_width: distance h from the threshold beyond which there is no gradient (units of membrane potential).
+        b: The temperature; a larger one makes D steeper.
+        half_width: The distance h from the threshold beyond which there is no gradient, in units of membrane potential.
     """
 
     traits = ("temperature",)
 
     def __init__(self, b: Annotated[float, "> 0"] = 3.0, half_width: Annotated[float, "> 0"] = 0.5):
         super().__init__()
-        # a double without axes: an fp32 or double x keeps its dtype, and no digit of b is lost
+        # a 0-d double keeps all digits of b and does not change the dtype of x in a product
         self.register_buffer("b", torch.tensor(b, dtype=torch.double))
         self.half_width = half_width
         self._read: tuple[Tensor, int, float] | None = None  # b, its version, its value
@@ -48,7 +49,7 @@ class Dspike(Surrogate):
         return SurrogateForm(DSPIKE, self.temperature(), self.half_width)
 
     def temperature(self) -> float:
-        """b as a number; waits for the device only if b was written to since the last call."""
+        """b as a number; waits for the GPU only if b was changed since the last call."""
         if self._read is None or self._read[0] is not self.b or self._read[1] != self.b._version:
             self._read = (self.b, self.b._version, self.b.item())
         return self._read[2]

@@ -1,10 +1,10 @@
 """Double-sided exponential surrogate: SLAYER's spike escape rate (Shrestha & Orchard, NeurIPS 2018).
 
-rho(x) = scale/width exp(-|x|/width): peak scale/width, integral 2 * scale (not 1). The paper's alpha exp(-beta |x|)
-(recalled) is fixed by the released code (bamsumit/slayerPytorch @01beeeb) to alpha = scaleRho/(tauRho theta),
-beta = 1/(tauRho theta). So scale = scaleRho and width = tauRho theta: tauRho is relative to the threshold, which a
-surrogate does not know. The shipped examples (theta 10, tauRho 1, scaleRho 1) have width 10, scale 1. lava-dl halves
-the amplitude: scale 0.5. For steps of dt ms scale is scaleRho dt, because spikes have height 1 here (neuron `srm`).
+rho(x) = scale/width exp(-|x|/width): peak scale/width, integral 2 * scale (not 1). The paper writes alpha exp(-beta
+|x|) (recalled); the released code (bamsumit/slayerPytorch @01beeeb) has alpha = scaleRho/(tauRho theta) and
+beta = 1/(tauRho theta). Hence scale = scaleRho and width = tauRho theta with the threshold theta. The released examples
+(theta 10, tauRho 1, scaleRho 1) have width 10 and scale 1; lava-dl has scale 0.5. For time steps of dt ms, scale is
+scaleRho dt, because spikes have the height 1 here (neuron `srm`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class ExpAbs(Surrogate):
     """Exponential on both sides of the threshold; peak scale / width, integral 2 * scale.
 
     Args:
-        width: distance from the threshold over which it falls to 1/e (units of membrane potential).
-        scale: half of the derivative's integral.
+        width: The distance from the threshold at which the derivative is 1/e of its peak, in units of membrane
+            potential.
+        scale: Half of the derivative's integral.
     """
 
     def __init__(self, width: Annotated[float, "> 0"] = 1.0, scale: Annotated[float, "> 0"] = 1.0):

@@ -2,8 +2,8 @@
 
 s'(x) = scale / (1 + beta |x|)^2: peak `scale` at x = 0, integral 2 * scale / beta (not 1: the effective learning rate
 changes with beta; scale = beta/2 gives a unit integral). SuperSpike writes x in mV with beta = 1/mV; in units of the
-threshold spytorch and norse use beta = 100, snnTorch 25. The released C++ multiplies by beta as well, which its
-per-weight normalisation cancels.
+threshold spytorch and norse use beta = 100, snnTorch 25. The released C++ code also multiplies by beta, a factor that
+its normalisation of each weight's update removes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class FastSigmoid(Surrogate):
     """Derivative of the fast sigmoid x/(1 + beta |x|); peak scale, integral 2 * scale / beta.
 
     Args:
-        beta: slope (per unit of membrane potential).
-        scale: value of the derivative at the threshold.
+        beta: The slope, per unit of membrane potential.
+        scale: The value of the derivative at the threshold.
     """
 
     def __init__(self, beta: Annotated[float, "> 0"] = 25.0, scale: Annotated[float, "> 0"] = 1.0):

@@ -1,7 +1,7 @@
 """Gaussian surrogate: a normal density (Fang et al., "Exploiting Neuron and Synapse Filter Dynamics ...", IJCAI 2020).
 
 s'(x) = exp(-(x / sigma)^2 / 2) / (sqrt(2 pi) sigma): peak 0.9974 at sigma = 0.4, integral 1. STBP's h4 (Wu et al.,
-2018) is the same curve. The released code (Snow-Crash/snn-iir) has 2.506628 for sqrt(2 pi), 1e-7 of the value apart.
+2018) is the same curve. The released code (Snow-Crash/snn-iir) rounds sqrt(2 pi) to 2.506628.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Gaussian(Surrogate):
     """Normal density around the threshold; peak 1 / (sqrt(2 pi) sigma), integral 1.
 
     Args:
-        sigma: standard deviation of the Gaussian (units of membrane potential).
+        sigma: The standard deviation of the Gaussian, in units of membrane potential.
     """
 
     def __init__(self, sigma: Annotated[float, "> 0"] = 0.4):

@@ -19,7 +19,7 @@ class Rectangle(Surrogate):
     """Window of the given full width; peak 1/width, integral 1, zero at the edge |x| = width/2 itself.
 
     Args:
-        width: full width a of the rectangle (units of membrane potential).
+        width: The full width a of the rectangle, in units of membrane potential.
     """
 
     def __init__(self, width: Annotated[float, "> 0"] = 1.0):

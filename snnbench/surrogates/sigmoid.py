@@ -20,7 +20,7 @@ class Sigmoid(Surrogate):
     """Logistic density; peak alpha/4, integral 1.
 
     Args:
-        alpha: slope of the sigmoid (per unit of membrane potential).
+        alpha: The slope of the sigmoid, per unit of membrane potential; four times the peak.
     """
 
     def __init__(self, alpha: Annotated[float, "> 0"] = 4.0):

@@ -18,7 +18,7 @@ class Triangle(Surrogate):
     """Triangle of half-width gamma; peak 1/gamma, integral 1.
 
     Args:
-        gamma: half the width of the triangle (units of membrane potential).
+        gamma: Half the width of the triangle, in units of membrane potential.
     """
 
     def __init__(self, gamma: Annotated[float, "> 0"] = 1.0):

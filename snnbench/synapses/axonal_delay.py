@@ -1,16 +1,17 @@
-"""Learnable axonal delays: every presynaptic line shifted by whole steps before the weights (SLAYER).
+"""Trained axonal delays: each input of a layer is shifted by whole steps before the weights (SLAYER).
 
 Shrestha & Orchard, NeurIPS 2018 (arXiv:1810.08646); code bamsumit/slayerPytorch @01beeeb, its delay layer:
 
     y[n] = x[n - floor(d / dt)], 0 before the start;   dE/dx[n] = dE/dy[n + floor(d / dt)], 0 past the end;
     dE/dd = sum_n dE/dy[n] (y[n-1] - y[n]),   summed over all samples and, of a convolution's channel, all pixels
 
-with d >= 0 in ms from U(0, 1): at dt 1 every line starts without a delay. The factor dt that makes dE/dd no derivative
-by milliseconds is the code's, whichever height spikes have. Official users clamp d at 0 after each optimiser step; here
-it is clamped before each use in training, the same values, so nobody can forget it.
+d >= 0 is in ms and starts from U(0, 1), so with dt = 1 all delays start at 0 steps. As in the code, dE/dd is not
+divided by dt. The official examples clamp d to 0 after each optimiser step; here d is clamped before each use in
+training, which gives the same values.
 
-A delay belongs to a line, not to a connection. A linear layer's line is an input, a convolution's a channel (the code
-offers one a channel or a neuron). SLAYER delays what neurons emit; here the first layer's input lines are delayed too.
+All weights that read the same input share its delay. An input is one feature of a linear layer, or one channel of a
+convolution (the code offers one delay for each channel or for each neuron). SLAYER delays the outputs of neurons; here
+the inputs of the first layer are delayed too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from snnbench.temporal import Temporal
 
 
 def shifted(x_seq: Tensor, steps: Tensor) -> Tensor:
-    """y[n] = x[n - steps] of `[T, *]`, 0 where that lies outside; `steps` int64, any sign, broadcasts with a step."""
+    """y[n] = x[n - steps] for x `[T, *]`, and 0 outside of the sequence; `steps` is int64 and broadcasts with `[*]`."""
     source = torch.arange(len(x_seq), device=x_seq.device).view(-1, *[1] * (x_seq.ndim - 1)) - steps
     inside = (source >= 0) & (source < len(x_seq))
     moved = x_seq.gather(0, source.clamp(0, len(x_seq) - 1).expand_as(x_seq))
@@ -34,7 +35,7 @@ def shifted(x_seq: Tensor, steps: Tensor) -> Tensor:
 
 
 class _Delay(torch.autograd.Function):
-    """`shifted` by floor(delay / dt), with the released gradient of the delay."""
+    """`shifted` by floor(delay / dt), with the gradient of the delay that the released code uses."""
 
     @staticmethod
     def forward(ctx, x_seq: Tensor, delay: Tensor, dt: float) -> Tensor:
@@ -53,10 +54,12 @@ class _Delay(torch.autograd.Function):
 
 
 class AxonDelays(Temporal):
-    """A delay for each line, `[T, N, C, *] -> [T, N, C, *]`; the state of a walk is the inputs it may still need.
+    """Delays each input, `[T, N, C, *] -> [T, N, C, *]`; the state is the earlier inputs that may still be needed.
 
     Args:
-        lines: C. last_axis: lines lie on the last axis instead of the channels' (linear layers). dt: ms a step.
+        lines: The number C of inputs.
+        last_axis: True for linear layers, whose inputs lie on the last axis; False for channels.
+        dt: The length of a time step, in ms.
     """
 
     def __init__(self, lines: int, last_axis: bool, dt: float):
@@ -66,11 +69,11 @@ class AxonDelays(Temporal):
         self.delay.no_weight_decay = True
 
     def learnt(self) -> dict[str, Tensor]:
-        """Delays in ms, not rounded, `[C]`."""
+        """The delays `[C]` in ms, before rounding to steps."""
         return {"delay": self.delay.clamp(min=0)}
 
     def delays(self, x_seq: Tensor) -> Tensor:
-        """The delays in ms, at least 0, shaped to go with a step of `x_seq` `[T, N, C, *]`."""
+        """The delays in ms, at least 0, in a shape that broadcasts with one step of `x_seq` `[T, N, C, *]`."""
         if self.training:
             with torch.no_grad():
                 self.delay.clamp_(min=0)
@@ -96,20 +99,20 @@ class AxonDelays(Temporal):
 
 
 class DelayedAxons(FilteredSynapse):
-    """delays (`filter`) -> synapse; the inner synapse is a plain one, whose input stays spikes."""
+    """Delays (`filter`) followed by a plain synapse, which still reads spikes."""
 
 
 class AxonalDelay(SynapseFamily):
-    """Convolutions and linear layers behind learnable delays of their input lines.
+    """Convolutions and linear layers whose inputs are delayed by trained times.
 
     Args:
-        dt: length of a time step, in ms.
+        dt: The length of a time step, in ms.
     """
 
     traits = ("delays",)
     rejects = {  # noqa: RUF012
-        "online": "a delayed synapse sees inputs of many steps, for which online rules have no trace; use rule=bptt",
-        "spike_time_rule": "the closed form knows no delays; use synapse=plain, or rule=bptt",
+        "online": "a delayed synapse needs inputs of many steps, for which online rules have no trace; use rule=bptt",
+        "spike_time_rule": "the closed-form gradient has no delays; use synapse=plain, or rule=bptt",
     }
     convolutions = {1: Conv1d, 2: Conv2d}  # noqa: RUF012
     linear_class = Linear

@@ -1,7 +1,8 @@
-"""Synapses: the linear maps of a network, run on all time steps at once; a learning rule may replace their mechanics.
+"""Synapses: the convolutions and linear layers of a network, which compute all time steps in one call.
 
-A synapse is memoryless: y_t = contract(x_t, W_eff, b). Two things vary. A *flavour* (plain, weight-standardised)
-changes the effective weight; a *rule* (OTTT) changes how the weight's gradient is made, by setting `mechanics`.
+A synapse computes y_t = contract(x_t, W_eff, b) without a memory of earlier steps. A family of synapses (plain,
+weight-standardised) may change the effective weight W_eff. A learning rule (OTTT) may set `mechanics` to change how
+the gradient of the weight is computed.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
 class Synapse:
-    """Mixin for convolutions and linear layers over `[T, N, *]`; stands before the torch class among the bases.
+    """Mixin for convolutions and linear layers over `[T, N, *]`; it must come before the torch class in the bases.
 
     Attributes:
-        mechanics: None, or a learning rule's `mechanics(synapse, x_seq) -> y_seq` that runs instead of `instantaneous`.
-            Not an `nn.Module`: nothing of it enters the state dict. One object a synapse: it owns that synapse's state.
-        weight, bias: the torch layer's own parameters, under their usual state-dict keys.
+        mechanics: None, or a function `mechanics(synapse, x_seq) -> y_seq` of a learning rule that is called instead of
+            `instantaneous`. It is no `nn.Module`, so it adds nothing to the state dict. If it keeps a state, each
+            synapse needs an object of its own.
+        weight, bias: The parameters of the torch layer, under their usual state-dict keys.
     """
 
     mechanics: Callable[[Synapse, Tensor], Tensor] | None = None
@@ -33,11 +35,11 @@ class Synapse:
     bias: Tensor | None
 
     def effective_weight(self) -> Tensor:
-        """The weight that meets the input; differentiable in the layer's parameters."""
+        """The weight that multiplies the input; differentiable with respect to the layer's parameters."""
         return self.weight
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The plain linear map of one merged batch: `[B, *] -> [B, *]`."""
+        """The convolution or linear map of one batch, `[B, *] -> [B, *]`."""
         raise NotImplementedError
 
     def contract_gradients(self, grad_y: Tensor, x: Tensor, weight: Tensor, needs: Needs) -> Gradients:
@@ -45,7 +47,7 @@ class Synapse:
         raise NotImplementedError
 
     def instantaneous(self, x_seq: Tensor) -> Tensor:
-        """`[T, N, *] -> [T, N, *]` with autograd's own gradient; a static sequence is contracted once."""
+        """`contract` at every step, `[T, N, *] -> [T, N, *]`, with autograd's gradient; once for a static sequence."""
         weight = self.effective_weight()
         return over_time(lambda x: self.contract(x, weight, self.bias), x_seq)
 
@@ -54,7 +56,7 @@ class Synapse:
 
 
 class _Convolution(Synapse):
-    """What convolutions of any number of spatial axes share."""
+    """The part that 1-d and 2-d convolutions share."""
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return self._conv_forward(x, weight, bias)
@@ -67,10 +69,10 @@ class _Convolution(Synapse):
 
 
 class Conv1d(_Convolution, nn.Conv1d):
-    """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']`; constructor of `nn.Conv1d`.
+    """1-d convolution over `[T, N, C_in, L] -> [T, N, C_out, L']` with the constructor of `nn.Conv1d`.
 
-    CUDA runs it as a convolution of maps of one row, whose channels lie last in memory: cuDNN would bring every 1-d
-    tensor into that order and back. Tokens whose channels lie last already pass a 1x1 convolution as a matrix product.
+    On CUDA it runs as a 2-d convolution of height 1 in channels-last memory order, because cuDNN would convert every
+    1-d tensor to that order and back. A 1x1 convolution of an input that is channels-last runs as a matrix product.
     """
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -81,18 +83,18 @@ class Conv1d(_Convolution, nn.Conv1d):
         return self.contract_map(x, weight, bias) if x.is_cuda else super().contract(x, weight, bias)
 
     def contract_map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The same as a convolution of `[B, C_in, 1, L]`, channels last before and after."""
+        """The same result by a 2-d convolution of `[B, C_in, 1, L]` in channels-last memory order."""
         x = as_map(x).contiguous(memory_format=torch.channels_last)
         sizes = ((1, *self.stride), (0, *self.padding), (1, *self.dilation))
         return F.conv2d(x, as_map(weight), bias, *sizes, self.groups).squeeze(2)
 
 
 class Conv2d(_Convolution, nn.Conv2d):
-    """2-d convolution over `[T, N, C_in, H, W] -> [T, N, C_out, H', W']`; constructor of `nn.Conv2d`."""
+    """2-d convolution over `[T, N, C_in, H, W] -> [T, N, C_out, H', W']` with the constructor of `nn.Conv2d`."""
 
 
 class Linear(Synapse, nn.Linear):
-    """Linear map of the last axis, `[T, N, *, C_in] -> [T, N, *, C_out]`; constructor of `nn.Linear`."""
+    """Linear map of the last axis, `[T, N, *, C_in] -> [T, N, *, C_out]` with the constructor of `nn.Linear`."""
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
@@ -105,10 +107,10 @@ class Linear(Synapse, nn.Linear):
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """`network` with its convolutions' weights in the order that tensor cores read; changed in place and returned.
+    """Bring the weights of all convolutions into channels-last memory order, in place, and return `network`.
 
-    Weights `[C_out, C_in, L]` of `Conv1d` lie as those of the maps that CUDA makes of them, so that neither they nor
-    their gradients are reordered in every step.
+    This includes the weights `[C_out, C_in, L]` of `Conv1d`, which runs as a 2-d convolution on CUDA; otherwise they
+    and their gradients would be reordered in every training step.
     """
     network.to(memory_format=torch.channels_last)
     for module in network.modules():
@@ -118,9 +120,9 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 
 class SynapseFamily:
-    """One flavour of synapse: builds the convolutions and linear layers that a model asks its `Parts` for.
+    """One kind of synapse: it builds the convolutions and linear layers that a model requests from its `Parts`.
 
-    A flavour names its classes in `convolutions` (number of spatial axes -> class) and `linear_class`.
+    A subclass names its classes in `convolutions` (number of spatial axes -> class) and `linear_class`.
     """
 
     convolutions: dict[int, type[Synapse]] = {}  # noqa: RUF012 (never mutated)
@@ -128,7 +130,7 @@ class SynapseFamily:
 
     def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,
              bias: bool = False, groups: int = 1) -> Synapse:  # fmt: skip
-        """A convolution over `[T, N, c_in, *]` with `dims` spatial axes; ConfigError for a `dims` the flavour lacks."""
+        """A convolution over `[T, N, c_in, *]` with `dims` spatial axes; raises ConfigError if there is none."""
         if dims not in self.convolutions:
             known = ", ".join(map(str, self.convolutions))
             raise ConfigError(f"{type(self).__name__} synapses have no {dims}-d convolution; use one of: {known}.")

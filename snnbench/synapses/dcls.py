@@ -1,4 +1,4 @@
-"""Learnable delays: temporal convolutions with one movable Gaussian bump a connection (DCLS).
+"""Trained delays: convolutions over time whose kernel has a Gaussian at a trained position (DCLS).
 
 Hammouamri, Khalfaoui-Hassani, Masquelier, "Learning Delays in Spiking Neural Networks using Dilated Convolutions with
 Learnable Spacings" (ICLR 2024, arXiv:2306.17670); code Thvnvtos/SNN-delays @d169b4e, DCLS package @83de562. A kernel
@@ -8,10 +8,11 @@ has D taps (odd), h = (D - 1) / 2; a connection has weight w and position p in [
     evaluation:  p rounded, sigma 0, g[k] = max(0, 1 - |k - p - h|): one tap, a pure delay
     y[t] = sum_k K[k] x[t + k - (D - 1)],   x = 0 before the sequence
 
-sigma falls geometrically from its start to 0.23 in the first quarter of training, once an epoch. Taps never look ahead.
-The official layer also runs h steps past the end of its input; that is the model's business (`snn_delays`, `tail`),
-so every sequence keeps its T. Official code clamps p after each optimiser step; here it is clamped before each use in
-training, the same values. The official layers are fully connected; a convolution here has a delay for each weight.
+In the first quarter of training, sigma falls geometrically from its start to 0.23, by one step each epoch. No tap reads
+a later input. The official layer also returns h steps after the end of its input; here the sequence keeps its T, and
+the model adds such steps (`snn_delays`, argument `tail`). The official code clamps p after each optimiser step; here p
+is clamped before each use in training, which gives the same values. The official layers are fully connected; a
+convolution here has one delay for each weight.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from snnbench.errors import ConfigError
 from snnbench.synapses.base import Synapse, SynapseFamily
 from snnbench.temporal import Temporal
 
-WIDTH_FLOOR = 0.27  # of the package's Gaussian: effective width = |sigma| + 0.27
+WIDTH_FLOOR = 0.27  # the DCLS package uses |sigma| + 0.27 as the width of its Gaussian
 SIGMA_END = 0.23
 CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
@@ -35,10 +36,11 @@ class DelayedSynapse(Synapse, Temporal):
     """A linear map with delays; `weight` and `position` are `[C_out, C_in / groups, *kernel, bumps]`.
 
     `effective_weight()` is the kernel over time, `[C_out, C_in / groups, D, *kernel]`. The state of a walk is the last
-    D - 1 inputs `[N, C_in, D - 1, *]`.
+    D - 1 inputs `[N, C_in, D - 1, *]`. `DCLS` explains the other arguments.
 
     Args:
-        shape: (C_out, C_in / groups, *kernel). stride, padding: of each spatial axis. See `DCLS` for the others.
+        shape: The shape (C_out, C_in / groups, *kernel) of the weights of one Gaussian.
+        stride, padding: The stride and the padding of every spatial axis.
     """
 
     def __init__(
@@ -64,26 +66,26 @@ class DelayedSynapse(Synapse, Temporal):
         self.weight = nn.Parameter(torch.empty(*shape, bumps))
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
         start = torch.empty_like(self.weight, requires_grad=False)
-        start.uniform_(-taps // 2, taps // 2).clamp_(-self.reach, self.reach)  # Python's floor: U(-13, 12) for D = 25
+        start.uniform_(-taps // 2, taps // 2).clamp_(-self.reach, self.reach)  # -25 // 2 = -13: U(-13, 12) for D = 25
         self.position = nn.Parameter(start, requires_grad=learn_delays)
         self.position.no_weight_decay = True
         self.bias = nn.Parameter(torch.zeros(shape[0])) if bias else None
-        # a tensor, filled in place: a captured CUDA graph reads the present value
+        # a tensor that is filled in place, because a captured CUDA graph would keep the old value of a number
         self.register_buffer("sigma", torch.tensor(self.sigma_start), persistent=False)
 
     @property
     def delays(self) -> Tensor:
-        """The delay of every connection in steps, as evaluation uses it; shape of `weight`."""
+        """The rounded delay of every connection in steps, as in evaluation; it has the shape of `weight`."""
         return self.reach - self._rounded()
 
     def learnt(self) -> dict[str, Tensor]:
-        """Delays in steps as training sees them, not rounded; nothing where they are fixed."""
+        """The delays in steps, not rounded, as in training; empty if they are fixed."""
         if not self.position.requires_grad:
             return {}
         return {"delay": self.reach - self.position.clamp(-self.reach, self.reach)}
 
     def on_epoch(self, progress: float) -> None:
-        """Set sigma for the epoch that starts at `progress` in [0, 1] of the training."""
+        """Set sigma for an epoch; `progress` is the share of the training in [0, 1] that is over."""
         if self.sigma_start <= SIGMA_END:
             return
         share = 1.0 if self.sigma_until == 0 else min(progress / self.sigma_until, 1.0)
@@ -101,7 +103,7 @@ class DelayedSynapse(Synapse, Temporal):
         return kernel.sum(-2).movedim(-1, 2)
 
     def contract(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """`[N, C_in, S, *] -> [N, C_out, S - D + 1, *']`: valid in time."""
+        """The convolution `[N, C_in, S, *] -> [N, C_out, S - D + 1, *']`, without padding in time."""
         convolution = CONVOLUTIONS[weight.ndim - 2]
         return convolution(x, weight, bias, stride=(1, *self.stride), padding=(0, *self.padding), groups=self.groups)
 
@@ -128,25 +130,25 @@ class DelayedSynapse(Synapse, Temporal):
 
 
 class DCLS(SynapseFamily):
-    """Delayed linear layers over `[T, N, C]` and convolutions over `[T, N, C, *]`; T stays.
+    """Linear layers over `[T, N, C]` and convolutions over `[T, N, C, *]` with delays; the output has the same T.
 
     Args:
-        taps: odd number D of delays, which are 0 .. D - 1 steps; 1 makes an ordinary synapse.
-        bumps: number of Gaussians of a connection (the paper's kernel count).
-        sigma: width of the Gaussians at the start, in steps; null makes it D // 2.
-        sigma_until: share of the training after which the width has come down to 0.23 (official: epochs // 4).
-        learn_delays: the delays are learnt; false keeps the random ones (the paper's baseline).
-        position_lr: learning rate of the positions as a multiple of the optimiser's.
+        taps: The odd number D of possible delays, from 0 to D - 1 steps; 1 gives an ordinary synapse.
+        bumps: The number of Gaussians of each connection (the paper's kernel count).
+        sigma: The initial width of the Gaussians, in steps; null takes D // 2.
+        sigma_until: The share of the training after which the width is 0.23 (official: epochs // 4).
+        learn_delays: True trains the delays; False keeps the random initial ones (the paper's baseline).
+        position_lr: The learning rate of the positions as a multiple of the optimiser's rate.
 
     Raises:
-        ConfigError: even `taps`; a convolution with more than two spatial axes.
+        ConfigError: `taps` is even, or a convolution has more than two spatial axes.
     """
 
     traits = ("delays",)
     rejects = {  # noqa: RUF012
-        "online": "a delayed synapse sees the inputs of many steps at once, for which online rules have no trace; "
+        "online": "a delayed synapse needs the inputs of many steps at once, for which online rules have no trace; "
         "use rule=bptt",
-        "spike_time_rule": "the closed form knows no delays; use synapse=plain, or rule=bptt",
+        "spike_time_rule": "the closed-form gradient has no delays; use synapse=plain, or rule=bptt",
     }
 
     def __init__(

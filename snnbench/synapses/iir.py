@@ -1,4 +1,4 @@
-"""Synapse filters: every presynaptic line passes a trainable recursive filter before the weights.
+"""Synapse filters: a trained recursive filter over time acts on each input of a layer before the weights.
 
 Fang, Shrestha, Zhao, Qiu, "Exploiting Neuron and Synapse Filter Dynamics in Spatial Temporal Learning of Deep Spiking
 Neural Network" (IJCAI 2020, arXiv:2003.02944); code Snow-Crash/snn-iir @cb1e7fa.
@@ -7,9 +7,9 @@ Neural Network" (IJCAI 2020, arXiv:2003.02944); code Snow-Crash/snn-iir @cb1e7fa
                a1 = r_m + r_s, a2 = -r_m r_s, b1 = r_m - r_s at first, r = exp(-1/tau): impulse response r_m^n - r_s^n
     low_pass:  F_t = a1 F_{t-1} + x_t,   a1 = exp(-1/tau_m) at first
 
-The coefficients belong to a line, not to a connection, and nothing keeps the filter stable, as in the code. A linear
-layer's line is an input. A convolution's is a channel: the code gives each pixel of the image its own coefficients,
-which a layer that does not know its image cannot.
+All weights that read the same input share its filter. As in the code, nothing keeps the filter stable. An input is one
+feature of a linear layer, or one channel of a convolution; the code has coefficients for each pixel, which would need
+the image size.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ def _coefficient(value: float, lines: int, train: bool) -> nn.Parameter:
 
 
 class SynapseFilter(Temporal):
-    """A recursive filter with its own coefficients on each line: `[T, N, C, *] -> [T, N, C, *]`.
+    """A recursive filter with its own coefficients for each input, `[T, N, C, *] -> [T, N, C, *]`.
 
     Args:
-        lines: C. last_axis: lines lie on the last axis instead of the channels' (linear layers).
+        lines: The number C of inputs.
+        last_axis: True for linear layers, whose inputs lie on the last axis; False for channels.
     """
 
     names: tuple[str, ...] = ()
@@ -43,12 +44,12 @@ class SynapseFilter(Temporal):
         self.lines, self.last_axis = lines, last_axis
 
     def coefficients(self, x_t: Tensor) -> list[Tensor]:
-        """The coefficients, shaped to multiply `x_t` `[N, C, *]`."""
+        """The coefficients, in a shape that can be multiplied with `x_t` `[N, C, *]`."""
         axes = 0 if self.last_axis else x_t.ndim - 2
         return [getattr(self, name).view(-1, *[1] * axes) for name in self.names]
 
     def learnt(self) -> dict[str, Tensor]:
-        """The coefficients, `[C]` each; nothing where they are fixed."""
+        """The coefficients, each `[C]`; empty if they are fixed."""
         found = {name: getattr(self, name) for name in self.names}
         return {name: values for name, values in found.items() if values.requires_grad}
 
@@ -64,6 +65,7 @@ class SynapseFilter(Temporal):
         return f_t.to(x_t.dtype), state
 
     def advance(self, x_t: Tensor, state: tuple, coefficients: list[Tensor]) -> tuple[Tensor, tuple]:
+        """F_t in at least fp32 and the next state."""
         raise NotImplementedError
 
     def extra_repr(self) -> str:
@@ -71,10 +73,10 @@ class SynapseFilter(Temporal):
 
 
 class DualExponential(SynapseFilter):
-    """Second order, `a1`, `a2`, `b1` of shape `[C]`; the state is (F_{t-1}, F_{t-2}).
+    """The second-order filter with `a1`, `a2`, `b1`, each `[C]`; the state is (F_{t-1}, F_{t-2}).
 
     Raises:
-        ConfigError: tau_s is not below tau_m (the response would be zero or negative).
+        ConfigError: tau_s is not below tau_m, so the impulse response would be zero or negative.
     """
 
     names = ("a1", "a2", "b1")
@@ -82,7 +84,7 @@ class DualExponential(SynapseFilter):
     def __init__(self, lines: int, last_axis: bool, tau_m: float, tau_s: float, train: bool):
         super().__init__(lines, last_axis)
         if tau_s >= tau_m:
-            raise ConfigError(f"synapse.tau_s={tau_s} must lie below synapse.tau_m={tau_m}; the rise is the faster.")
+            raise ConfigError(f"synapse.tau_s={tau_s} must lie below synapse.tau_m={tau_m}; lower it or raise tau_m.")
         slow, fast = math.exp(-1 / tau_m), math.exp(-1 / tau_s)
         self.a1 = _coefficient(slow + fast, lines, train)
         self.a2 = _coefficient(-slow * fast, lines, train)
@@ -99,7 +101,7 @@ class DualExponential(SynapseFilter):
 
 
 class LowPass(SynapseFilter):
-    """First order, `a1` of shape `[C]`; the state is F_{t-1}."""
+    """The first-order filter with `a1` `[C]`; the state is F_{t-1}."""
 
     names = ("a1",)
 
@@ -116,7 +118,7 @@ class LowPass(SynapseFilter):
 
 
 class FilteredSynapse(nn.Module):
-    """filter -> synapse; the inner synapse is a plain one, whose input is the real-valued F (so it counts as MACs)."""
+    """A filter followed by a plain synapse, which reads real-valued F and so is counted in MACs."""
 
     def __init__(self, filter: SynapseFilter, synapse: Synapse):
         super().__init__()
@@ -131,7 +133,7 @@ class FilteredSynapse(nn.Module):
         return self.synapse.bias
 
     def effective_weight(self) -> Tensor:
-        """The weight that meets the filtered input."""
+        """The weight that multiplies the filtered input."""
         return self.synapse.effective_weight()
 
     def forward(self, x_seq: Tensor) -> Tensor:
@@ -139,19 +141,19 @@ class FilteredSynapse(nn.Module):
 
 
 class IIR(SynapseFamily):
-    """Convolutions and linear layers behind a filter of their input lines.
+    """Convolutions and linear layers whose inputs pass a filter.
 
     Args:
-        order: kind of the filter, "dual_exp" (second order) or "low_pass" (first order).
-        tau_m: slow time constant in steps; low_pass has no other.
-        tau_s: fast time constant of dual_exp in steps.
-        train: the filters' coefficients are learnt.
+        order: The kind of filter, "dual_exp" (second order) or "low_pass" (first order).
+        tau_m: The slow time constant, in steps; it is the only one of low_pass.
+        tau_s: The fast time constant of dual_exp, in steps.
+        train: True trains the filter's coefficients, False keeps their initial values.
     """
 
     traits = ("synapse_filter",)
     rejects = {  # noqa: RUF012
         "online": "the filter carries gradients through time, which online rules cut; use rule=bptt or synapse=plain",
-        "spike_time_rule": "the closed form knows no synapse filters; use synapse=plain, or rule=bptt",
+        "spike_time_rule": "the closed-form gradient has no synapse filters; use synapse=plain, or rule=bptt",
     }
     convolutions = {1: Conv1d, 2: Conv2d}  # noqa: RUF012
     linear_class = Linear
@@ -166,7 +168,7 @@ class IIR(SynapseFamily):
         self.order, self.tau_m, self.tau_s, self.train = order, tau_m, tau_s, train
 
     def filter(self, lines: int, *, last_axis: bool) -> SynapseFilter:
-        """The filter of `lines` input lines."""
+        """A filter for `lines` inputs."""
         if self.order == "low_pass":
             return LowPass(lines, last_axis, self.tau_m, self.train)
         return DualExponential(lines, last_axis, self.tau_m, self.tau_s, self.train)

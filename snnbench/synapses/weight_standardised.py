@@ -1,12 +1,12 @@
 """Scaled weight standardisation: convolutions that need no batch normalisation.
 
 Brock, De, Smith, "Characterizing signal propagation to close the performance gap in unnormalized ResNets" (ICLR 2021),
-as used by OTTT (Xiao et al., NeurIPS 2022). Per output channel with fan-in n = C_in/groups * kernel area:
+as used by OTTT (Xiao et al., NeurIPS 2022). For each output channel with n = C_in/groups * kernel area inputs:
 
-    W_eff = gain * (W - mean(W)) / sqrt(var(W) * n + eps),      var unbiased (n - 1), gain learnable and 1 at first.
+    W_eff = gain * (W - mean(W)) / sqrt(var(W) * n + eps),      var unbiased (n - 1), gain trained from 1.
 
-The paper's formula has no eps and the population variance; the released code (torch.var's default, eps 1e-4 under the
-root) is what is followed. The accompanying factor 2.74 on the spikes is the neuron's `amplitude`.
+This follows the released code (torch.var's default, eps 1e-4 under the root). The paper's formula has no eps and uses
+the biased variance. The networks also multiply spikes by 2.74, which is the neuron's `amplitude` here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from snnbench.synapses.base import Conv1d, Conv2d, Linear, Synapse, SynapseFamil
 
 
 class _Standardised(Synapse):
-    """Adds the gain `[C_out, 1, ..]` and the standardised effective weight to a convolution."""
+    """Adds the gain `[C_out, 1, ..]` to a convolution and standardises its weight."""
 
     eps: float = 1e-4
 
@@ -48,12 +48,12 @@ class StandardisedConv2d(_Standardised, Conv2d):
 
 
 class WeightStandardised(SynapseFamily):
-    """Standardised convolutions, always with a bias (init 0) as published; linear layers stay plain.
+    """Weight-standardised convolutions, which always have a bias that starts at 0, and plain linear layers.
 
-    In the published networks the only linear layer is the readout, a bare `nn.Linear`.
+    In the published networks the only linear layer is the readout, an ordinary `nn.Linear`.
 
     Args:
-        eps: number added to n * variance under the root.
+        eps: The number that is added to n * variance under the root.
     """
 
     traits = ("weight_standardised",)
@@ -65,7 +65,7 @@ class WeightStandardised(SynapseFamily):
 
     def conv(self, dims: int, c_in: int, c_out: int, kernel: int, *, stride: int = 1, padding: int = 0,
              bias: bool = False, groups: int = 1) -> Synapse:  # fmt: skip
-        """As `SynapseFamily.conv`; `bias` is accepted and ignored: these convolutions always have one."""
+        """As `SynapseFamily.conv`, but `bias` is ignored: these convolutions always have one."""
         synapse = super().conv(dims, c_in, c_out, kernel, stride=stride, padding=padding, bias=True, groups=groups)
         synapse.eps = self.eps
         return synapse

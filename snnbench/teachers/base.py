@@ -1,4 +1,4 @@
-"""What a teacher is: a frozen network that sees the student's batch and tells an objective what it made of it."""
+"""Teachers: frozen networks that run on the student's batch in distillation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from snnbench.objectives.taps import Taps
 class Teacher(nn.Module):
     """`(x, x_seq) -> logits [T', N, K]` without gradient, always in evaluation mode.
 
-    Whoever holds a teacher keeps it out of its own parameters: it is not trained, not saved, not counted.
+    A module that holds a teacher must not register it as a submodule, so that it is neither trained, saved nor counted.
 
     Args:
-        model: `[T', N, C, H, W] -> [T', N, K]`.
-        encoder: batch -> what `model` takes; None: the teacher sees the student's own encoded sequence.
+        model: The network `[T', N, C, H, W] -> [T', N, K]`.
+        encoder: Encodes the batch for `model`; None gives the teacher the sequence that was encoded for the student.
     """
 
     def __init__(self, model: nn.Module, encoder: nn.Module | None):
@@ -26,7 +26,7 @@ class Teacher(nn.Module):
         self.eval()
 
     def encoded(self, x: Tensor, x_seq: Tensor) -> Tensor:
-        """The sequence that the teacher sees. x: the student's batch, augmented and mixed; x_seq: encoded for it."""
+        """The teacher's input, from the augmented and mixed batch `x` and its encoding `x_seq` for the student."""
         return x_seq if self.encoder is None else self.encoder(x)
 
     def forward(self, x: Tensor, x_seq: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class Teacher(nn.Module):
             return self.model(self.encoded(x, x_seq))
 
     def lesson(self, objective: Distillation, x: Tensor, x_seq: Tensor) -> Lesson:
-        """What the teacher makes of a batch, and what its layers show of it; the student's side is still empty."""
+        """The teacher's logits and signals for a batch; the student's signals are still empty."""
         signals = () if objective.asks is None else (objective.asks,)
         with Taps(self.model, objective.teacher_layers, signals) as taps:
             logits = self(x, x_seq)
@@ -45,4 +45,4 @@ class Teacher(nn.Module):
         return super().train(False)
 
     def __deepcopy__(self, memo: dict) -> Teacher:
-        return self  # frozen: an averaged copy of the trainer's module shares it
+        return self  # a teacher never changes, so copies of the training module share it

@@ -1,5 +1,4 @@
-"""The network of a finished run as a teacher: built from its own recorded configuration (T, encoder, model) and its
-checkpoint."""
+"""The network of a finished run as a teacher, built from the run's configuration (T, encoder, model) and checkpoint."""
 
 from __future__ import annotations
 
@@ -13,22 +12,23 @@ from snnbench.weights import load_model
 
 
 class RunTeacher(Teacher):
-    """A `Teacher` from `run`; `config` is that run's configuration, `about` what the student's record says of it.
+    """A teacher from a run's folder. `config` is the configuration of that run; `about` enters the student's record.
 
     Args:
-        run: folder of the teacher's run; null leaves it open (a recipe does), and such a run is refused.
-        weights: which checkpoint of that run, the last or the best; its validation split tells the best if it has one,
-            else the test set.
-        experiment: recipe that makes this teacher, for the message where `run` is missing; another one is a deviation.
-        identity: filled in when a run is composed; given by hand, it insists on that teacher.
+        run: The folder of the teacher's run. Recipes leave it null; a run without it is refused.
+        weights: The checkpoint to use, "last" or "best"; the best is chosen on the validation split if the teacher's
+            run had one, else on the test set.
+        experiment: The recipe that trains such a teacher; messages name it, and another recipe counts as a deviation.
+        identity: The identity of the teacher, which is filled in when a run is composed. If set, another teacher is
+            refused.
 
     Raises:
-        ConfigError: no run is named, the run is missing or unfinished, or its checkpoint is damaged.
+        ConfigError: No run is named, the run is missing or unfinished, or its checkpoint is damaged.
     """
 
     traits = ("teacher",)
     requires = {  # noqa: RUF012
-        "needs_teacher": "its objective does not listen to a teacher; use objective=kd_response, objective=kd_feature, "
+        "needs_teacher": "its objective uses no teacher; use objective=kd_response, objective=kd_feature, "
         "objective=feature_mse or objective=kd_spike_train, or leave teacher out",
     }
 

@@ -44,9 +44,11 @@ def test_every_parameter_of_every_component_has_a_default_a_type_and_a_line(run,
 
 def test_a_neuron_in_full(run):
     text = "\n".join(run("neuron=lif"))
-    assert "neuron.tau          = 2.0  (a number > 1)\n      membrane time constant in steps." in text
+    assert "neuron.tau          = 2.0  (a number > 1)\n      The membrane time constant, in steps." in text
     assert "neuron.reset        = hard  (one of hard, soft)" in text
-    assert "firing threshold (units of membrane potential)" in text  # of the base class that its docstring names
+    assert (
+        "The firing threshold, in units of the membrane potential" in text
+    )  # of the base class that its docstring names
     assert "site" not in "".join(re.findall(r"^  neuron\.(\w+)", text, re.MULTILINE))  # the program passes that
 
 

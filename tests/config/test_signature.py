@@ -127,7 +127,9 @@ def test_a_model_says_what_it_is_made_for(model, overrides):
 def test_an_inherited_parameter_is_explained_where_its_parent_explains_it():
     _, _, parameters = explain("neuron", "lif")
     told = {parameter.name: parameter for parameter in parameters}
-    assert told["detach_reset"].meaning.startswith("no gradient through the spike that resets")  # MembraneNeuron's
+    assert told["detach_reset"].meaning.startswith(
+        "True sends no gradient through the spike that resets"
+    )  # MembraneNeuron's
     assert told["amplitude"].type == "a number > 0"  # Neuron's
 
 

@@ -1,4 +1,4 @@
-"""A user's attention, norm behind the spikes, recurrent model and loss pass the contract tests and train together."""
+"""A user's attention, norm behind the spikes, recurrent model, loss and rule pass the contract tests and train."""
 
 import json
 import os
@@ -35,9 +35,34 @@ def test_they_train_one_step_together(plugin, attention, tmp_path):
     assert found["config_hash"] == config_hash(compose(chosen).config) != config_hash(compose(chosen[:2]).config)
 
 
+def test_a_walking_rule_trains_one_step_with_them(plugin, tmp_path):
+    chosen = ["rule=second_half", "objective=per_step", "model=echo_net", "norm=gated_neunorm", *ONE_STEP]
+    assert main(["train", *chosen, f"paths.runs={tmp_path}"]) == 0
+    (path,) = tmp_path.rglob("run.json")
+    found = json.loads(path.read_text())
+    assert (found["status"], found["choices"]["rule"]) == ("done", "second_half")
+
+
+@pytest.mark.parametrize("refused", ["norm=bn", "neuron=psn", "objective=mean_ce"])
+def test_what_the_rule_cannot_go_with_is_refused_in_its_own_words(plugin, refused, tmp_path, capsys):
+    chosen = ["rule=second_half", "objective=per_step", "model=echo_net", "norm=none", refused]
+    assert main(["train", *chosen, f"paths.runs={tmp_path}"]) == 2
+    assert "this rule" in capsys.readouterr().err
+
+
 def test_they_pass_the_contract_tests(plugin):
     tests = [str(HERE / name) for name in ("test_attention.py", "test_parts.py")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "gated or rmp"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *tests,
+        "-k",
+        "gated or rmp or second_half",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout

@@ -205,7 +205,7 @@ def test_position_group_of_the_optimiser():
 
 
 def test_online_rule_is_refused():
-    with pytest.raises(ConfigError, match="a delayed synapse sees the inputs of many steps"):
+    with pytest.raises(ConfigError, match="a delayed synapse needs the inputs of many steps"):
         compose(["method=ottt", "model=vgg11_ws", "data=cifar10", "synapse=dcls"])
 
 

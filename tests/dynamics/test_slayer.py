@@ -385,7 +385,7 @@ def test_values_that_cannot_work_are_refused(build, says):
         ),
         (["objective=spike_time"], "objective=spike_time does not fit the rest: a distance between spike trains needs"),
         (["method=slayer", "model=s4nn_mlp"], "model=s4nn_mlp does not fit the rest"),
-        (["method=ottt", "neuron=srm"], "neuron=srm does not go with rule=ottt: an input moves this neuron's"),
+        (["method=ottt", "neuron=srm"], "neuron=srm does not go with rule=ottt: an input changes this neuron's"),
         (["method=ottt", "synapse=axonal_delay"], "synapse=axonal_delay does not go with rule=ottt"),
         (["method=s4nn", "synapse=axonal_delay"], "synapse=axonal_delay does not go with rule=s4nn"),
         (["method=tandem", "synapse=axonal_delay"], "rule=tandem does not go with synapse=axonal_delay"),

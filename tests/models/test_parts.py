@@ -112,7 +112,7 @@ def test_an_attention_of_the_potential_belongs_to_the_neuron(x):
     assert unit.neuron.attention.calls == T
     assert unit.attention is None
     assert unit.extras() == ["an attention of the potential"]
-    with pytest.raises(ConfigError, match="CLIF does not hand out; use neuron=lif"):
+    with pytest.raises(ConfigError, match="CLIF does not provide; use neuron=lif"):
         parts(AtPotential, neuron=CLIF).unit(2, 4)
 
 

@@ -88,7 +88,7 @@ def test_kernels_step_aside_and_the_log_says_why(how, caplog, monkeypatch):
         neuron.float()(torch.randn(T, N, C, 5, 5))
     reasons = {
         "override": "NormedPotential overrides compared(), which the kernel computes itself",
-        "attention": "its threshold sees something else than the membrane potential",
+        "attention": "an attention scales the potential before it is compared with the threshold",
     }
     assert reasons[how] in caplog.text
 

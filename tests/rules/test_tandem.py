@@ -283,8 +283,8 @@ class TestRefusals:
             (["model=sew_resnet18"], "rule=tandem does not go with model=sew_resnet18"),
             (["model=spikformer_cifar_4_384"], "attention"),
             (["model=ms_resnet18"], "shortcut"),
-            (["model=csnn", "neuron=plif"], "outside the gradient"),
-            (["model=csnn", "neuron=psn"], "outside the gradient"),
+            (["model=csnn", "neuron=plif"], "gives the neuron no gradient"),
+            (["model=csnn", "neuron=psn"], "gives the neuron no gradient"),
             (["model=csnn", "neuron=relu"], "needs spikes to count"),
         ],
     )
