@@ -119,7 +119,7 @@ def affine_kernel(
     g_ptr, x_ptr, affine_ptr, steps_ptr, out_ptr, positions, channels, inner, positions_a_step,
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
-    """Writes dL/dx of the norm, a g p_t + b x + d of each channel, from the stored g = dL/du. p_t is 1 without STEPS."""
+    """dL/dx of the norm, a g p_t + b x + d of each channel, from the stored g = dL/du. p_t is 1 without STEPS."""
     position = tl.program_id(0) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     is_channel = channel < channels

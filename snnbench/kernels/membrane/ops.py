@@ -59,7 +59,7 @@ def membrane_forward(x, residual, folded, steps, learnt, time_steps, constants, 
     """Spikes `[T, N, C, *]` of charge, fire and reset; norm scale and shift from `folded`."""
     layout = _layout(x, folded, learnt)
     out = empty_sequence(x, time_steps)
-    # GLIF loads a row of fp32 gains in each step. Half a tile keeps their distribution over threads that of a bf16 tile.
+    # GLIF loads a row of fp32 gains in each step. With half a tile they lie in the threads as a bf16 tile does.
     blocks = layout.blocks(ELEMENTS if codes[0] != GATED else ELEMENTS // 2)
     grid = (triton.cdiv(layout.positions, blocks["BP"]), triton.cdiv(layout.channels, blocks["BC"]))
     scale, shift = (x, x) if folded is None else (folded[0], folded[1])
@@ -97,8 +97,8 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     first = torch.empty_like(x) if store_first else x
 
     def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, **modes: bool) -> None:
-        # Only the variants that use a little more than MOST_REGISTERS (tests/kernels/compiling.py prints the counts) get
-        # a limit. Where ptxas needs fewer by itself, a limit would make it use more.
+        # Only the variants that use a little more than MOST_REGISTERS get a limit; tests/kernels/compiling.py prints the
+        # counts. Where ptxas needs fewer by itself, a limit would make it use more.
         crowded = norm and (layout.channels_last or residual is not None) and (modes["SUMS"] or steps is None)
         backward_kernel[grid](
             g, x, x if residual is None else residual, *rows, x if steps is None else steps,
