@@ -97,8 +97,8 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     first = torch.empty_like(x) if store_first else x
 
     def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, **modes: bool) -> None:
-        # Only the variants that use a little more than MOST_REGISTERS get a limit; tests/kernels/compiling.py prints the
-        # counts. Where ptxas needs fewer by itself, a limit would make it use more.
+        # Only the variants that use a little more than MOST_REGISTERS get a limit; tests/kernels/compiling.py prints
+        # the counts. Where ptxas needs fewer by itself, a limit would make it use more.
         crowded = norm and (layout.channels_last or residual is not None) and (modes["SUMS"] or steps is None)
         backward_kernel[grid](
             g, x, x if residual is None else residual, *rows, x if steps is None else steps,

@@ -184,7 +184,7 @@ def walk_backward_kernel(
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
     SURROGATE: tl.constexpr, WRITE: tl.constexpr,
 ):  # fmt: skip
-    """Stores sums of q = dL/dy and of q xhat in `sums [2, programs, channels]`; with WRITE stores dL/dx = a q + b x + d."""
+    """Sums q = dL/dy and q xhat to `sums [2, programs, channels]`; with WRITE stores dL/dx = a q + b x + d."""
     programs = tl.num_programs(0)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     scale = channel_row(folded_ptr, channel, channels, 1.0, True)
