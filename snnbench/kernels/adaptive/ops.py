@@ -20,7 +20,7 @@ from snnbench.kernels.common.norm import fold, norm_input_gradient
 from snnbench.temporal import is_static, step_of
 
 OPS = torch.ops.snnbench
-ELEMENTS = 512  # values of a forward tile: 4 a thread at 4 warps, each with the numbers of its channel
+ELEMENTS = 512  # values in a forward tile: 4 for each thread at 4 warps, each with the numbers of its channel
 
 LIBRARY = torch.library.Library("snnbench", "FRAGMENT")
 LIBRARY.define(

@@ -1,4 +1,4 @@
-"""The attention of spikes from its kernel, or None: the caller takes PyTorch's products."""
+"""Attention of spikes by a kernel. It returns None where no kernel runs; the caller then uses PyTorch's products."""
 
 from __future__ import annotations
 

@@ -11,7 +11,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """positions, channels and inner of one step `[N, C, *]`; `step` elements; channels_last means inner = 1."""
+    """How one step `[N, C, *]` lies in memory.
+
+    Args:
+        positions: The number of values of one channel, N times the product of *.
+        channels: The number of channels C.
+        inner: The number of neighbouring values in memory that belong to one channel; 1 where channels are last.
+        step: The number of values of the step.
+        channels_last: Whether the channels of one position are neighbours in memory.
+    """
 
     positions: int
     channels: int
@@ -36,10 +44,12 @@ def _channels_last(x_t: Tensor) -> bool:
 
 
 def layout_of(x_seq: Tensor, by_channel: bool) -> Layout | None:
-    """Layout of `[T, N, C, *]` (T may be 1); None if a step is neither contiguous nor channels-last.
+    """Layout of a step of `[T, N, C, *]` (T may be 1); None if a step is neither contiguous nor channels-last.
 
-    by_channel: whether the kernel needs to know the channel of a value. Where it does not, a step that fills its memory
-    is seen as one channel, whatever the order of its axes.
+    Args:
+        x_seq: The sequence.
+        by_channel: Whether the kernel needs to know the channel of a value. Where it does not, a step without gaps is
+            treated as one long channel, whatever the order of its axes.
     """
     x_t = x_seq[0]
     if x_seq.shape[0] > 1 and x_seq.stride(0) != x_t.numel():

@@ -30,7 +30,7 @@ def use(mode: str) -> Iterator[None]:
 
 
 def wanted(x: Tensor) -> bool:
-    """Whether kernels should run on this tensor; a cheap question, so it is asked before all others."""
+    """Whether kernels should run on this tensor. Callers ask this first, since it costs least."""
     mode = _MODE.get()
     return mode == "fused" or (mode == "auto" and x.is_cuda)
 
@@ -52,5 +52,5 @@ def has_triton() -> bool:
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether somebody watches what enters or leaves this module, so that it must really run."""
+    """Whether the module has hooks. Its forward must then really be called, and no kernel may replace it."""
     return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))

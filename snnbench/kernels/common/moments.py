@@ -30,7 +30,7 @@ def sums_kernel(
         mask = (position < positions)[:, None] & is_channel[None, :]
         at = tile_offsets(position, channel, channels, inner, CHANNELS_LAST)
         x = tl.load(x_ptr + at, mask=mask, other=0.0).to(tl.float32)
-        x = tl.where(mask, x - pivot[None, :], 0.0)  # else masked places would add -pivot
+        x = tl.where(mask, x - pivot[None, :], 0.0)  # without this, masked places would add -pivot to the sums
         first += x
         second += x * x
     store_sums(sums_ptr, first, second, channel, channels)
@@ -56,7 +56,7 @@ def fold_kernel(
     programs, channels, inner, count, momentum, eps,
     TRAINING: tl.constexpr, CHANNELS_LAST: tl.constexpr, ROWS: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
-    """`folded [4, channels]` = scale, shift, mean, rstd; in training also moves the running statistics."""
+    """Writes `folded [4, channels]` = scale, shift, mean, rstd. In training it also updates the running statistics."""
     channel = tl.program_id(0) * BC + tl.arange(0, BC)
     is_channel = channel < channels
     running_mean = tl.load(running_mean_ptr + channel, mask=is_channel, other=0.0)
@@ -67,7 +67,9 @@ def fold_kernel(
         pivot = tl.load(x_ptr + channel * (1 if CHANNELS_LAST else inner), mask=is_channel, other=0.0).to(tl.float32)
         first = first / count
         mean = pivot + first
-        var = tl.maximum(second / count - first * first, 0.0)  # rounding may leave a constant channel below zero
+        var = tl.maximum(
+            second / count - first * first, 0.0
+        )  # rounding can make the variance of a constant channel negative
         unbiased = var * (count / (count - 1.0))
         tl.store(running_mean_ptr + channel, running_mean + momentum * (mean - running_mean), mask=is_channel)
         tl.store(running_var_ptr + channel, running_var + momentum * (unbiased - running_var), mask=is_channel)
@@ -117,7 +119,7 @@ def affine_kernel(
     g_ptr, x_ptr, affine_ptr, steps_ptr, out_ptr, positions, channels, inner, positions_a_step,
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
-    """out = a g p_t + b x + d of each channel: dL/dx of the norm once dL/du is stored as g. p_t is 1 without STEPS."""
+    """dL/dx of the norm, a g p_t + b x + d of each channel, from the stored g = dL/du. p_t is 1 without STEPS."""
     position = tl.program_id(0) * BP + tl.arange(0, BP)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     is_channel = channel < channels

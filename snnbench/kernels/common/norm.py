@@ -29,9 +29,9 @@ def _small(channels: int) -> dict[str, int]:
 
 
 def norm_fold(x, gain, bias, running_mean, running_var, training, momentum, eps):
-    """`[4, C]` scale, shift, mean and 1/deviation of batch normalisation over (T, N, space), fp32.
+    """Scale, shift, mean and 1/deviation of batch normalisation over (T, N, space), `[4, C]` in fp32.
 
-    In training the statistics are those of x, and the running ones move; see moments.fold_kernel.
+    In training the statistics are those of x, and the running statistics are updated; see moments.fold_kernel.
     """
     merged = x.flatten(0, 1).unsqueeze(0)
     layout = layout_of(merged, True)
@@ -53,7 +53,9 @@ def norm_fold(x, gain, bias, running_mean, running_var, training, momentum, eps)
 
 
 def norm_input_gradient(x, first, folded, sums, training, layout, write, steps=None):
-    """(dL/dx, `[2, C]` gradients of gain and bias) of a norm, after a neuron's backward kernel has left its sums.
+    """The norm's gradients, computed from the sums that a neuron's backward kernel has stored.
+
+    Returns dL/dx, shaped as x, and the gradients of gain and bias, `[2, C]`.
 
     Args:
         x: what was normed, `[T, N, C, *]`.
@@ -93,9 +95,9 @@ def _(x, gain, bias, running_mean, running_var, training, momentum, eps):
 
 
 def fold(x, gain, bias, running_mean, running_var, norm: NormForm | None, static: bool) -> Tensor | None:
-    """`[4, C]` of `norm_fold` for currents `[T or 1, N, C, *]`, or None without a norm. Moves its running statistics.
+    """`norm_fold` of currents `[T or 1, N, C, *]`, or None without a norm. In training it updates running statistics.
 
-    static: x stands for a sequence of equal steps.
+    static: whether x stands for a sequence of equal steps.
     """
     if norm is None:
         return None

@@ -31,7 +31,10 @@ def tile_at(tile, channel, positions, channels, inner, BP: tl.constexpr, CHANNEL
 
 @triton.jit
 def lanes(channel, BP: tl.constexpr, CHANNELS_LAST: tl.constexpr):
-    """Channels of a tile; `[BP, BC]` where they lie last, so that a row of numbers is loaded as the tile lies."""
+    """The channel of each value of a tile: `[BP, BC]` if channels are last, else `[1, BC]`.
+
+    The full shape makes a load of one number for each channel use the same distribution over threads as the tile.
+    """
     return tl.broadcast_to(channel[None, :], (BP, channel.shape[0])) if CHANNELS_LAST else channel[None, :]
 
 
@@ -43,7 +46,10 @@ def channel_row(row_ptr, channel, channels, DEFAULT: tl.constexpr, THERE: tl.con
 
 @triton.jit
 def row_of(c_ptr, row, lane, channels, SHARED: tl.constexpr):
-    """Row `row` of learnt numbers `[R, C]` at the channels `lane`, shaped as these; SHARED: the number of `[R, 1]`."""
+    """Row `row` of the learnt numbers `[R, C]` at the channels `lane`, in the shape of `lane`.
+
+    SHARED: the numbers are `[R, 1]`, and the one number of the row is returned.
+    """
     if SHARED:
         return tl.load(c_ptr + row)
     else:  # without the else Triton would compile both: it goes on after a return
@@ -53,7 +59,8 @@ def row_of(c_ptr, row, lane, channels, SHARED: tl.constexpr):
 @triton.jit
 def current(x, residual_ptr, at, mask, scale, shift, NORM: tl.constexpr, RESIDUAL: tl.constexpr):
     """u_t from the loaded x_t (fp32): normed, plus the residual."""
-    u = tl.fma(x, scale, shift) if NORM else x  # one rounding; a folded norm never rounds as PyTorch's
+    # tl.fma rounds once. PyTorch's batch norm computes in another order, so equality to the bit is not at stake here.
+    u = tl.fma(x, scale, shift) if NORM else x
     if RESIDUAL:
         u += tl.load(residual_ptr + at, mask=mask, other=0.0).to(tl.float32)
     return u
@@ -85,7 +92,7 @@ def added(sums, n: tl.constexpr, value, COUNT: tl.constexpr):
 
 @triton.jit
 def store_sums(sums_ptr, first, second, channel, channels):
-    """This program's sums over positions of two tiles, to its rows of `sums [2, programs, channels]`."""
+    """Sums two tiles over their positions and stores the sums in this program's rows of `[2, programs, channels]`."""
     at = tl.program_id(0) * channels + channel
     tl.store(sums_ptr + at, tl.sum(first, 0), mask=channel < channels)
     tl.store(sums_ptr + tl.num_programs(0) * channels + at, tl.sum(second, 0), mask=channel < channels)

@@ -59,7 +59,7 @@ def membrane_forward(x, residual, folded, steps, learnt, time_steps, constants, 
     """Spikes `[T, N, C, *]` of charge, fire and reset; norm scale and shift from `folded`."""
     layout = _layout(x, folded, learnt)
     out = empty_sequence(x, time_steps)
-    # GLIF loads a row of gains each step: with half a tile they lie in the threads as a bf16 tile does
+    # GLIF loads a row of fp32 gains in each step. With half a tile they lie in the threads as a bf16 tile does.
     blocks = layout.blocks(ELEMENTS if codes[0] != GATED else ELEMENTS // 2)
     grid = (triton.cdiv(layout.positions, blocks["BP"]), triton.cdiv(layout.channels, blocks["BC"]))
     scale, shift = (x, x) if folded is None else (folded[0], folded[1])
@@ -73,7 +73,7 @@ def membrane_forward(x, residual, folded, steps, learnt, time_steps, constants, 
 
 
 def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, training, constants, codes):
-    """Gradients (x, residual, `[2, C]` of gain and bias, learnt, steps); what does not exist is an empty tensor.
+    """Gradients of x, the residual, gain and bias (`[2, C]`), learnt and steps. A missing one is an empty tensor.
 
     Without a norm the residual's gradient is that of x, and an empty tensor stands for it.
     """
@@ -88,7 +88,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     whole = (triton.cdiv(layout.positions, blocks["BP"]), triton.cdiv(layout.channels, blocks["BC"]))
     grid = reducing_grid(layout, blocks["BP"], x.device) if norm or learnt is not None else whole
     scratch = {"device": x.device, "dtype": torch.float32}
-    partial = torch.zeros if chunks > 1 else torch.empty  # sums of single steps are added in memory then
+    partial = torch.zeros if chunks > 1 else torch.empty  # several chunks add their sums of single steps in memory
     state = torch.empty(chunks, states, layout.step, **scratch) if chunks > 1 else x
     sums = torch.empty(2, grid[0], layout.channels, **scratch) if norm else x
     learnt_sums = partial(grid[0], learnt.shape[0], layout.channels, **scratch) if learnt is not None else x
@@ -97,15 +97,15 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
     first = torch.empty_like(x) if store_first else x
 
     def launch(grid: tuple[int, int], affine: Tensor, out: Tensor, **modes: bool) -> None:
-        # the variants that tests/kernels/compiling.py shows a little above MOST_REGISTERS; where ptxas needs fewer by
-        # itself, a limit would make it take more
+        # Only the variants that use a little more than MOST_REGISTERS get a limit; tests/kernels/compiling.py prints
+        # the counts. Where ptxas needs fewer by itself, a limit would make it use more.
         crowded = norm and (layout.channels_last or residual is not None) and (modes["SUMS"] or steps is None)
         backward_kernel[grid](
             g, x, x if residual is None else residual, *rows, x if steps is None else steps,
             x if learnt is None else learnt, affine, state, out, sums, learnt_sums, steps_sums,
             layout.positions, layout.channels, layout.inner, layout.step, *constants,
             **blocks, **flags, DETACH=bool(codes[3]), SURROGATE=codes[1], **modes, **OPTIONS,
-            maxnreg=MOST_REGISTERS if crowded and codes[0] != GATED else None,  # GLIF keeps too many sums
+            maxnreg=MOST_REGISTERS if crowded and codes[0] != GATED else None,  # GLIF's sums would spill under a limit
         )  # fmt: skip
 
     launch(grid, x, first, SUMS=norm, SUM_LEARNT=learnt is not None, WRITE=store_first, AFFINE=False)
@@ -122,7 +122,7 @@ def membrane_backward(g, x, residual, folded, steps, learnt, time_steps, trainin
 
     g_x, grads = norm_input_gradient(
         x, first if store_first else None, folded, sums, training, layout, write,
-        None if residual is None else steps,  # beside a residual the stored gradient is that of the sum
+        None if residual is None else steps,  # with a residual, the stored gradient is that of norm plus residual
     )  # fmt: skip
     g_residual = None if residual is None else first
     return g_x, _or_empty(g_residual, x), grads, _or_empty(g_learnt, x), _or_empty(g_steps, x)

@@ -65,7 +65,7 @@ def forward_kernel(
     SHARED: tl.constexpr, DYNAMICS: tl.constexpr, SOFT: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Spikes of T steps; x is one step if STATIC."""
-    # which tile is mine, and the numbers of its channels
+    # find this program's tile and load the numbers of its channels
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     mask, offset = tile_at(tl.program_id(0), channel, positions, channels, inner, BP, CHANNELS_LAST)
     scale = channel_row(scale_ptr, channel, channels, 1.0, NORM)

@@ -34,8 +34,10 @@ LIBRARY.define(
 
 
 def _elements(weight: Tensor, summing: bool) -> int:
-    """Values of a tile for which registers do not spill at 4 warps on Hopper: T^2 + T sums beside the T inputs, or
-    K + 1 sums beside three windows of K."""
+    """Values in a tile, few enough that registers do not spill at 4 warps on Hopper.
+
+    The backward keeps T^2 + T sums beside the T inputs, or K + 1 sums beside three windows of K values.
+    """
     return 256 if summing and len(weight) > 4 else 512
 
 

@@ -15,7 +15,7 @@ import triton.language as tl
 from snnbench.kernels.common.firing import surrogate_derivative
 from snnbench.kernels.common.tiles import channel_row, current, store_sums, tile_at, zeros
 
-CHUNK = tl.constexpr(4)  # steps of a loop's body: it is unrolled, the loop over time is not
+CHUNK = tl.constexpr(4)  # steps in the body of the loop over time. The body is unrolled, the loop is not.
 
 
 @triton.jit
@@ -103,7 +103,7 @@ def sliding_backward_kernel(
         xs, us, qs = zeros(K, BP, BC), zeros(K, BP, BC), zeros(K, BP, BC)
         total = nothing
         for start in range(0, T + K - 1, CHUNK):
-            # first all loads of the chunk: after a store they would wait for it
+            # issue all loads of the chunk first, since a load after a store would wait for that store
             loaded, gs = (), ()
             for n in tl.static_range(CHUNK):
                 here = mask & (tl.full((1, 1), start + n, tl.int32) < T)

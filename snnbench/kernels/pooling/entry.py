@@ -1,4 +1,4 @@
-"""Pools of one step from the kernels, or None: the caller takes PyTorch's."""
+"""Pooling of one time step by a kernel. A function returns None where no kernel runs; its caller then uses PyTorch."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def walk_fold_kernel(
     """One program: `folded [6, channels]` = scale, shift (y = x scale + shift), mean, rstd, k, d of each channel,
     theta and r. TRAINING: bounds k and collects the step's statistics.
 
-    Its time is that of waiting for memory, so it asks for everything before it uses or stores anything.
+    The program spends its time waiting for memory, so it issues all loads before it computes or stores anything.
     """
     # phase 1: all loads
     channel = tl.arange(0, BC)
@@ -130,7 +130,7 @@ def walk_fold_kernel(
     deviation_u = tl.sqrt(tl.maximum(tl.sum(squares + count * apart * apart, 0), 0.0) / (count * channels - 1.0))
     if STATE:
         theta = mean_u + deviation_u * ratio
-        theta = tl.where(tl.abs(theta) < float("inf"), theta, v_th)  # also where it is no number
+        theta = tl.where(tl.abs(theta) < float("inf"), theta, v_th)  # v_th replaces an infinite theta and a NaN
     else:
         ratio = (v_th - mean_u) / deviation_u
         theta = v_th
@@ -184,7 +184,7 @@ def walk_backward_kernel(
     BP: tl.constexpr, BC: tl.constexpr, CHANNELS_LAST: tl.constexpr, STATE: tl.constexpr, DYNAMICS: tl.constexpr,
     SURROGATE: tl.constexpr, WRITE: tl.constexpr,
 ):  # fmt: skip
-    """With q = dL/dy: the sums of q and of q xhat to `sums [2, programs, channels]`; WRITE: instead a q + b x + d."""
+    """Sums q = dL/dy and q xhat to `sums [2, programs, channels]`; with WRITE stores dL/dx = a q + b x + d."""
     programs = tl.num_programs(0)
     channel = tl.program_id(1) * BC + tl.arange(0, BC)
     scale = channel_row(folded_ptr, channel, channels, 1.0, True)
