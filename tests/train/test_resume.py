@@ -12,7 +12,8 @@ from snnbench.train import run as training
 from snnbench.train.task import Task
 from tests.train.conftest import SMALL, only_run, record
 
-RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "log.progress=lines"]
+RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "train.limit_test_batches=1",
+       "log.progress=lines"]  # fmt: skip
 TIMES = {"started", "finished", "wall_time_s", "epochs_s", "train_samples_per_s", "test_samples_per_s"}
 PLACES = {"config", "teacher"}  # they hold paths.runs
 
