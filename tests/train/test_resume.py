@@ -20,7 +20,8 @@ PLACES = {"config", "teacher"}  # they hold paths.runs
 AUGMENTED = ["augment=crop_flip", "augment.crop_padding=1"]
 KINDS = {
     "workers and augmentation": [*AUGMENTED, "data.num_workers=2"],
-    "workers and events": ["data=digits_dvs", "augment=events_flip_roll_cutout", "data.num_workers=2"],
+    "workers and events": ["data=digits_dvs", "augment=events_flip_roll_cutout", "data.num_workers=2",
+                           "train.batch_size=20"],
     "average, mixing, clipping, rare tests": [
         *AUGMENTED, "augment.cutmix=1.0", "train.ema=0.9", "train.eval_every=2", "train.grad_clip=1.0",
         "data.val_fraction=0.2", "schedule.interval=step",
