@@ -13,7 +13,7 @@ from snnbench.norms.none import NoNorm
 from snnbench.norms.tdbn import TdBN
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import IF, build, make_parts, parameters
+from .building import IF, LIF, build, make_parts, parameters
 
 IMAGENET, CIFAR, MNIST, NMNIST = (3, 224, 224), (3, 32, 32), (1, 28, 28), (2, 34, 34)
 DVS, DVS48 = (2, 128, 128), (2, 48, 48)
@@ -21,7 +21,8 @@ DVS, DVS48 = (2, 128, 128), (2, 48, 48)
 
 def net(count, neuron_layers, name, shape, classes=10, parts=None, **changes):
     """A row: parameters and neuron layers (None: no source states them), model, its input, parts, changed values."""
-    label = "-".join(map(str, [name, classes, *(parts or {}).values(), *changes.values()]))
+    neuron = parts.get("neuron", LIF).__name__ if parts else "as made"
+    label = "-".join(map(str, [name, shape[0], shape[-1], classes, neuron, *changes.values()]))
     return pytest.param(count, neuron_layers, name, shape, classes, parts, changes, id=label)
 
 
