@@ -1,8 +1,7 @@
-"""Every model on what it is made for and every experiment, with T 2 and two samples, large ones made smaller."""
+"""Every model on what it is made for and every experiment, with T 2 and two samples (of ImageNet's smaller ones)."""
 
 import copy
 import re
-from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -14,29 +13,21 @@ from snnbench.config.compose import Composed, compose
 from snnbench.config.made_for import made_for
 from snnbench.config.paths import shipped_dir
 from snnbench.config.signature import component
-from snnbench.errors import ConfigError
 from snnbench.objectives.lessons import lessons
 from snnbench.rules.base import Batch
 from snnbench.tables.reported import load_reported
 from snnbench.teachers.base import Teacher
 
 HOT = ("clif/cifar10dvs_vgg11",)  # 25,088 inputs of the readout at a rate for 128 samples: two overshoot, so a tenth
-SMALL = [64, 64]  # tests/models/test_shapes.py runs the true size
+SMALL = [64, 64]  # what every ImageNet net takes; tests/models/test_shapes.py runs the true size
 
 
-def build_small(config):
-    """The model and its rule, on inputs of 64x64 where the data's are larger and the model takes these.
-
-    `config` says so afterwards. A `stem: auto` must not think that small pictures are CIFAR's.
-    """
-    shape, stem = config["data"]["shape"], {"stem": "imagenet"} if "stem" in config["model"] else {}
-    if min(shape[1:]) > (128 if stem else 64):
-        small = {"data": config["data"] | {"shape": [shape[0], *SMALL]}, "model": config["model"] | stem}
-        with suppress(ConfigError):
-            built = build_model(config | small)
-            config.update(small)
-            return built
-    return build_model(config)
+def shrink(config):
+    """Pictures of ImageNet become small ones, of which `stem: auto` must not think that they are CIFAR's."""
+    if min(config["data"]["shape"][1:]) > 128:
+        config["data"]["shape"][1:] = SMALL
+        if "stem" in config["model"]:
+            config["model"]["stem"] = "imagenet"
 
 
 def traits(config, axis):
@@ -46,7 +37,8 @@ def traits(config, axis):
 @pytest.mark.parametrize("name", options("model"))
 def test_model_gives_logits_and_spikes_on_what_it_is_made_for(name):
     config = compose([f"model={name}", *made_for(name), "T=2"]).config
-    model, _ = build_small(config)
+    shrink(config)
+    model, _ = build_model(config)
     outputs = {}
     for layer, neuron in model.neurons().items():
         neuron.register_forward_hook(
@@ -120,9 +112,10 @@ def test_experiments_loss_falls_within_20_steps(recipe):
     else:
         config["T"] = 16 if by_spike_time else 2
     time_steps = config["T"]
+    shrink(config)
     config["optimizer"]["lr"] *= 0.1 if name in HOT else 1
     torch.manual_seed(0)
-    model, rule = build_small(config)
+    model, rule = build_model(config)
     if "silent_start" in traits(config, "model"):  # published: wakes after many epochs
         for synapse in model.synapses():
             synapse.weight.data.mul_(8)
