@@ -3,31 +3,21 @@
 import pytest
 import torch
 
-from snnbench.build import build_model, factory, instantiate
-from snnbench.config.catalogue import options, path_of
+from snnbench.build import build_model, factory
+from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
-from snnbench.config.signature import component
 from snnbench.models.parts import Parts
-from snnbench.neurons.lif import LIF
 from snnbench.norms.batch_norm import BatchNorm
-from snnbench.surrogates.atan import ATan
-from snnbench.synapses.plain import Plain
 from snnbench.temporal import shown, stepping
+from tests.contracts.components import class_of, made, node, parts_of
 
 T, N, C = 5, 3, 8
 SIZES = {2: (6, 6), 1: (7,), 0: ()}
 
 
-def node(name: str) -> dict:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(OmegaConf.load(path_of("attention", name)))
-
-
 def parts(attention=None):
     torch.manual_seed(1)
-    attention = attention or factory(node("none"))
-    return Parts(lambda site, **changes: LIF(site, ATan(), **changes), BatchNorm, Plain(), T, attention)
+    return parts_of(T, None, BatchNorm, attention or factory(node("attention", "none")))
 
 
 def unit_of(made: Parts, dims: int):
@@ -42,7 +32,7 @@ def modules_of(unit):
 @pytest.mark.parametrize("name", options("attention"))
 class TestAttention:
     def build(self, name, dims):
-        return unit_of(parts(factory(node(name))), dims), torch.randn(T, N, 4, *SIZES[dims]) * 2
+        return unit_of(parts(factory(node("attention", name))), dims), torch.randn(T, N, 4, *SIZES[dims]) * 2
 
     def test_a_unit_keeps_its_shape_its_spikes_and_its_start(self, name, dims):
         unit, x = self.build(name, dims)
@@ -57,7 +47,7 @@ class TestAttention:
         unit, x = self.build(name, dims)
         (unit(x.requires_grad_()) * torch.randn(T, N, C, *SIZES[dims])).sum().backward()
         assert x.grad[0].abs().sum() > 0
-        silent = "selects" in component(node(name)["_target_"]).traits  # a top-k that no gradient passes (ASA's scores)
+        silent = "selects" in class_of("attention", name).traits  # a top-k that no gradient passes (ASA's scores)
         missing = [key for key, p in unit.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         assert silent or not missing
 
@@ -74,7 +64,7 @@ class TestAttention:
     def test_walks_as_it_runs_or_says_that_it_cannot(self, name, dims):
         unit, x = self.build(name, dims)
         unit.eval()
-        if "online" in component(node(name)["_target_"]).rejects:
+        if "online" in class_of("attention", name).rejects:
             pytest.skip("needs its whole sequence, and says so")
         with stepping(unit) as step:
             walked = torch.stack([step(x_t) for x_t in x])
@@ -94,9 +84,9 @@ class TestAttention:
 
 @pytest.mark.parametrize("name", options("attention"))
 def test_it_acts_on_maps_and_only_none_acts_nowhere(name):
-    unit = unit_of(parts(factory(node(name))), 2)
+    unit = unit_of(parts(factory(node("attention", name))), 2)
     assert bool(modules_of(unit)) == (name != "none")
-    built = instantiate(node(name), unit.neuron.site)
+    built = made("attention", name, unit.neuron.site)
     assert built.site == unit.neuron.site
 
 

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from snnbench.build import check_gradient, factory, instantiate
-from snnbench.config.catalogue import options, path_of
+from snnbench.config.catalogue import options
 from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
 from snnbench.models.base import SpikingModel
@@ -15,18 +14,15 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
+from tests.contracts.components import made, node
 
 CHANNELS = 3
-
-
-def node(name):
-    return OmegaConf.to_container(OmegaConf.load(path_of("neuron", name)))
 
 
 @pytest.mark.parametrize("name", options("neuron"))
 def test_spikes_depend_on_the_input_from_that_step_on(name):
     for steps in (1, 2, 3, 4):
-        neuron = instantiate(node(name), Site(CHANNELS, steps), surrogate=ATan())
+        neuron = made("neuron", name, Site(CHANNELS, steps), surrogate=ATan())
         for parameter in neuron.parameters():
             parameter.requires_grad_(False)
         spikes = neuron(torch.rand(steps, 2, CHANNELS, requires_grad=True))
@@ -46,11 +42,11 @@ class Chain(SpikingModel):
 
 @pytest.mark.parametrize("name", options("neuron"))
 def test_a_network_is_refused_exactly_where_its_outputs_depend_on_no_weight(name):
-    delay = instantiate(node(name), Site(CHANNELS, 1), surrogate=ATan()).delay
+    delay = made("neuron", name, Site(CHANNELS, 1), surrogate=ATan()).delay
     for steps in {1, max(delay, 1), delay + 1}:
         config = compose(["data=digits", f"T={steps}"]).config
         encoder = instantiate(config["encoder"], time_steps=steps)
-        model = Chain(Parts(factory(node(name), surrogate=ATan()), BatchNorm, Plain(), steps))
+        model = Chain(Parts(factory(node("neuron", name), surrogate=ATan()), BatchNorm, Plain(), steps))
         if steps > delay:
             check_gradient(config, model, encoder)
             continue

@@ -8,35 +8,25 @@ import torch
 
 from snnbench.axes import AXES
 from snnbench.build import instantiate
-from snnbench.config.catalogue import description, options, path_of
+from snnbench.config.catalogue import description, options
 from snnbench.config.check import check
 from snnbench.config.compose import compose
 from snnbench.config.parameters import explain
-from snnbench.config.signature import component
 from snnbench.objectives.distillation import Lesson
 from snnbench.objectives.lessons import lessons
 from snnbench.objectives.taps import outline
 from snnbench.site import Site
+from snnbench.surrogates.atan import ATan
 from snnbench.temporal import stepping
+from tests.contracts.components import class_of, made, node
 
 T, N, C = 5, 3, 4
-
-
-def node(axis: str, name: str) -> dict:
-    """The YAML's values (groups of one file compose without the rest of the configuration)."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(OmegaConf.load(path_of(axis, name)), resolve=False)
-
-
-def surrogate():
-    return instantiate(node("surrogate", "atan"))
 
 
 @pytest.mark.parametrize(("axis", "name"), [(a, n) for a in AXES for n in options(a)])
 def test_yaml_is_described_and_complete(axis, name):
     assert len(description(axis, name)) > 10
-    found = component(node(axis, name)["_target_"])
+    found = class_of(axis, name)
     missing = set(found.parameters) - set(node(axis, name)) - AXES[axis].injected
     assert not missing, f"configs/{axis}/{name}.yaml does not list {missing}"
 
@@ -65,11 +55,11 @@ def test_description_names_the_year_of_its_source(axis, name):
 class TestNeuron:
     def build(self, name):
         torch.manual_seed(1)
-        return instantiate(node("neuron", name), Site(C, T), surrogate=surrogate())
+        return made("neuron", name, Site(C, T), surrogate=ATan())
 
     def test_walking_equals_running(self, name):
         neuron, x = self.build(name), torch.randn(T, N, C, 6, 6) * 2
-        if "parallel_in_time" in component(node("neuron", name)["_target_"]).traits:
+        if "parallel_in_time" in class_of("neuron", name).traits:
             pytest.skip("needs its whole sequence")
         with stepping(neuron) as step:
             walked = torch.stack([step(x_t) for x_t in x])
@@ -77,7 +67,7 @@ class TestNeuron:
 
     def test_spikes_are_binary_and_some_fire(self, name):
         neuron = self.build(name)
-        traits = component(node("neuron", name)["_target_"]).traits
+        traits = class_of("neuron", name).traits
         if "analogue" in traits:
             pytest.skip("does not spike")
         spikes = neuron(torch.randn(T, N, C, 6, 6) * 2) / neuron.amplitude
@@ -102,7 +92,7 @@ class TestNeuron:
         neuron, x = self.build(name), (torch.randn(T, N, C, 6, 6) * 2).bfloat16()
         with torch.autocast("cpu", torch.bfloat16):
             assert neuron(x).dtype == torch.bfloat16
-            if "parallel_in_time" in component(node("neuron", name)["_target_"]).traits:
+            if "parallel_in_time" in class_of("neuron", name).traits:
                 return
             _, state = neuron.step(x[0], neuron.initial_state(x[0]))
         states = state if isinstance(state, tuple) else (state,)
@@ -112,7 +102,7 @@ class TestNeuron:
 @pytest.mark.parametrize("name", options("norm"))
 @pytest.mark.parametrize("extra", [(), (7,), (6, 6)])
 def test_norm_keeps_shape_and_walks_as_it_runs(name, extra):
-    norm = instantiate(node("norm", name), Site(C, T, v_th=0.5, branches=2))
+    norm = made("norm", name, Site(C, T, v_th=0.5, branches=2))
     x = torch.randn(T, N, C, *extra)
     assert norm(x).shape == x.shape
     norm.eval()
@@ -123,7 +113,7 @@ def test_norm_keeps_shape_and_walks_as_it_runs(name, extra):
 
 @pytest.mark.parametrize("name", options("surrogate"))
 def test_surrogate_is_a_heaviside_with_its_stated_derivative(name):
-    spike = instantiate(node("surrogate", name))
+    spike = made("surrogate", name)
     x = torch.linspace(-3, 3, 601, dtype=torch.double, requires_grad=True)
     s = spike(x)
     assert torch.equal(s, (x >= 0).double())
@@ -136,7 +126,7 @@ def test_surrogate_is_a_heaviside_with_its_stated_derivative(name):
 
 @pytest.mark.parametrize("name", options("synapse"))
 def test_synapse_maps_time_leading_tensors(name):
-    family = instantiate(node("synapse", name))
+    family = made("synapse", name)
     conv = family.conv(2, C, 8, 3, stride=2, padding=1, bias=False, groups=1)
     tokens, linear = family.conv(1, C, 8, 1, stride=1, padding=0, bias=False, groups=1), family.linear(C, 8, bias=True)
     x = torch.randn(T, N, C, 6, 6)
@@ -148,7 +138,7 @@ def test_synapse_maps_time_leading_tensors(name):
 
 def what_is_seen(objective):
     """What an objective without a teacher sees of a layer."""
-    model = torch.nn.Sequential(instantiate(node("neuron", "lif"), Site(C, T), surrogate=surrogate()))
+    model = torch.nn.Sequential(made("neuron", "lif", Site(C, T), surrogate=ATan()))
     model.neurons, x_seq = lambda: {"0": model[0]}, torch.randn(T, N, C) * 2
     objective.prepare(outline(model, x_seq))
     with lessons(model, objective, x_seq[0], x_seq) as lesson:
@@ -158,10 +148,10 @@ def what_is_seen(objective):
 
 @pytest.mark.parametrize("name", options("objective"))
 def test_objective_prefers_the_right_answer_and_takes_soft_targets(name):
-    objective = instantiate(node("objective", name))
+    objective = made("objective", name)
     target = torch.tensor([0, 2, 1])
     right = (0.5 * torch.nn.functional.one_hot(target, C)).expand(T, -1, -1).clone().requires_grad_()
-    if "needs_teacher" in component(node("objective", name)["_target_"]).traits:
+    if "needs_teacher" in class_of("objective", name).traits:
         objective = partial(objective, lesson=Lesson(right.detach(), [torch.rand(T, N, C)], [torch.rand(T, N, C)]))
     elif objective.sees:
         objective = partial(objective, seen=what_is_seen(objective))
@@ -172,14 +162,14 @@ def test_objective_prefers_the_right_answer_and_takes_soft_targets(name):
     soft = torch.nn.functional.one_hot(target, C).float()
     torch.testing.assert_close(objective(right, soft)[0], loss)
     loss.backward()
-    satisfied = "spike_time_loss" in component(node("objective", name)["_target_"]).traits  # a margin, and it is kept
+    satisfied = "spike_time_loss" in class_of("objective", name).traits  # a margin, and it is kept
     assert (right.grad.abs().sum() > 0) == (not satisfied)
 
 
 @pytest.mark.parametrize("name", options("encoder"))
 def test_encoder_leads_with_time(name):
-    encoder = instantiate(node("encoder", name), time_steps=6)
-    needs_events = "events" in component(node("encoder", name)["_target_"]).requires
+    encoder = made("encoder", name, time_steps=6)
+    needs_events = "events" in class_of("encoder", name).requires
     x = torch.rand(N, 6, 2, 6, 6) if needs_events else torch.rand(N, 3, 6, 6)
     y = encoder(x)
     assert y.shape[:2] == (6, N)
@@ -187,7 +177,7 @@ def test_encoder_leads_with_time(name):
 
 @pytest.mark.parametrize("name", options("schedule"))
 def test_schedule_stays_within_the_optimisers_rate(name):
-    schedule = instantiate(node("schedule", name), epochs=10)
+    schedule = made("schedule", name, epochs=10)
     factors = [schedule.factor(epoch / 4) for epoch in range(41)]
     assert all(0 <= factor <= 1 for factor in factors)
     assert max(factors) == 1
@@ -197,7 +187,7 @@ def test_schedule_stays_within_the_optimisers_rate(name):
 def test_optimizer_holds_every_parameter_once(name):
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     model[0].bias.no_weight_decay = True
-    optimizer = instantiate(node("optimizer", name), model)
+    optimizer = made("optimizer", name, model)
     held = [p for group in optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in model.parameters()}
     assert len(held) == 4

@@ -4,29 +4,13 @@ import pytest
 import torch
 from unit_plugin.models import Echo
 
-from snnbench.build import instantiate
-from snnbench.config.catalogue import options, path_of
-from snnbench.config.signature import component
+from snnbench.config.catalogue import options
 from snnbench.errors import ConfigError
-from snnbench.models.parts import Parts
-from snnbench.neurons.lif import LIF
-from snnbench.norms.batch_norm import BatchNorm
 from snnbench.surrogates.atan import ATan
-from snnbench.synapses.plain import Plain
 from snnbench.temporal import Recurrent, stepping
+from tests.contracts.components import class_of, lif_by_hand, made, parts_of
 
 T, N, C = 6, 3, 5
-
-
-def parts(neuron=None):
-    torch.manual_seed(2)
-    return Parts(neuron or (lambda site: LIF(site, ATan())), BatchNorm, Plain(), T)
-
-
-def node(axis, name):
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(OmegaConf.load(path_of(axis, name)))
 
 
 def walked(module, x_seq, detach=False):
@@ -36,11 +20,10 @@ def walked(module, x_seq, detach=False):
 
 @pytest.mark.parametrize("name", options("neuron"))
 def test_walking_equals_running_with_every_neuron(name):
-    surrogate = instantiate(node("surrogate", "atan"))
-    echo = Echo(parts(lambda site: instantiate(node("neuron", name), site, surrogate=surrogate)), C)
+    echo = Echo(parts_of(T, lambda site: made("neuron", name, site, surrogate=ATan())), C)
     echo.recurrent.weight.data.mul_(3)
     x = torch.randn(T, N, C) * 3
-    if "parallel_in_time" in component(node("neuron", name)["_target_"]).traits:
+    if "parallel_in_time" in class_of("neuron", name).traits:
         with pytest.raises(ConfigError, match="neuron"):
             echo(x)
         return
@@ -48,23 +31,12 @@ def test_walking_equals_running_with_every_neuron(name):
     assert torch.equal(echo(x), echo(x)), "a state is left over"
 
 
-def by_hand(x_seq, weight):
-    """LIF with tau 2, decaying input, hard detached reset, that hears its own spikes of the step before."""
-    v, spikes, outputs = torch.zeros_like(x_seq[0]), torch.zeros_like(x_seq[0]), []
-    for x_t in x_seq:
-        h = v + (x_t + spikes @ weight.T - v) / 2
-        spikes = ATan()(h - 1.0)
-        v = (1 - spikes.detach()) * h
-        outputs.append(spikes)
-    return torch.stack(outputs)
-
-
 @pytest.mark.parametrize("way", ["running", "walking"])
 def test_gradients_are_those_of_a_loop(way):
-    echo, x = Echo(parts(), C).double(), (3 * torch.randn(T, N, C).double()).requires_grad_()
+    echo, x = Echo(parts_of(T), C).double(), (3 * torch.randn(T, N, C).double()).requires_grad_()
     echo.recurrent.weight.data.mul_(4)
     weight, other = (t.detach().clone().requires_grad_() for t in (echo.recurrent.weight, x))
-    spikes, expected = (echo(x) if way == "running" else walked(echo, x)), by_hand(other, weight)
+    spikes, expected = (echo(x) if way == "running" else walked(echo, x)), lif_by_hand(other, feedback=weight)[0]
     assert torch.equal(spikes, expected)
     assert 0 < spikes.mean() < 1
     factors = torch.randn_like(spikes)
@@ -75,7 +47,7 @@ def test_gradients_are_those_of_a_loop(way):
 
 
 def test_a_rule_that_cuts_the_state_cuts_the_feedback_too():
-    echo, x = Echo(parts(), C), torch.randn(T, N, C, requires_grad=True)
+    echo, x = Echo(parts_of(T), C), torch.randn(T, N, C, requires_grad=True)
     walked(echo, x, detach=True)[-1].sum().backward()
     assert x.grad[:-1].abs().sum() == 0
     assert x.grad[-1].abs().sum() > 0
@@ -98,7 +70,7 @@ class Feedback(Recurrent):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_units_and_recurrent_modules_nest(training):
-    block, x = Feedback(parts()).train(training), torch.randn(T, N, C, 4)
+    block, x = Feedback(parts_of(T)).train(training), torch.randn(T, N, C, 4)
     state = {key: value.clone() for key, value in block.state_dict().items()}
     ran = block(x)
     moved = block.unit.norm.running_mean.clone()
@@ -108,6 +80,6 @@ def test_units_and_recurrent_modules_nest(training):
 
 
 def test_a_step_by_hand_is_refused():
-    echo = Echo(parts(), C)
+    echo = Echo(parts_of(T), C)
     with pytest.raises(RuntimeError, match="inside a walk"):
         echo.step(torch.zeros(N, C), torch.zeros(N, C))

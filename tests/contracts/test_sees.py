@@ -6,12 +6,9 @@ from torch.nn import functional as F
 from unit_plugin.models import EchoNet
 from unit_plugin.objectives import RMP
 
-from snnbench.build import instantiate
-from snnbench.config.catalogue import options, path_of
+from snnbench.config.catalogue import options
 from snnbench.errors import ConfigError
 from snnbench.models.csnn import CSNN
-from snnbench.models.parts import Parts
-from snnbench.neurons.lif import LIF
 from snnbench.norms.none import NoNorm
 from snnbench.objectives.base import Objective
 from snnbench.objectives.lessons import lessons
@@ -21,34 +18,21 @@ from snnbench.rules.bptt import BPTT
 from snnbench.rules.walk import walk_batch
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
-from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
+from tests.contracts.components import class_of, lif_by_hand, made, parts_of
 from tests.contracts.test_unit_plugin import ONE_STEP, plugin  # noqa: F401
 
 T, N, V_TH = 4, 3, 0.3
-UNSEEN = {  # compare with a threshold that moves, several times a step, or not at all
-    "alif", "block_alif", "glif", "lif_osr", "masked_psn", "mlf", "psn", "relu", "sliding_psn",
+# they compare one potential a step with a threshold that stays; other neurons show what they compare, or none
+SHOWN = {
+    "clif", "clif_survey", "cuba_lif", "first_spike", "if", "iir", "lif", "lif_dspike", "lif_ms", "lif_ottt",
+    "lif_stbp", "lif_tdbn", "lif_tebn", "lif_tet", "plif", "srm",
 }  # fmt: skip
 
 
-def neuron(site):
-    return LIF(site, ATan(), v_th=V_TH)
-
-
-def net(made=CSNN, **sizes):
+def net(model=CSNN, **sizes):
     torch.manual_seed(0)
-    return made(Parts(neuron, NoNorm, Plain(), T), (2, 8, 8), 5, **sizes).double()
-
-
-def by_hand(currents):
-    """Spikes and potentials before the reset of LIF with tau 2, decaying input and a hard, detached reset."""
-    v, spikes, potentials = torch.zeros_like(currents[0]), [], []
-    for x_t in currents:
-        h = v + (x_t - v) / 2
-        spikes.append(ATan()(h - V_TH))
-        v = (1 - spikes[-1].detach()) * h
-        potentials.append(h)
-    return torch.stack(spikes), torch.stack(potentials)
+    return model(parts_of(T, norm=NoNorm, v_th=V_TH), (2, 8, 8), 5, **sizes).double()
 
 
 def rmp(potentials):
@@ -75,7 +59,8 @@ def hand_net(model, x_seq):
         if not hasattr(module, "synapse"):
             x_seq = module(x_seq)
             continue
-        x_seq, potential = by_hand(torch.stack([module.synapse(x_t.unsqueeze(0)).squeeze(0) for x_t in x_seq]))
+        currents = torch.stack([module.synapse(x_t.unsqueeze(0)).squeeze(0) for x_t in x_seq])
+        x_seq, potential = lif_by_hand(currents, V_TH)
         potentials.append(potential)
     return model.readout(x_seq), potentials
 
@@ -103,22 +88,18 @@ def test_only_the_named_layers_are_seen():
 
 @pytest.mark.parametrize("name", options("neuron"))
 def test_a_neuron_shows_the_potential_that_it_compares_or_none(name):
-    from omegaconf import OmegaConf
-
-    node = OmegaConf.to_container(OmegaConf.load(path_of("neuron", name)))
-    layer = instantiate(node, Site(4, T), surrogate=ATan())
+    layer = made("neuron", name, Site(4, T), surrogate=ATan())
     model, x_seq = torch.nn.ModuleDict({"layer": layer}), (2 * torch.randn(T, N, 4, 3)).requires_grad_()
     plain = layer(x_seq)
     with Taps(model, ["layer"], ("potential", "features")) as taps:
         assert torch.equal(layer(x_seq), plain)
         seen = taps.values()
-    if name.removesuffix("_tet") in UNSEEN or node["_target_"].rpartition(".")[2] in ("ReLU", "MLF"):
-        assert not seen["potential"]
+    assert name not in SHOWN or seen["potential"], "an objective that sees potentials would refuse this neuron"
+    if not seen["potential"]:
         return
-    potential = seen["potential"].get("layer")
-    assert potential is not None, f"list {name} in UNSEEN if its threshold moves"
+    potential = seen["potential"]["layer"]
     spikes = potential > layer.v_th if layer.strict else potential >= layer.v_th
-    if "first_spike" not in node["_target_"]:
+    if "single_spike" not in class_of("neuron", name).traits:
         assert torch.equal(spikes, seen["features"]["layer"] > 0)
     (gradient,) = torch.autograd.grad(potential.sum(), x_seq)
     assert gradient.abs().sum() > 0
@@ -138,9 +119,9 @@ class Watcher(Objective):
         return F.cross_entropy(logits.mean(0), target)
 
 
-@pytest.mark.parametrize("made", [CSNN, EchoNet])
-def test_a_walk_shows_each_loss_its_step_and_a_run_shows_all(made):
-    model, x_seq, target = net(made), 4 * torch.randn(T, N, 2, 8, 8).double(), torch.tensor([0, 4, 2])
+@pytest.mark.parametrize("kind", [CSNN, EchoNet])
+def test_a_walk_shows_each_loss_its_step_and_a_run_shows_all(kind):
+    model, x_seq, target = net(kind), 4 * torch.randn(T, N, 2, 8, 8).double(), torch.tensor([0, 4, 2])
     run, walk = Watcher(), Watcher()
     taught(model, run, x_seq, target)
     taught(model, walk, x_seq, target, walk_batch)
@@ -153,9 +134,9 @@ def test_a_walk_shows_each_loss_its_step_and_a_run_shows_all(made):
             torch.testing.assert_close(torch.cat([seen[signal][name] for seen in walk.seen]), expected)
 
 
-@pytest.mark.parametrize("made", [CSNN, EchoNet])
-def test_a_forward_pass_without_a_loss_leaves_nothing_behind(made):
-    model, x_seq = net(made), torch.randn(T, N, 2, 8, 8).double()
+@pytest.mark.parametrize("kind", [CSNN, EchoNet])
+def test_a_forward_pass_without_a_loss_leaves_nothing_behind(kind):
+    model, x_seq = net(kind), torch.randn(T, N, 2, 8, 8).double()
     with Taps(model, list(model.neurons()), Watcher.sees) as taps:
         model(x_seq)
         model(x_seq)
@@ -171,13 +152,7 @@ def test_gradients_through_a_recurrent_layer_are_those_of_a_loop():
     found = model.echo.recurrent.weight.grad.clone()
     model.zero_grad()
     currents = model.linear(model.flatten(model.unit(x_seq)))
-    v, spikes, potentials = torch.zeros_like(currents[0]), torch.zeros_like(currents[0]), []
-    for x_t in currents:
-        h = v + (x_t + spikes @ model.echo.recurrent.weight.T - v) / 2
-        spikes = ATan()(h - V_TH)
-        v = (1 - spikes.detach()) * h
-        potentials.append(h)
-    rmp([torch.stack(potentials)]).backward()
+    rmp([lif_by_hand(currents, V_TH, model.echo.recurrent.weight)[1]]).backward()
     torch.testing.assert_close(found, model.echo.recurrent.weight.grad)
 
 

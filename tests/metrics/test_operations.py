@@ -104,46 +104,41 @@ def test_average_pool_is_macs_strictly_and_merged_in_the_sops():
     assert layer["sop"] * M == pytest.approx(dense * 3 / 32)  # firing rate of the pool's input
 
 
-def test_attention_products_are_driven_by_the_sparser_spikes():
-    class Attention(nn.Module):
-        def __init__(self, q, k):
-            super().__init__()
-            self.project, self.q, self.k, self.matmul = Linear(2, 2), q, k, SpikeMatmul()
+class Products(nn.Module):
+    """A linear layer, and a product of two tensors beside it."""
 
-        def forward(self, x):
-            self.project(x)
-            return self.matmul(self.q, self.k)
+    def __init__(self, product, *factors):
+        super().__init__()
+        self.project, self.product, self.factors = Linear(2, 2), product, factors
 
-    q, k = spikes(2, 1, 3, 4, ones=6), spikes(2, 1, 4, 5, ones=4)  # densities 6 / 24 and 4 / 40
-    found = count_operations(Attention(q, k), [torch.ones(2, 1, 2)])
-    layer = found["per_layer"]["matmul"]
-    assert layer["dense_macs"] * M == pytest.approx(2 * 3 * 4 * 5)
-    assert layer["acs"] * M == pytest.approx(120 * 0.1)
+    def forward(self, x):
+        self.project(x)
+        return self.product(*self.factors)
+
+
+Q, K = spikes(2, 1, 3, 4, ones=6), spikes(2, 1, 4, 5, ones=4)  # densities 6 / 24 and 4 / 40
+MASK, KEYS = spikes(2, 1, 1, 4, ones=2), spikes(2, 1, 3, 4, ones=12)  # densities 2 / 8 and 12 / 24
+
+
+@pytest.mark.parametrize(
+    ("product", "factors", "dense", "acs", "macs"),
+    [
+        (SpikeMatmul, (Q, K), 2 * 3 * 4 * 5, 120 * 0.1, 0),  # the sparser spikes drive
+        (SpikeMatmul, (Q, K * torch.arange(5.0)), 120, 120 * 0.25, 0),  # a matrix of counts: q drives
+        (SpikeMatmul, (torch.randn(2, 1, 3, 4), torch.randn(2, 1, 4, 5)), 120, 0, 120),
+        (SpikeProduct, (MASK, KEYS), 2 * 3 * 4, 24 * 2 / 8, 0),
+        (SpikeProduct, (torch.randn(2, 1, 1, 4), torch.randn(2, 1, 3, 4)), 24, 0, 24),
+    ],
+    ids=["matmul of spikes", "of counts", "of reals", "mask on spikes", "on reals"],
+)
+def test_products_are_driven_by_their_sparser_spikes(product, factors, dense, acs, macs):
+    found = count_operations(Products(product(), *factors), [torch.ones(2, 1, 2)])
+    layer = found["per_layer"]["product"]
+    assert {key: layer[key] * M for key in ("dense_macs", "acs", "macs")} == pytest.approx(
+        {"dense_macs": dense, "acs": acs, "macs": macs}
+    )
     assert found["sop_survey"] is None
-    found = count_operations(Attention(q, k * torch.arange(5.0)), [torch.ones(2, 1, 2)])  # a count matrix: q drives
-    assert found["per_layer"]["matmul"]["acs"] * M == pytest.approx(120 * 0.25)
-    found = count_operations(Attention(torch.randn(2, 1, 3, 4), torch.randn(2, 1, 4, 5)), [torch.ones(2, 1, 2)])
-    assert found["per_layer"]["matmul"]["macs"] * M == pytest.approx(120)
-    assert found["per_layer"]["matmul"]["sop"] == 0  # signed reals have no firing rate
-
-
-def test_a_mask_on_spikes_costs_an_accumulation_where_its_sparser_side_spikes():
-    class Masked(nn.Module):
-        def __init__(self, mask, k):
-            super().__init__()
-            self.project, self.mask, self.k, self.product = Linear(2, 2), mask, k, SpikeProduct()
-
-        def forward(self, x):
-            self.project(x)
-            return self.product(self.mask, self.k)
-
-    mask, k = spikes(2, 1, 1, 4, ones=2), spikes(2, 1, 3, 4, ones=12)  # densities 2 / 8 and 12 / 24
-    layer = count_operations(Masked(mask, k), [torch.ones(2, 1, 2)])["per_layer"]["product"]
-    assert layer["dense_macs"] * M == pytest.approx(2 * 3 * 4)
-    assert layer["acs"] * M == pytest.approx(24 * 2 / 8)
-    assert layer["macs"] == 0
-    real = count_operations(Masked(torch.randn(2, 1, 1, 4), torch.randn(2, 1, 3, 4)), [torch.ones(2, 1, 2)])
-    assert real["per_layer"]["product"]["macs"] * M == pytest.approx(24)
+    assert not macs or layer["sop"] == 0  # signed reals have no firing rate
 
 
 @pytest.mark.parametrize(

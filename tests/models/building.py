@@ -24,13 +24,18 @@ from snnbench.synapses.plain import Plain
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
+BINARY = {0.0, 1.0}
+
 __all__ = [
+    "BINARY",
     "CONFIGS",
     "IF",
     "LIF",
     "NAMES",
     "build",
     "counts",
+    "inputs_of",
+    "is_a",
     "make_parts",
     "outputs",
     "parameters",
@@ -98,6 +103,19 @@ def outputs(model: nn.Module, x_seq: Tensor, wanted) -> dict[str, Tensor]:
         model(x_seq)
     for handle in handles:
         handle.remove()
+    return seen
+
+
+def is_a(*classes: type[nn.Module]):
+    """What `outputs` is asked for modules of these classes."""
+    return lambda _name, module: isinstance(module, classes)
+
+
+def inputs_of(modules: list[nn.Module]) -> list[Tensor]:
+    """The first argument of every later call of these modules; filled as they run."""
+    seen = []
+    for module in modules:
+        module.register_forward_hook(lambda _m, args, _y: seen.append(args[0]))
     return seen
 
 

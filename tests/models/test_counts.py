@@ -1,146 +1,149 @@
 """Exact parameter counts and neuron layers of the published nets (catalogue pages' "Checks", issue 2 section 3)."""
 
 import pytest
-import torch
 
 from snnbench.neurons.clif import CLIF
+from snnbench.neurons.glif import GLIF
+from snnbench.neurons.mlf import MLF
 from snnbench.neurons.plif import PLIF
 from snnbench.neurons.psn import PSN
 from snnbench.neurons.sliding_psn import SlidingPSN
+from snnbench.neurons.srm import SRM
 from snnbench.norms.none import NoNorm
-from snnbench.site import Site
-from snnbench.surrogates.atan import ATan
+from snnbench.norms.tdbn import TdBN
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import build, make_parts, parameters
+from .building import IF, LIF, build, make_parts, parameters
 
-IMAGENET, CIFAR, DVS, DVS48 = (3, 224, 224), (3, 32, 32), (2, 128, 128), (2, 48, 48)
-
-PUBLISHED = [
-    ("csnn", CIFAR, 10, 17_542_026),
-    ("csnn_1d", CIFAR, 10, 513_418),
-    ("vggsnn", DVS48, 10, 9_271_498),
-    ("cifarnet", CIFAR, 10, 44_490_250),
-    ("vgg11_bn_dvs", DVS48, 10, 9_476_298),
-    ("vgg11_bn_dvs", DVS, 11, 9_501_387),
-    ("preact_resnet18_cifar", CIFAR, 10, 11_176_906),
-    ("preact_resnet18_cifar", CIFAR, 100, 11_223_076),
-    ("wrn16_2_cifar", CIFAR, 10, 691_674),
-    ("wrn28_4_cifar", CIFAR, 10, 5_849_050),
-    ("resnet19", CIFAR, 10, 12_630_858),
-    ("resnet19", CIFAR, 100, 12_653_988),
-    ("spiking_resnet18", IMAGENET, 1000, 11_689_512),
-    ("spiking_resnet34", IMAGENET, 1000, 21_797_672),
-    ("spiking_resnet50", IMAGENET, 1000, 25_557_032),
-    ("sew_resnet18", IMAGENET, 1000, 11_689_512),
-    ("sew_resnet34", IMAGENET, 1000, 21_797_672),
-    ("sew_resnet50", IMAGENET, 1000, 25_557_032),
-    ("ms_resnet18", IMAGENET, 1000, 11_693_736),
-    ("ms_resnet34", IMAGENET, 1000, 21_801_896),
-    ("spikformer_cifar_2_384", CIFAR, 10, 5_765_050),
-    ("spikformer_cifar_4_384", CIFAR, 10, 9_324_730),
-    ("spikformer_cifar_4_384", CIFAR, 100, 9_359_380),
-    ("spikformer_8_384", IMAGENET, 1000, 16_816_024),
-    ("spikformer_8_512", IMAGENET, 1000, 29_689_384),
-    ("spikformer_8_768", IMAGENET, 1000, 66_338_632),
-    ("spikformer_dvs_2_256", DVS, 10, 2_566_666),
-    ("qkformer_cifar_4_384", CIFAR, 10, 6_706_234),
-    ("qkformer_cifar_4_384", CIFAR, 100, 6_740_884),
-    ("qkformer_10_384", IMAGENET, 1000, 16_473_688),
-    ("qkformer_10_512", IMAGENET, 1000, 29_079_336),
-    ("qkformer_10_768", IMAGENET, 1000, 64_962_760),
-    ("qkformer_dvs_2_256", DVS, 10, 1_504_138),
-]
-
-# Other sizes of the same classes: the base YAML and what it changes.
-OTHER_SIZES = [
-    ("spiking_resnet50", {"blocks": [3, 4, 23, 3]}, IMAGENET, 1000, 44_549_160),
-    ("spiking_resnet50", {"blocks": [3, 8, 36, 3]}, IMAGENET, 1000, 60_192_808),
-    ("sew_resnet50", {"blocks": [3, 4, 23, 3]}, IMAGENET, 1000, 44_549_160),
-    ("sew_resnet50", {"blocks": [3, 8, 36, 3]}, IMAGENET, 1000, 60_192_808),
-    ("spikformer_cifar_4_384", {"dim": 256, "heads": 8}, CIFAR, 10, 4_155_178),
-    ("spikformer_8_512", {"depth": 6}, IMAGENET, 1000, 23_373_352),
-    ("spikformer_8_512", {"depth": 10}, IMAGENET, 1000, 36_005_416),
-    ("ms_resnet18", {"stem": "cifar"}, CIFAR, 100, 11_220_132),
-]
-
-NEURON_LAYERS = [
-    ("preact_resnet18_cifar", 17),
-    ("spiking_resnet18", 17),
-    ("spiking_resnet34", 33),
-    ("spiking_resnet50", 49),
-    ("sew_resnet18", 20),
-    ("sew_resnet34", 36),
-    ("sew_resnet50", 53),
-    ("ms_resnet18", 17),
-    ("spikformer_8_384", 4 + 1 + 8 * 7),
-    ("qkformer_10_384", (4 + 3 + 3) + 3 * 6 + 7 * 7),
-]
+IMAGENET, CIFAR, MNIST, NMNIST = (3, 224, 224), (3, 32, 32), (1, 28, 28), (2, 34, 34)
+DVS, DVS48 = (2, 128, 128), (2, 48, 48)
 
 
-@pytest.mark.parametrize(("name", "shape", "classes", "count"), PUBLISHED)
-def test_parameters_are_the_published_integer(name, shape, classes, count):
-    assert parameters(build(name, shape, classes, device="meta")) == count
+def net(count, neuron_layers, name, shape, classes=10, parts=None, **changes):
+    """A row: parameters and neuron layers (None: no source states them), model, its input, parts, changed values."""
+    neuron = parts.get("neuron", LIF).__name__ if parts else "as made"
+    label = "-".join(map(str, [name, shape[0], shape[-1], classes, neuron, *changes.values()]))
+    return pytest.param(count, neuron_layers, name, shape, classes, parts, changes, id=label)
 
 
-@pytest.mark.parametrize(("name", "changes", "shape", "classes", "count"), OTHER_SIZES)
-def test_parameters_of_other_sizes(name, changes, shape, classes, count):
-    assert parameters(build(name, shape, classes, device="meta", **changes)) == count
+def glif(steps, **settings):
+    return {"neuron": GLIF, "norm": TdBN, "time_steps": steps, **settings}
 
 
-@pytest.mark.parametrize(
-    ("neuron", "settings", "classes", "count"),
-    [(PSN, {}, 10, 520_810), (PSN, {}, 100, 543_940), (SlidingPSN, {"k": 32}, 10, 513_649),
-     (SlidingPSN, {"k": 32}, 100, 536_779), (SlidingPSN, {"k": 4}, 10, 513_418 + 7 * 5)],
-)  # fmt: skip
-def test_sequential_net_with_the_psn_family(neuron, settings, classes, count):
-    """Counts of the released sequential-CIFAR classes (catalogue page psn); T 32, seven neuron layers."""
-    model = build("csnn_1d", CIFAR, classes, make_parts(neuron, time_steps=32, **settings), "meta")
-    assert parameters(model) == count
-    assert len(model.neurons()) == 7
+STBP, SLAYER = {"neuron": IF, "norm": NoNorm}, {"neuron": SRM, "norm": NoNorm}
+STANDARDISED = {"norm": NoNorm, "synapse": WeightStandardised()}
+MLF_PARTS, LIF_PARTS = {"neuron": MLF, "norm": TdBN}, {"norm": TdBN}
+
+NETS = [
+    net(17_542_026, None, "csnn", CIFAR),
+    net(513_418, 7, "csnn_1d", CIFAR),
+    net(9_271_498, None, "vggsnn", DVS48),
+    net(44_490_250, None, "cifarnet", CIFAR),
+    net(9_476_298, None, "vgg11_bn_dvs", DVS48),
+    net(9_501_387, None, "vgg11_bn_dvs", DVS, 11),
+    net(9_228_362, None, "vgg11_ws", CIFAR, parts=STANDARDISED),
+    net(9_228_362 - 9 * 64, None, "vgg11_ws", (2, 32, 32), parts=STANDARDISED),
+    net(691_674, None, "wrn16_2_cifar", CIFAR),
+    net(5_849_050, None, "wrn28_4_cifar", CIFAR),
+    net(12_630_858, None, "resnet19", CIFAR),
+    net(12_653_988, None, "resnet19", CIFAR, 100),
+    net(11_689_512, 17, "spiking_resnet18", IMAGENET, 1000),
+    net(21_797_672, 33, "spiking_resnet34", IMAGENET, 1000),
+    net(25_557_032, 49, "spiking_resnet50", IMAGENET, 1000),
+    net(44_549_160, None, "spiking_resnet50", IMAGENET, 1000, blocks=[3, 4, 23, 3]),
+    net(60_192_808, None, "spiking_resnet50", IMAGENET, 1000, blocks=[3, 8, 36, 3]),
+    net(11_689_512, 20, "sew_resnet18", IMAGENET, 1000),
+    net(21_797_672, 36, "sew_resnet34", IMAGENET, 1000),
+    net(25_557_032, 53, "sew_resnet50", IMAGENET, 1000),
+    net(44_549_160, None, "sew_resnet50", IMAGENET, 1000, blocks=[3, 4, 23, 3]),
+    net(60_192_808, None, "sew_resnet50", IMAGENET, 1000, blocks=[3, 8, 36, 3]),
+    net(11_693_736, 17, "ms_resnet18", IMAGENET, 1000),
+    net(21_801_896, None, "ms_resnet34", IMAGENET, 1000),
+    net(11_220_132, None, "ms_resnet18", CIFAR, 100, stem="cifar"),
+    net(5_765_050, None, "spikformer_cifar_2_384", CIFAR),
+    net(9_324_730, None, "spikformer_cifar_4_384", CIFAR),
+    net(9_359_380, None, "spikformer_cifar_4_384", CIFAR, 100),
+    net(4_155_178, None, "spikformer_cifar_4_384", CIFAR, dim=256, heads=8),
+    net(16_816_024, 4 + 1 + 8 * 7, "spikformer_8_384", IMAGENET, 1000),
+    net(29_689_384, None, "spikformer_8_512", IMAGENET, 1000),
+    net(23_373_352, None, "spikformer_8_512", IMAGENET, 1000, depth=6),
+    net(36_005_416, None, "spikformer_8_512", IMAGENET, 1000, depth=10),
+    net(66_338_632, None, "spikformer_8_768", IMAGENET, 1000),
+    net(2_566_666, None, "spikformer_dvs_2_256", DVS),
+    net(6_706_234, None, "qkformer_cifar_4_384", CIFAR),
+    net(6_740_884, None, "qkformer_cifar_4_384", CIFAR, 100),
+    net(16_473_688, (4 + 3 + 3) + 3 * 6 + 7 * 7, "qkformer_10_384", IMAGENET, 1000),
+    net(29_079_336, None, "qkformer_10_512", IMAGENET, 1000),
+    net(64_962_760, None, "qkformer_10_768", IMAGENET, 1000),
+    net(1_504_138, None, "qkformer_dvs_2_256", DVS),
+    # psn page, check 5: T^2 + T a layer, or k + 1 of the sliding kind; the released sequential-CIFAR classes
+    net(520_810, 7, "csnn_1d", CIFAR, 10, {"neuron": PSN, "time_steps": 32}),
+    net(543_940, 7, "csnn_1d", CIFAR, 100, {"neuron": PSN, "time_steps": 32}),
+    net(513_649, 7, "csnn_1d", CIFAR, 10, {"neuron": SlidingPSN, "time_steps": 32, "k": 32}),
+    net(536_779, 7, "csnn_1d", CIFAR, 100, {"neuron": SlidingPSN, "time_steps": 32, "k": 32}),
+    net(513_418 + 7 * 5, 7, "csnn_1d", CIFAR, 10, {"neuron": SlidingPSN, "time_steps": 32, "k": 4}),
+    net(70_113_174, None, "csnn", CIFAR, 10, {"neuron": PSN, "time_steps": 4}, width=256, hidden=4096),
+    net(9_271_522, None, "vggsnn", DVS48, 10, {"neuron": SlidingPSN, "time_steps": 10, "k": 2}),
+    net(11_689_512 + 340, 17, "spiking_resnet18", IMAGENET, 1000, {"neuron": PSN, "time_steps": 4}),
+    # clif page, check 6: 11.2 M for LIF and CLIF
+    net(11_176_906, 17, "preact_resnet18_cifar", CIFAR),
+    net(11_176_906, 17, "preact_resnet18_cifar", CIFAR, parts={"neuron": CLIF}),
+    net(11_223_076, 17, "preact_resnet18_cifar", CIFAR, 100),
+    # plif page, check 4: one scalar a neuron layer, which LIF versions lack
+    net(130_426, 15, "sew_7b", DVS, 11, {"neuron": PLIF}),
+    net(130_426 - 15, 15, "sew_7b", DVS, 11),
+    net(1_192_218, 16, "sew_wide7b", DVS, 10, {"neuron": PLIF}),
+    net(1_192_218 - 16, 16, "sew_wide7b", DVS),
+    net(13_198_980, 4, "plif_net_mnist", MNIST, 10, {"neuron": PLIF}),
+    net(13_198_980 - 4, 4, "plif_net_mnist", MNIST),
+    net(36_718_344, 8, "plif_net_cifar10", CIFAR, 10, {"neuron": PLIF}),
+    net(17_132_292, 4, "plif_net_nmnist", NMNIST, 10, {"neuron": PLIF}),
+    net(17_427_718, 6, "plif_net_cifar10dvs", DVS, 10, {"neuron": PLIF}),
+    net(1_698_311, 7, "plif_net_gesture", DVS, 11, {"neuron": PLIF}),
+    # SpikingJelly 2.0's CIFAR10DVSNet has 512 hidden neurons, and biases in its two linear layers
+    net(4_691_818 - 512 - 100, 6, "plif_net_cifar10dvs", DVS, 10, {"neuron": PLIF}, hidden=512),
+    # mlf page, check 3: the unit adds no parameters, and Gesture's net normalises its input without any
+    net(2_777_674, None, "ds_resnet14", CIFAR, parts=MLF_PARTS),
+    net(2_777_674, None, "ds_resnet14", CIFAR, parts=LIF_PARTS),
+    net(4_327_754, None, "ds_resnet20", CIFAR, parts=MLF_PARTS),
+    net(7_427_914, None, "ds_resnet32", CIFAR, parts=MLF_PARTS),
+    net(10_528_074, None, "ds_resnet44", CIFAR, parts=MLF_PARTS),
+    net(16_728_394, None, "ds_resnet68", CIFAR, parts=MLF_PARTS),
+    net(696_330, None, "ds_resnet14_dvs", (2, 42, 42), parts=MLF_PARTS),
+    net(272_395, None, "ds_resnet20_gesture", (2, 32, 32), 11, MLF_PARTS),
+    # glif page, check 5: with the neurons' own parameters and without them
+    net(11_347_456, 17, "glif_resnet18_cifar", CIFAR, 10, glif(4)),
+    net(11_347_456 - 42_944, 17, "glif_resnet18_cifar", CIFAR, 10, LIF_PARTS),
+    net(11_272_832, 17, "glif_resnet18_cifar", CIFAR, 100, glif(6)),
+    net(11_272_832 - 50_752, 17, "glif_resnet18_cifar", CIFAR, 100, LIF_PARTS),
+    net(12_749_824, None, "glif_resnet19_cifar", CIFAR, 10, glif(4)),
+    net(12_749_824 - 49_280, None, "glif_resnet19_cifar", CIFAR, 10, LIF_PARTS),
+    # the released layer-wise class has one linear layer for any number of classes
+    net(11_176_187, 17, "glif_resnet18_cifar", CIFAR, 10, glif(4, channel_wise=False), bottleneck=None),
+    net(None, 1 + 2 * 8, "glif_resnet18ms", IMAGENET, 1000, glif(1)),
+    net(None, 1 + 2 * 16, "glif_resnet34", IMAGENET, 1000, glif(1)),
+    net(None, 2 + 7 * 2, "glif_wide7b_dvs", DVS48, 10, glif(2)),
+    # stbp page, check 2
+    net(211_690, 4, "stbp_net", MNIST, parts=STBP),
+    net(784 * 512 + 512 + 512 * 10 + 10, None, "stbp_mlp", MNIST, 10, STBP, hidden=[512]),
+    net(2312 * 800 + 800 + 800 * 10 + 10, None, "stbp_mlp", NMNIST, 10, STBP),
+    net(3_584 + 295_168 + 1_180_160 + 4_719_616 + 4_719_104 + 33_555_456 + 524_800 + 51_300, None,
+        "stbp_net_cifar10", CIFAR, 10, STBP),
+    # the released nets of SLAYER, in which the pools spike, and the paper's
+    net(800 + 4_608 + 18_432 + 40_960, 6, "slayer_cnn", NMNIST, 10, SLAYER),
+    net(2_312 * 512 + 512 * 10, None, "slayer_mlp", NMNIST, 10, SLAYER),
+    net(2_312 * 500 + 500 * 500 + 500 * 10, None, "slayer_mlp", NMNIST, 10, SLAYER, hidden=[500, 500]),
+    net(800 + 4_608 + 8 * 8 * 32 * 512 + 512 * 11, 7, "slayer_cnn", DVS, 11, SLAYER,
+        layers=["SP4", "16C5", "SP2", "32C3", "SP2"], hidden=[512]),
+    net(12 * 25 + 64 * 12 * 25 + 64 * 4 * 4 * 10, None, "slayer_cnn", MNIST, 10, SLAYER,
+        layers=["12C5P0", "SP2", "64C5P0", "SP2"]),
+]  # fmt: skip
 
 
-def test_nets_of_psn():
-    """psn page, check 5: T^2 + T a layer, or k + 1 of the sliding kind; spiking ResNet-18 has 17 layers of them."""
-    four, two = make_parts(PSN, time_steps=4), make_parts(SlidingPSN, time_steps=10, k=2)
-    assert parameters(build("csnn", CIFAR, 10, four, "meta", width=256, hidden=4096)) == 70_113_174
-    assert parameters(build("vggsnn", DVS48, 10, two, "meta")) == 9_271_522
-    assert parameters(build("spiking_resnet18", IMAGENET, 1000, four, "meta")) == 11_689_512 + 340
-
-
-@pytest.mark.peer
-def test_psn_in_spikingjellys_vgg11():
-    """psn page, check 5: ten neuron layers, +200 at T 4. The VGG-11 nets here have no spiking linear layers."""
-    nets = pytest.importorskip("spikingjelly.activation_based.model.spiking_vgg")
-    with torch.device("meta"):
-        model = nets.spiking_vgg11(spiking_neuron=lambda **_: PSN(Site(1, 4), ATan()))
-    assert sum(isinstance(module, PSN) for module in model.modules()) == 10
-    assert parameters(model) == 132_863_336 + 200
-
-
-def test_clif_adds_no_parameters():
-    """clif page, check 6: 11.2 M for LIF and CLIF."""
-    clif = build("preact_resnet18_cifar", CIFAR, 10, make_parts(CLIF), "meta")
-    assert parameters(clif) == parameters(build("preact_resnet18_cifar", CIFAR, 10, device="meta"))
-    assert round(parameters(clif) / 1e6, 1) == 11.2
-
-
-@pytest.mark.parametrize(("channels", "count"), [(3, 9_228_362), (2, 9_228_362 - 9 * 64)])
-def test_vgg11_ws_with_standardised_weights_and_no_norm(channels, count):
-    parts = make_parts(norm=NoNorm, synapse=WeightStandardised())
-    assert parameters(build("vgg11_ws", (channels, 32, 32), 10, parts, "meta")) == count
-
-
-@pytest.mark.parametrize(
-    ("name", "classes", "count", "layers"), [("sew_7b", 11, 130_426, 15), ("sew_wide7b", 10, 1_192_218, 16)]
-)
-def test_event_nets_have_one_plif_scalar_a_layer(name, classes, count, layers):
-    model = build(name, DVS, classes, make_parts(PLIF), "meta")
-    assert parameters(model) == count
-    assert len(model.neurons()) == layers
-    assert parameters(build(name, DVS, classes, device="meta")) == count - layers
-
-
-@pytest.mark.parametrize(("name", "layers"), NEURON_LAYERS)
-def test_neuron_layers(name, layers):
-    assert len(build(name, IMAGENET, 1000, device="meta").neurons()) == layers
+@pytest.mark.parametrize(("count", "neuron_layers", "name", "shape", "classes", "parts", "changes"), NETS)
+def test_parameters_and_neuron_layers_are_the_published_numbers(
+    count, neuron_layers, name, shape, classes, parts, changes
+):
+    model = build(name, shape, classes, None if parts is None else make_parts(**parts), "meta", **changes)
+    assert count is None or parameters(model) == count
+    assert neuron_layers is None or len(model.neurons()) == neuron_layers

@@ -55,24 +55,3 @@ def test_operations_and_sizes_are_those_of_the_official_code(name):
     expected = {size: int(count) for size, count in (part.split(":") for part in row["outputs"].split())}
     assert sizes == expected
     assert macs == int(row["macs"])
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "wanted", "sizes"),
-    [
-        ("glif_resnet18_cifar", (3, 32, 32), "stages.", [(64, 32, 32), (128, 32, 32), (256, 16, 16), (512, 8, 8)]),
-        ("glif_resnet19_cifar", (3, 32, 32), "stages.", [(128, 32, 32), (256, 16, 16), (512, 8, 8)]),
-        ("qkformer_dvs_2_256", (2, 128, 128), "stages.1.embedding.main.", [(256, 16, 16), (256, 8, 8)]),
-        ("qkformer_cifar_4_384", (3, 32, 32), "stages.1.embedding.main.", [(192, 32, 32), (192, 16, 16)]),
-        ("qkformer_10_384", (3, 224, 224), "stages.1.embedding.main.", [(192, 28, 28), (192, 28, 28)]),
-    ],
-)
-def test_where_the_official_stages_shrink_the_map(name, shape, wanted, sizes):
-    """Ikarosy/Gated-LIF @60638b2, networks_for_CIFAR.py; zhouchenlin2096/QKFormer @c2a00e8, PatchEmbeddingStage."""
-    seen = []
-    model = build(name, shape, device="meta").eval()
-    for index in range(len(sizes)):
-        model.get_submodule(f"{wanted}{index}").register_forward_hook(lambda _m, _i, y: seen.append(tuple(y.shape[2:])))
-    with torch.no_grad():
-        model(torch.zeros(1, 1, *shape, device="meta"))
-    assert seen == sizes

@@ -15,10 +15,7 @@ from functools import partial
 import pytest
 import torch
 
-from snnbench.build import build_model
-from snnbench.config.compose import compose
 from snnbench.neurons.cuba_lif import CubaLIF
-from snnbench.neurons.glif import GLIF
 from snnbench.norms.none import NoNorm
 from snnbench.norms.osr import OSR
 from snnbench.norms.tdbn import TdBN
@@ -26,7 +23,7 @@ from snnbench.norms.tebn import TEBN
 from snnbench.synapses.base import Synapse
 from snnbench.synapses.weight_standardised import WeightStandardised
 
-from .building import CONFIGS, build, make_parts
+from .building import build, make_parts
 
 IMAGE, SMALL, EVENTS = (3, 32, 32), (3, 8, 8), (2, 48, 48)
 
@@ -128,13 +125,6 @@ def test_s4nn_starts_uniform_above_0():
         assert weight.std().item() == pytest.approx(high / math.sqrt(12), rel=0.05)
 
 
-def test_slayer_starts_at_multiples_of_pytorchs_weights():
-    """bamsumit/slayerPytorch @01beeeb: weightScale 100 for convolutions, 10 for linear layers."""
-    for synapse in build("slayer_cnn", (2, 34, 34)).synapses():
-        scale = 100 if synapse.weight.ndim > 2 else 10
-        check_weight("default", synapse.weight.detach() / scale, "slayer_cnn")
-
-
 NORMED = [row[:2] for cls, row in STARTS.items() if not cls.startswith(("filter_net", "stbp", "vgg.VGG11WS", "ms_res"))]
 
 
@@ -159,32 +149,3 @@ def test_ms_resnets_norms_start_at_the_threshold_and_a_blocks_last_at_0(norm, v_
     assert len(last) == 8
     assert {gains[layer] for layer in last} == {0.0}
     assert {gains[layer] for layer in gains.keys() - last} == {v_th}
-
-
-GLIF_CODE = {  # tau, v_th, leak, conduct of layers.py, Ikarosy/Gated-LIF @60638b2; gates by --randomgate everywhere
-    "glif/cifar10_resnet18": (0.25, 0.5, 0.5 / 8, 0.5),
-    "glif/cifar10_resnet19": (0.25, 0.5, 0.5 / 8, 0.5),
-    "glif/cifar100_resnet18": (0.25, 0.5, 0.5 / 8, 0.5),
-    "glif/cifar100_resnet19": (0.25, 0.5, 0.5 / 8, 0.5),
-    "glif/cifar10dvs_wide7b": (0.5, 0.99999, 0.99999 / 32, 0.9),
-    "glif/imagenet_resnet18ms": (0.25, 0.5, 0.5 / 8, 0.5),
-    "glif/imagenet_resnet34": (0.25, 0.5, 0.5 / 8, 0.5),
-}
-
-
-@pytest.mark.parametrize("experiment", GLIF_CODE)
-def test_glif_neurons_of_each_recipe_start_at_the_values_of_its_code(experiment):
-    model, _ = build_model(compose([f"experiment={experiment}"]).config)
-    neuron = next(m for m in model.modules() if isinstance(m, GLIF))
-    tau, v_th, leak, conduct = GLIF_CODE[experiment]
-    learnt = {key: value.detach() for key, value in neuron.learnt().items()}
-    for key, value in (("tau", tau), ("threshold", v_th), ("reset", v_th), ("leak", leak), ("conduct", conduct)):
-        torch.testing.assert_close(learnt[key], torch.full_like(learnt[key], value), rtol=1e-5, atol=1e-6)
-    for gate in (neuron.alpha, neuron.beta, neuron.gamma):
-        assert gate.abs().max() <= 0.1
-        assert gate.unique().numel() == gate.numel()
-
-
-def test_glif_experiments_are_all_listed():
-    folder = CONFIGS.parent / "experiment" / "glif"
-    assert {f"glif/{path.stem}" for path in folder.glob("*.yaml")} == set(GLIF_CODE)

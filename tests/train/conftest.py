@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import torch
 
 from snnbench.cli import jobs
 
@@ -24,8 +26,8 @@ def small() -> list[str]:
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Start `snnbench train` in a process of its own, a fork of this one; returns the process and what it prints.
+def fork(tmp_path):
+    """Start `snnbench <arguments>` in a process of its own, a fork of this one; returns the process and what it prints.
 
     environment: variables of its own. A fork spares the imports; that a new Python does the same is what
     tests/cli/test_grid_ends.py and tests/config/test_wheel.py see.
@@ -33,17 +35,42 @@ def start(tmp_path):
     started = []
     jobs.preload({})
 
-    def _start(*overrides: str, **environment: str) -> tuple[BaseProcess, Path]:
+    def _fork(*arguments: str, **environment: str) -> tuple[BaseProcess, Path]:
         log = tmp_path / "logs" / f"{len(started)}.txt"
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell lets what it starts with & ignore it
         with mock.patch.dict(os.environ, environment):
-            process = jobs.start(["train", *SMALL, *overrides], log, None)
+            process = jobs.start(list(arguments), log, None)
         signal.signal(signal.SIGINT, before)
         started.append(process)
         return process, log
 
-    yield _start
+    yield _fork
     jobs.end([process for process in started if process.exitcode is None])
+
+
+@pytest.fixture
+def start(fork):
+    """Start `snnbench train` with the small network in a process of its own."""
+    return lambda *overrides, **environment: fork("train", *SMALL, *overrides, **environment)
+
+
+@pytest.fixture
+def in_two_processes(fork):
+    """Run a command in two processes that are one run, with the environment that torchrun gives; what each printed."""
+
+    def _in_two_processes(*arguments: str) -> list[str]:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        common = {"TORCHELASTIC_RUN_ID": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+                  "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
+        pair = [fork(*arguments, **common, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
+        for process, _ in pair:
+            process.join(150)
+        printed = [log.read_text() for _, log in pair]
+        assert [process.exitcode for process, _ in pair] == [0, 0], printed
+        return printed
+
+    return _in_two_processes
 
 
 @pytest.fixture
@@ -72,6 +99,24 @@ def only_run(root: Path) -> Path:
     """The one run folder below `root`."""
     (found,) = root.rglob("run.json")
     return found.parent
+
+
+def weights(root: Path) -> dict[str, torch.Tensor]:
+    """The last checkpoint's tensors of the one run below `root`."""
+    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_same_weights(root: Path, other: Path) -> None:
+    """The last checkpoints of the one run below each folder hold the same bits."""
+    expected, found = weights(root), weights(other)
+    assert expected.keys() == found.keys()
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+
+
+def tree(folder: Path) -> dict[Path, bytes]:
+    """Every file below `folder` with its content; lock files are empty and may stay."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pyc"))
+    return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def record(folder: Path) -> dict:

@@ -1,14 +1,11 @@
 """`Rule.begin`: a start that depends on data, made once, before the first step, the same in all processes."""
 
-import os
-import subprocess
 import sys
 
 import pytest
-import torch
 
 from snnbench.cli.main import main
-from tests.train.conftest import SMALL, only_run
+from tests.train.conftest import SMALL, assert_same_weights, only_run
 
 RULE = '''
 import torch
@@ -58,10 +55,6 @@ def calls(tmp_path, monkeypatch):
     return lambda: (package / "__init__.py.calls").read_text().splitlines()
 
 
-def weights(root) -> dict[str, torch.Tensor]:
-    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-
-
 @pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
 def test_it_runs_once_and_not_on_resume(calls, extra, tmp_path, cut_off):
     run = [*RUN, *extra, "rule=calibrated", "encoder=poisson"]
@@ -71,18 +64,11 @@ def test_it_runs_once_and_not_on_resume(calls, extra, tmp_path, cut_off):
     cut_off([*run, f"paths.runs={tmp_path / 'halves'}"])
     assert main([*run, f"paths.runs={tmp_path / 'halves'}"]) == 0
     assert len(calls()) == 2
-    found, expected = weights(tmp_path / "halves"), weights(tmp_path / "whole")
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert_same_weights(tmp_path / "whole", tmp_path / "halves")
 
 
-def test_process_0_decides(calls, tmp_path):
+def test_process_0_decides(calls, in_two_processes, tmp_path):
     """Two processes see other samples; their starts would part, and stay apart, if each kept its own."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*launcher, "-m", "snnbench", *RUN, "rule=calibrated", "train.epochs=1", f"paths.runs={tmp_path / 'runs'}"],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two_processes(*RUN, "rule=calibrated", "train.epochs=1", f"paths.runs={tmp_path / 'runs'}")
     assert len(calls()) == len(set(calls())) == 2
     assert only_run(tmp_path)

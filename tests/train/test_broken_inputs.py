@@ -1,9 +1,9 @@
 """Broken files and folders, through the command line: one clear sentence, exit code 2, nothing half-written."""
 
+import io
 import json
 import pickle
 import shutil
-import zipfile
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir
 from snnbench.data.sources import CIFAR10
 from tests.tables.records_of import record
-from tests.train.conftest import SMALL
+from tests.train.conftest import SMALL, tree
 
 ARCHIVE = CIFAR10.archives[0].file
 NEURON = """
@@ -41,224 +41,151 @@ def train(place, *overrides):
     return ["train", *SMALL, "log.progress=lines", f"paths.data={place}", f"paths.runs={place / 'runs'}", *overrides]
 
 
-# Each breaks something in the folder `place` and returns the command that meets it and a word of what it must say.
-
-
-def data_folder_missing(place, monkeypatch):
-    return train(place, "data=cifar10"), "snnbench data prepare cifar10"
-
-
-def cifar_batch_missing(place, monkeypatch):
-    write(place / CIFAR10.folder / "data_batch_2", b"")
-    return train(place, "data=cifar10"), "has no file 'data_batch_1'"
-
-
-def cifar_batch_truncated(place, monkeypatch):
-    write(place / CIFAR10.folder / "data_batch_1", pickle.dumps({"data": [0] * 3072})[:-5])
-    return train(place, "data=cifar10"), "is damaged or another copy"
-
-
-def archive_of_another_md5(place, monkeypatch):
-    with zipfile.ZipFile(place / ARCHIVE, "w") as archive:
-        archive.writestr("data_batch_1", "x")
-    return ["data", "prepare", "cifar10", f"root={place}"], "has MD5"
-
-
-def archive_empty(place, monkeypatch):
-    write(place / ARCHIVE, b"")
-    return ["data", "prepare", "cifar10", f"root={place}"], "is empty"
-
-
-def archive_folder_without_archives(place, monkeypatch):
-    return ["data", "prepare", "cifar10", f"root={place / 'data'}", f"archives={place}"], f"has none of {ARCHIVE}"
-
-
-def event_cache_truncated(place, monkeypatch):
-    assert main(["data", "prepare", "digits_dvs", f"root={place}"]) == 0
-    (events,) = place.rglob("events.npy")
-    events.write_bytes(events.read_bytes()[:-100])
-    return train(place, "data=digits_dvs"), "delete this folder"
-
-
-def event_recordings_incomplete(place, monkeypatch):
-    write(place / "CIFAR10DVS" / "cat" / "cifar10_cat_0.aedat", b"#!AER-DAT2.0\r\n\x00")
-    return train(place, "data=cifar10_dvs"), "expected numbers 0 to 999"
-
-
-def event_recording_cut_off(place, monkeypatch):
-    monkeypatch.setattr("snnbench.data.nmnist.NMNIST.expected", (10, 10))
-    for part in ("Train", "Test"):
-        for digit in range(10):
-            write(place / "NMNIST" / part / str(digit) / "00001.bin", b"\x00" * (5 if digit < 9 else 4))
-    return train(place, "data=nmnist"), "00001.bin"
-
-
-def imagenet_class_empty(place, monkeypatch):
-    for part in ("train", "val"):
-        (place / "imagenet" / part / "n01").mkdir(parents=True)
-    return train(place, "data=imagenet", "data.num_classes=1"), "holds no JPEG"
-
-
-def checkpoint_cut_off(place, monkeypatch):
-    path = run_folder(place) / "checkpoints" / "last.ckpt"
-    path.parent.mkdir(parents=True)
-    torch.save({"state_dict": {"w": torch.zeros(1000)}}, path)
-    path.write_bytes(path.read_bytes()[:-200])
-    return train(place), "cannot be read as a checkpoint"
-
-
-def checkpoint_of_another_configuration(place, monkeypatch):
-    torch.save({"snnbench": {"config_hash": "0123456789"}}, place / "other.ckpt")
-    return train(place, f"train.ckpt_path={place / 'other.ckpt'}"), "another configuration (0123456789"
-
-
-def checkpoint_that_is_no_mapping(place, monkeypatch):
-    torch.save(torch.zeros(3), place / "tensor.ckpt")
-    return train(place, f"train.ckpt_path={place / 'tensor.ckpt'}"), "cannot be read as a checkpoint"
-
-
-def own_record_is_not_json(place, monkeypatch):
-    write(run_folder(place) / "run.json", '{"status": "do')
-    return train(place), "is damaged"
-
-
-def eval_of_a_record_that_is_not_json(place, monkeypatch):
-    write(place / "run.json", "not json")
-    return ["eval", f"run={place}"], "is damaged"
-
-
-def eval_of_a_checkpoint_that_is_none(place, monkeypatch):
-    write(place / "run.json", json.dumps(record(config=compose(SMALL).config)))
-    write(place / "checkpoints" / "last.ckpt", b"garbage")
-    return ["eval", f"run={place}"], "cannot be read as a checkpoint"
-
-
-def eval_of_another_networks_checkpoint(place, monkeypatch):
-    write(place / "run.json", json.dumps(record(config=compose(SMALL).config)))
-    (place / "checkpoints").mkdir()
-    torch.save({"state_dict": {"w": torch.zeros(3)}}, place / "checkpoints" / "last.ckpt")
-    return ["eval", f"run={place}"], "does not fit the network"
-
-
-def eval_of_a_record_with_half_a_configuration(place, monkeypatch):
-    write(place / "run.json", json.dumps(record(config={"T": 4})))
-    write(place / "checkpoints" / "last.ckpt", b"garbage")
-    return ["eval", f"run={place}"], "name is missing"
-
-
-def keep_of_a_folder_without_a_record(place, monkeypatch):
-    return ["keep", f"run={place}", f"out={place / 'kept'}"], "run.json cannot be read"
-
-
-def keep_of_an_unfinished_run(place, monkeypatch):
-    write(place / "run.json", json.dumps(record(status="running")))
-    return ["keep", f"run={place}", f"out={place / 'kept'}"], "still running"
-
-
-def tables_of_an_incomplete_record(place, monkeypatch):
-    write(place / "a" / "run.json", json.dumps({"run_id": "r", "status": "done"}))
-    return ["tables", f"records={place}", f"out={place / 'tables'}"], "key 'name' is missing"
-
-
-def tables_of_a_record_in_another_encoding(place, monkeypatch):
-    write(place / "a" / "run.json", b"\xff\xfe{}")
-    return ["tables", f"records={place}", f"out={place / 'tables'}"], "is damaged"
-
-
-def tables_of_a_published_row_without_source(place, monkeypatch):
-    write(place / "rows.csv", "id,value\nx,93.0\n")
-    (place / "records").mkdir()
-    command = ["tables", f"records={place / 'records'}", f"reported={place}", f"out={place / 'tables'}"]
-    return command, "the header must be"
-
-
-def plugin(place, monkeypatch, name, source):
-    """A module of the user's own; each test needs another name, since modules are read once a process."""
-    write(place / f"{name}.py", source)
-    monkeypatch.syspath_prepend(place)
-    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
-    return component(place, monkeypatch, f"# Toy\n_target_: {name}.Mine\n")
-
-
-def plugin_that_does_not_import(place, monkeypatch):
-    source = "import a_module_that_nobody_has\n" + NEURON
-    return plugin(place, monkeypatch, "plugin_a", source), "a_module_that_nobody_has"
-
-
-def plugin_with_a_syntax_error(place, monkeypatch):
-    return plugin(place, monkeypatch, "plugin_b", NEURON + "def half(:\n"), "plugin_b.py, line 7"
-
-
-def plugin_without_the_class(place, monkeypatch):
-    return plugin(place, monkeypatch, "plugin_c", NEURON.replace("Mine", "Yours")), "names nothing"
-
-
-def plugin_package_that_is_not_there(place, monkeypatch):
-    monkeypatch.setenv("SNNBENCH_PLUGINS", "a_package_that_nobody_has")
-    text = "# Toy\n_target_: a_package_that_nobody_has.neurons.Mine\n"
-    return component(place, monkeypatch, text), "no package of this name"
-
-
-def component(place, monkeypatch, text):
-    """A copy of the configs with one more neuron, `toy`."""
-    shutil.copytree(configs_dir(), place / "configs")
-    write(place / "configs" / "neuron" / "toy.yaml", text)
-    for module in ("compose", "plugins"):
-        monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: place / "configs")
-    return train(place, "neuron=toy")
-
-
-def yaml_with_a_syntax_error(place, monkeypatch):
-    return component(place, monkeypatch, "# Toy\n_target_: [snnbench.neurons.lif.LIF\ntau: 2.0\n"), "toy.yaml"
-
-
-def yaml_that_is_a_list(place, monkeypatch):
-    return component(place, monkeypatch, "# Toy\n- 1\n- 2\n"), "neuron"
-
-
-def yaml_without_target(place, monkeypatch):
-    return component(place, monkeypatch, "# Toy\ntau: 2.0\n"), "has no _target_"
-
-
-def yaml_naming_no_class(place, monkeypatch):
-    return component(place, monkeypatch, "# Toy\n_target_: snnbench.neurons.lif.Nobody\n"), "names nothing"
-
-
-def yaml_with_an_unknown_argument(place, monkeypatch):
-    text = "# Toy\n_target_: snnbench.neurons.lif.LIF\ntaux: 2.0\n"
-    return component(place, monkeypatch, text), "the nearest is neuron.tau"
-
-
-BREAKAGES = [
-    data_folder_missing, cifar_batch_missing, cifar_batch_truncated, archive_of_another_md5, archive_empty,
-    archive_folder_without_archives, event_cache_truncated, event_recordings_incomplete, event_recording_cut_off,
-    imagenet_class_empty, checkpoint_cut_off, checkpoint_of_another_configuration, checkpoint_that_is_no_mapping,
-    own_record_is_not_json, eval_of_a_record_that_is_not_json, eval_of_a_checkpoint_that_is_none,
-    eval_of_another_networks_checkpoint, eval_of_a_record_with_half_a_configuration,
-    keep_of_a_folder_without_a_record, keep_of_an_unfinished_run, tables_of_an_incomplete_record,
-    tables_of_a_record_in_another_encoding, tables_of_a_published_row_without_source, plugin_that_does_not_import,
-    plugin_with_a_syntax_error, plugin_without_the_class, plugin_package_that_is_not_there, yaml_with_a_syntax_error,
-    yaml_that_is_a_list, yaml_without_target, yaml_naming_no_class, yaml_with_an_unknown_argument,
-]  # fmt: skip
-
-
-def tree(folder):
-    """Every file below `folder` with its content; lock files are empty and may stay."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pyc"))
-    return {path.relative_to(folder): path.read_bytes() for path in files}
-
-
-@pytest.mark.parametrize("broken", BREAKAGES, ids=lambda function: function.__name__)
-def test_broken_input_is_one_sentence_and_leaves_nothing(broken, tmp_path, monkeypatch, capsys):
-    command, hint = broken(tmp_path, monkeypatch)
-    before = tree(tmp_path)
+def saved(value, cut=None):
+    """The bytes of a checkpoint that holds this, or the first of them."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()[:cut]
+
+
+def own_config():
+    return json.dumps(record(config=compose(SMALL).config))
+
+
+# What lies in the folder {place}, made when the test runs; the command that meets it ("train" stands for a small run);
+# a word of what it must say. {run} is the folder of that small run.
+FILES = {
+    "a data folder that is missing": ({}, "train data=cifar10", "snnbench data prepare cifar10"),
+    "a CIFAR batch that is missing": (
+        {f"{CIFAR10.folder}/data_batch_2": b""}, "train data=cifar10", "has no file 'data_batch_1'"),
+    "a CIFAR batch that is cut off": (
+        {f"{CIFAR10.folder}/data_batch_1": pickle.dumps({"data": [0] * 3072})[:-5]}, "train data=cifar10",
+        "is damaged or another copy"),
+    "an archive with another MD5": ({ARCHIVE: b"PK"}, "data prepare cifar10 root={place}", "has MD5"),
+    "an archive that is empty": ({ARCHIVE: b""}, "data prepare cifar10 root={place}", "is empty"),
+    "a folder without archives": (
+        {}, "data prepare cifar10 root={place}/data archives={place}", f"has none of {ARCHIVE}"),
+    "recordings that are incomplete": (
+        {"CIFAR10DVS/cat/cifar10_cat_0.aedat": b"#!AER-DAT2.0\r\n\x00"}, "train data=cifar10_dvs",
+        "expected numbers 0 to 999"),
+    "a recording that is cut off": (
+        {f"NMNIST/{part}/{digit}/00001.bin": b"\x00" * (5 if digit < 9 else 4)
+         for part in ("Train", "Test") for digit in range(10)}, "train data=nmnist", "00001.bin"),
+    "a class without pictures": (
+        {f"imagenet/{part}/n01/.keep": b"" for part in ("train", "val")}, "train data=imagenet data.num_classes=1",
+        "holds no JPEG"),
+    "a checkpoint that is cut off": (
+        {"{run}/checkpoints/last.ckpt": lambda: saved({"state_dict": {"w": torch.zeros(1000)}}, -200)}, "train",
+        "cannot be read as a checkpoint"),
+    "a checkpoint of another configuration": (
+        {"other.ckpt": lambda: saved({"snnbench": {"config_hash": "0123456789"}})},
+        "train train.ckpt_path={place}/other.ckpt", "another configuration (0123456789"),
+    "a checkpoint that is no mapping": (
+        {"tensor.ckpt": lambda: saved(torch.zeros(3))}, "train train.ckpt_path={place}/tensor.ckpt",
+        "cannot be read as a checkpoint"),
+    "a checkpoint in another pickle protocol": (
+        {"own.ckpt": pickle.dumps({"state_dict": {}}, protocol=4)}, "train train.ckpt_path={place}/own.ckpt",
+        "own.ckpt"),
+    "its own record, no JSON": ({"{run}/run.json": '{"status": "do'}, "train", "is damaged"),
+    "eval of a record that is no JSON": ({"run.json": "not json"}, "eval run={place}", "is damaged"),
+    "eval of a checkpoint that is none": (
+        {"run.json": own_config, "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
+        "cannot be read as a checkpoint"),
+    "eval of another network's checkpoint": (
+        {"run.json": own_config, "checkpoints/last.ckpt": lambda: saved({"state_dict": {"w": torch.zeros(3)}})},
+        "eval run={place}", "does not fit the network"),
+    "eval of half a configuration": (
+        {"run.json": json.dumps(record(config={"T": 4})), "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
+        "name is missing"),
+    "keep of a folder without a record": ({}, "keep run={place} out={place}/kept", "run.json cannot be read"),
+    "keep of an unfinished run": (
+        {"run.json": json.dumps(record(status="running"))}, "keep run={place} out={place}/kept", "still running"),
+    "tables of an incomplete record": (
+        {"a/run.json": json.dumps({"run_id": "r", "status": "done"})}, "tables records={place} out={place}/tables",
+        "key 'name' is missing"),
+    "tables of a record in another encoding": (
+        {"a/run.json": b"\xff\xfe{}"}, "tables records={place} out={place}/tables", "is damaged"),
+    "tables of a published row without source": (
+        {"rows.csv": "id,value\nx,93.0\n", "records/.keep": b""},
+        "tables records={place}/records reported={place} out={place}/tables", "the header must be"),
+}  # fmt: skip
+
+
+def assert_refused(command, hint, place, capsys):
+    """One sentence that has `hint`, exit code 2, and `place` as it was."""
+    before = tree(place)
     capsys.readouterr()
     assert main(command) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert len(lines) == 1, lines
     assert lines[0].startswith("snnbench: ")
     assert hint in lines[0], lines[0]
-    assert tree(tmp_path) == before
+    assert tree(place) == before
+
+
+@pytest.mark.parametrize("broken", FILES)
+def test_a_broken_file_is_one_sentence_and_leaves_nothing(broken, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("snnbench.data.nmnist.NMNIST.expected", (10, 10))
+    files, command, hint = FILES[broken]
+    for name, content in files.items():
+        place = tmp_path / (name.format(run=run_folder(tmp_path)) if "{run}" in name else name)
+        write(place, content() if callable(content) else content)
+    words = [word.format(place=tmp_path) for word in command.split()]
+    assert_refused(train(tmp_path, *words[1:]) if words[0] == "train" else words, hint, tmp_path, capsys)
+
+
+def test_an_event_cache_that_is_cut_off_is_refused(tmp_path, capsys):
+    assert main(["data", "prepare", "digits_dvs", f"root={tmp_path}"]) == 0
+    (events,) = tmp_path.rglob("events.npy")
+    events.write_bytes(events.read_bytes()[:-100])
+    assert_refused(train(tmp_path, "data=digits_dvs"), "delete this folder", tmp_path, capsys)
+
+
+# The YAML of a neuron, the source of the module that holds its class (None: there is none), a word of the sentence.
+MODULES = {
+    "that does not import": ("import a_module_that_nobody_has\n" + NEURON, "a_module_that_nobody_has"),
+    "with a syntax error": (NEURON + "def half(:\n", "1.py, line 7"),
+    "without the class": (NEURON.replace("Mine", "Yours"), "names nothing"),
+    "that is not there": (None, "no package of this name"),
+}
+YAMLS = {
+    "with a syntax error": ("_target_: [snnbench.neurons.lif.LIF\ntau: 2.0\n", "toy.yaml"),
+    "that is a list": ("- 1\n- 2\n", "neuron"),
+    "without a target": ("tau: 2.0\n", "has no _target_"),
+    "that names no class": ("_target_: snnbench.neurons.lif.Nobody\n", "names nothing"),
+    "with an unknown argument": ("_target_: snnbench.neurons.lif.LIF\ntaux: 2.0\n", "the nearest is neuron.tau"),
+}
+
+
+@pytest.fixture
+def train_toy(tmp_path, monkeypatch):
+    """Give a copy of the configs one more neuron, `toy`, with this YAML; returns the command that trains it."""
+
+    def _train_toy(text):
+        shutil.copytree(configs_dir(), tmp_path / "configs")
+        write(tmp_path / "configs" / "neuron" / "toy.yaml", "# Toy\n" + text)
+        for module in ("compose", "plugins"):
+            monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: tmp_path / "configs")
+        return train(tmp_path, "neuron=toy")
+
+    return _train_toy
+
+
+@pytest.mark.parametrize("broken", YAMLS)
+def test_a_broken_yaml_is_one_sentence_and_leaves_nothing(broken, train_toy, tmp_path, capsys):
+    text, hint = YAMLS[broken]
+    assert_refused(train_toy(text), hint, tmp_path, capsys)
+
+
+@pytest.mark.parametrize("broken", MODULES)
+def test_a_broken_plugin_is_one_sentence_and_leaves_nothing(broken, train_toy, tmp_path, monkeypatch, capsys):
+    source, hint = MODULES[broken]
+    name = f"plugin_{list(MODULES).index(broken)}"  # each another name: modules are read once a process
+    if source is not None:
+        write(tmp_path / f"{name}.py", source)
+        monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
+    assert_refused(train_toy(f"_target_: {name}.Mine\n"), hint, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -307,10 +234,3 @@ def test_a_device_that_is_not_there_leaves_no_run_behind(tmp_path, capsys, monke
     assert main(["train", "train.accelerator=cuda", f"paths.runs={tmp_path / 'runs'}"]) == 2
     assert "no CUDA device is visible" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_checkpoint_in_another_pickle_protocol_is_one_sentence(tmp_path, capsys):
-    path = write(tmp_path / "own.ckpt", pickle.dumps({"state_dict": {}}, protocol=4))
-    assert main(["train", *SMALL, f"train.ckpt_path={path}", f"paths.runs={tmp_path / 'runs'}"]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert str(path) in line

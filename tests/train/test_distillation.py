@@ -14,8 +14,8 @@ from snnbench.errors import ConfigError
 from snnbench.objectives.lessons import lessons
 from snnbench.teachers.recorded import RunTeacher
 from snnbench.train.run import build_task
-from tests.train.conftest import SMALL, only_run, record
-from tests.train.test_broken_inputs import tree
+from tests.train.conftest import SMALL, assert_same_weights, only_run, record, weights
+from tests.train.other_runs import UNUSABLE, assert_refused, edited
 
 SHORT = ["train.limit_train_batches=4", "log.progress=lines"]
 TWIN = [*SMALL, *SHORT, "neuron=relu", "T=1", "train.epochs=1", "measure.operations=false"]
@@ -31,10 +31,6 @@ def teacher(tmp_path_factory):
 def student(teacher, *overrides, objective="kd_response"):
     return [*SMALL, *SHORT, "train.epochs=2", f"objective={objective}", "teacher=run", f"teacher.run={teacher}",
             *overrides]  # fmt: skip
-
-
-def weights(folder, name="last"):
-    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
 
 
 @pytest.mark.parametrize("objective", ["kd_response", "feature_mse", "kd_feature"])
@@ -72,8 +68,7 @@ def test_a_weightless_teacher_changes_no_bit(teacher, tmp_path):
     assert main(["train", *plain, f"paths.runs={tmp_path / 'plain'}"]) == 0
     taught = student(teacher, "objective.alpha=0.0", "measure.operations=false")
     assert main(["train", *taught, f"paths.runs={tmp_path / 'taught'}"]) == 0
-    expected, found = weights(only_run(tmp_path / "plain")), weights(only_run(tmp_path / "taught"))
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert_same_weights(tmp_path / "plain", tmp_path / "taught")
 
 
 @pytest.mark.parametrize("extra", [[], ["train.ema=0.9"]], ids=["plain", "ema"])
@@ -84,9 +79,8 @@ def test_resume_is_the_same_run(teacher, tmp_path, cut_off, extra):
     halved = ["train", *command, f"paths.runs={tmp_path / 'halved'}"]
     cut_off(halved)
     assert main(halved) == 0
-    expected, found = weights(only_run(tmp_path / "whole")), weights(only_run(tmp_path / "halved"))
-    assert any(key.startswith("objective.transforms") for key in expected)
-    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+    assert any(key.startswith("objective.transforms") for key in weights(tmp_path / "whole"))
+    assert_same_weights(tmp_path / "whole", tmp_path / "halved")
 
 
 def test_identity_is_the_teacher_and_not_its_folder(teacher, tmp_path):
@@ -143,66 +137,29 @@ def test_one_encoded_sequence_where_student_and_teacher_encode_alike(teacher, tm
     assert build_teacher(compose(student(teacher)).config).encoder is not None
 
 
-def edited(teacher, place, **changes):
-    """A copy of the teacher's run with other values in its record."""
-    folder = place / "copy"
-    shutil.copytree(teacher, folder)
-    found = record(folder)
-    for key, value in changes.items():
-        node = found
-        *path, leaf = key.split("__")
-        for part in path:
-            node = node[part]
-        node[leaf] = value
-    (folder / "run.json").write_text(json.dumps(found))
-    return folder
-
-
-def cut(teacher, place):
-    folder = edited(teacher, place)
-    path = folder / "checkpoints" / "last.ckpt"
-    path.write_bytes(path.read_bytes()[:-200])
-    return folder
-
-
-# (the teacher's folder, overrides after `student`, a word of the sentence)
-REFUSALS = {
-    "missing": (lambda t, p: p / "nowhere", [], "is no run folder"),
-    "unfinished": (lambda t, p: edited(t, p, status="interrupted"), [], "not finished (its status is interrupted)"),
-    "no checkpoint": (lambda t, p: shutil.rmtree(edited(t, p) / "checkpoints") or p / "copy", [], "last.ckpt does not"),
-    "cut off": (cut, [], "cannot be read as a checkpoint"),
-    "damaged": (lambda t, p: edited(t, p, config__neuron={}), [], "no configuration that can be run"),
+# (how the teacher's folder is made of a good one, overrides, a word of the sentence)
+REFUSALS = {name: (make, [], hint) for name, (make, hint) in UNUSABLE.items()} | {
+    "no neuron": (lambda t, p: edited(t, p, config__neuron={}), [], "no configuration that can be run"),
     "other net": (lambda t, p: edited(t, p, config__model__widths=[4, 4, 8]), [], "does not fit the network"),
     "other classes": (lambda t, p: edited(t, p, config__data__num_classes=7), [], "data.num_classes=7"),
     "other shape": (lambda t, p: edited(t, p, config__data__shape=[3, 8, 8]), [], "data.shape=[3, 8, 8]"),
-    "other data": (lambda t, p: t, ["data=cifar10"], "learnt from other data"),
-    "other fold": (lambda t, p: t, ["data.fold=1"], "data.fold=0, this run's is 1"),
-    "nobody": (lambda t, p: "null", [], "teacher.run=null names no teacher"),
-    "no objective": (lambda t, p: t, ["objective=mean_ce"], "teacher=run does not fit the rest"),
-    "no teacher": (lambda t, p: t, ["teacher=null"], "add teacher=run"),
-    "online": (lambda t, p: t, ["rule=ottt"], "rule=bptt"),
-    "layers": (lambda t, p: t, ["objective=feature_mse", "objective.layers=[x]"], "x is no neuron layer"),
-    "another T": (lambda t, p: t, ["objective=kd_spike_train"], "the teacher has T=1"),
-    "typo": (lambda t, p: t, ["teacher.weights=first"], "one of best, last"),
+    "other data": (None, ["data=cifar10"], "learnt from other data"),
+    "other fold": (None, ["data.fold=1"], "data.fold=0, this run's is 1"),
+    "nobody": (None, ["teacher.run=null"], "teacher.run=null names no teacher"),
+    "no objective": (None, ["objective=mean_ce"], "teacher=run does not fit the rest"),
+    "no teacher": (None, ["~teacher", "~teacher.run"], "add teacher=run"),
+    "online": (None, ["rule=ottt"], "rule=bptt"),
+    "layers": (None, ["objective=feature_mse", "objective.layers=[x]"], "x is no neuron layer"),
+    "another T": (None, ["objective=kd_spike_train"], "the teacher has T=1"),
+    "typo": (None, ["teacher.weights=first"], "one of best, last"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refusals_are_one_sentence_and_leave_nothing(teacher, tmp_path, capsys, case):
     make, overrides, hint = REFUSALS[case]
-    folder = make(teacher, tmp_path)
-    before = tree(tmp_path)
-    command = student(folder)
-    if "teacher=null" in overrides:
-        command, overrides = [c for c in command if not c.startswith("teacher")], []
-    replaced = {o.split("=")[0] for o in overrides}
-    command = [c for c in command if c.split("=")[0] not in replaced]
-    capsys.readouterr()
-    assert main(["train", *command, *overrides, f"paths.runs={tmp_path / 'runs'}"]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert hint in lines[0]
-    assert tree(tmp_path) == before
+    folder = make(teacher, tmp_path) if make else teacher
+    assert_refused(["train", *student(folder)], overrides, hint, tmp_path, capsys)
 
 
 def test_a_teacher_of_another_recipe_is_a_deviation(teacher, tmp_path):

@@ -8,16 +8,12 @@ import torch
 
 from snnbench.cli.main import main
 from snnbench.rules.dspike import TemperatureSearch
-from tests.train.conftest import SMALL, only_run
+from tests.train.conftest import SMALL, assert_same_weights, only_run
 
 RUN = ["train", *SMALL, "method=dspike", "norm=bn", "encoder=poisson", "norm.momentum=1.0",
-       "neuron.v_th=0.5", "rule.weights=20", "rule.samples=32", "rule.eps=0.05", "rule.db=0.5",
+       "neuron.v_th=0.5", "rule.weights=6", "rule.samples=16", "rule.eps=0.05", "rule.db=0.5",
        "train.epochs=4", "train.limit_train_batches=3",
        "train.limit_test_batches=1", "measure.operations=false", "log.progress=lines"]  # fmt: skip
-
-
-def weights(root) -> dict[str, torch.Tensor]:
-    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 def temperatures(root) -> list[float]:
@@ -43,9 +39,7 @@ def test_two_epochs_and_two_after_a_resume_are_four(whole, tmp_path, cut_off):
     root, extra = whole
     cut_off([*RUN, *extra, f"paths.runs={tmp_path}"], 2)
     assert main([*RUN, *extra, f"paths.runs={tmp_path}"]) == 0
-    expected, found = weights(root), weights(tmp_path)
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert_same_weights(root, tmp_path)
     assert temperatures(tmp_path) == temperatures(root)
 
 
@@ -55,5 +49,4 @@ def test_a_search_that_finds_nothing_trains_as_bptt(tmp_path, monkeypatch):
     for name in ("dspike", "bptt"):
         options = [o for o in RUN if name == "dspike" or not o.startswith("rule.")]
         assert main([*options, f"rule={name}", "train.epochs=1", f"paths.runs={tmp_path / name}"]) == 0
-    found, expected = weights(tmp_path / "dspike"), weights(tmp_path / "bptt")
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert_same_weights(tmp_path / "bptt", tmp_path / "dspike")

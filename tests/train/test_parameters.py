@@ -99,8 +99,8 @@ def test_values_are_in_the_units_of_their_papers():
     assert stated(neuron["plif"])["tau"] == [2, 0, 2, 2]
     assert stated(neuron["sliding_psn"])["threshold"] == [1, 0, 1, 1]
     glif = stated(neuron["glif"])
-    assert glif["tau"][0] == pytest.approx(0.25)
-    assert glif["leak"][0] == pytest.approx(0.0625)
+    start = {"tau": 0.25, "threshold": 0.5, "reset": 0.5, "leak": 0.0625, "conduct": 0.5}
+    assert {name: glif[name][0] for name in start} == pytest.approx(start)
     assert 0.4 < glif["alpha"][2] < glif["alpha"][3] < 0.6
     assert stated(neuron["alif"])["beta"][0] == pytest.approx(0.99)
     assert stated(instantiate(node("norm", "tebn"), Site(3, 4))) == {"p": [1, 0, 1, 1]}

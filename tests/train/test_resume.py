@@ -12,14 +12,16 @@ from snnbench.train import run as training
 from snnbench.train.task import Task
 from tests.train.conftest import SMALL, only_run, record
 
-RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "log.progress=lines"]
+RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "train.limit_test_batches=1",
+       "log.progress=lines"]  # fmt: skip
 TIMES = {"started", "finished", "wall_time_s", "epochs_s", "train_samples_per_s", "test_samples_per_s"}
 PLACES = {"config", "teacher"}  # they hold paths.runs
 
 AUGMENTED = ["augment=crop_flip", "augment.crop_padding=1"]
 KINDS = {
     "workers and augmentation": [*AUGMENTED, "data.num_workers=2"],
-    "workers and events": ["data=digits_dvs", "augment=events_flip_roll_cutout", "data.num_workers=2"],
+    "workers and events": ["data=digits_dvs", "augment=events_flip_roll_cutout", "data.num_workers=2",
+                           "train.batch_size=20"],
     "average, mixing, clipping, rare tests": [
         *AUGMENTED, "augment.cutmix=1.0", "train.ema=0.9", "train.eval_every=2", "train.grad_clip=1.0",
         "data.val_fraction=0.2", "schedule.interval=step",

@@ -1,18 +1,14 @@
 """A run that starts from the weights of another run: its weights, its record, its resume, and what is refused."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 
 from snnbench.cli.main import main
 from snnbench.config.compose import compose
-from tests.train.conftest import SMALL, only_run, record
-from tests.train.test_broken_inputs import tree
+from tests.train.conftest import SMALL, assert_same_weights, only_run, record, weights
+from tests.train.other_runs import UNUSABLE, assert_refused, edited
 
 SHORT = ["train.limit_train_batches=2", "train.epochs=1", "measure.operations=false"]
 STILL = ["optimizer.lr=0.0", "norm.momentum=0.0"]  # the network that is saved is the one that the run began with
@@ -27,10 +23,6 @@ def source(tmp_path_factory):
 
 def started(source, *overrides):
     return ["train", *SMALL, *SHORT, f"start.run={source}", "log.progress=lines", *overrides]
-
-
-def weights(folder):
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 def without_counts(state):
@@ -95,8 +87,8 @@ def test_resume_goes_on_with_its_own_weights(source, tmp_path, cut_off, capsys):
     capsys.readouterr()
     assert main(halved) == 0
     assert "start: " not in capsys.readouterr().out
+    assert_same_weights(tmp_path / "whole", tmp_path / "halved")
     expected, found = (only_run(tmp_path / root) for root in ("whole", "halved"))
-    assert all(torch.equal(value, weights(found)[name]) for name, value in weights(expected).items())
     assert record(found)["start"] == record(expected)["start"]
 
 
@@ -113,65 +105,35 @@ def test_a_start_that_the_recipe_knows_nothing_of_is_a_deviation(source, tmp_pat
     assert record(only_run(tmp_path / "three"))["deviations"] == {}
 
 
-def test_two_processes_start_from_the_same_weights(source, tmp_path):
-    command = [*started(source, *STILL, "norm.sync=true"), f"paths.runs={tmp_path}"]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        [*launcher, "-m", "snnbench", *command], env=environment, capture_output=True, text=True, timeout=200
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("start: ") == 1
-    found, expected = (without_counts(weights(folder)) for folder in (only_run(tmp_path), source))
-    assert record(only_run(tmp_path))["device"]["count"] == 2
+def test_two_processes_start_from_the_same_weights(source, in_two_processes, tmp_path):
+    printed = in_two_processes(*started(source, *STILL, "norm.sync=true"), f"paths.runs={tmp_path / 'runs'}")
+    assert "".join(printed).count("start: ") == 1
+    found, expected = (without_counts(weights(folder)) for folder in (tmp_path / "runs", source))
+    assert record(only_run(tmp_path / "runs"))["device"]["count"] == 2
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def edited(source, place, **changes):
-    """A copy of the source's run with other values in its record."""
-    folder = place / "copy"
-    shutil.copytree(source, folder)
-    (folder / "run.json").write_text(json.dumps(record(folder) | changes))
-    return folder
-
-
-def cut(source, place):
-    path = edited(source, place) / "checkpoints" / "last.ckpt"
-    path.write_bytes(path.read_bytes()[:-200])
-    return place / "copy"
-
-
-# (the folder to start from, further overrides, a word of the sentence)
+# (overrides, a word of the sentence)
 REFUSALS = {
-    "missing": (lambda s, p: p / "nowhere", [], "is no run folder"),
-    "unfinished": (lambda s, p: edited(s, p, status="failed"), [], "not finished (its status is failed)"),
-    "no checkpoint": (lambda s, p: shutil.rmtree(edited(s, p) / "checkpoints") or p / "copy", [], "last.ckpt does not"),
-    "cut off": (cut, [], "cannot be read as a checkpoint"),
-    "damaged": (lambda s, p: edited(s, p, config={"T": 4}), [], "no configuration that can be run"),
-    "other widths": (lambda s, p: s, ["model.widths=[8,8,16]"], "start.part=fitting"),
-    "other model": (lambda s, p: s, ["model=stbp_mlp", "~model.widths", "start.part=fitting"], "none of its weights"),
-    "other fold": (lambda s, p: s, ["data.fold=1"], "data.fold=0, this run's is 1"),
-    "insisting": (lambda s, p: s, ["start.identity='a b c'"], "is another run"),
-    "recipe": (lambda s, p: "null", ["start.experiment=stbp/digits"], "train experiment=stbp/digits`, then add"),
-    "typo": (lambda s, p: s, ["start.part=some"], "one of all, fitting"),
-    "typo in a key": (lambda s, p: s, ["start.weight=last"], "the nearest is start.weights"),
+    "other widths": (["model.widths=[8,8,16]"], "start.part=fitting"),
+    "other model": (["model=stbp_mlp", "~model.widths", "start.part=fitting"], "none of its weights"),
+    "other fold": (["data.fold=1"], "data.fold=0, this run's is 1"),
+    "insisting": (["start.identity='a b c'"], "is another run"),
+    "recipe": (["start.run=null", "start.experiment=stbp/digits"], "train experiment=stbp/digits`, then add"),
+    "typo": (["start.part=some"], "one of all, fitting"),
+    "typo in a key": (["start.weight=last"], "the nearest is start.weights"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refusals_are_one_sentence_and_leave_nothing(source, tmp_path, capsys, case):
-    make, overrides, hint = REFUSALS[case]
-    folder = make(source, tmp_path)
-    before = tree(tmp_path)
-    command = [part for part in started(folder) if not ("~model.widths" in overrides and "model." in part)]
-    replaced = {override.split("=")[0] for override in overrides}
-    command = [part for part in command if part.split("=")[0] not in replaced]
-    overrides = [override for override in overrides if override != "~model.widths"]
-    assert main([*command, *overrides, f"paths.runs={tmp_path / 'runs'}"]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert hint in lines[0]
-    assert tree(tmp_path) == before
+    assert_refused(started(source), *REFUSALS[case], tmp_path, capsys)
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_run_that_nothing_can_start_from_is_refused(source, tmp_path, capsys, case):
+    make, hint = UNUSABLE[case]
+    assert_refused(started(make(source, tmp_path)), [], hint, tmp_path, capsys)
 
 
 def test_a_grid_whose_start_is_not_named_starts_no_job(tmp_path, capsys):

@@ -1,14 +1,10 @@
 """SuperSpike's gradients go through autograd, so several processes share a batch as under any other rule."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from snnbench.cli.main import main
-from tests.train.conftest import only_run, record
+from tests.train.conftest import only_run, record, weights
 
 RUN = ["train", "data=digits", "augment=none", "encoder=threshold_latency", "method=superspike", "T=50",
        "train.batch_size=32", "objective.first=15", "objective.period=5", "model.hidden=[20,16]",
@@ -17,20 +13,11 @@ RUN = ["train", "data=digits", "augment=none", "encoder=threshold_latency", "met
        "train.accelerator=cpu"]  # fmt: skip
 
 
-def weights(root) -> dict[str, torch.Tensor]:
-    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-
-
 @pytest.mark.parametrize("feedback", ["symmetric", "random"])
-def test_two_processes_equal_one(feedback, tmp_path):
+def test_two_processes_equal_one(feedback, in_two_processes, tmp_path):
     run = [*RUN, f"rule.feedback={feedback}"]
     assert main([*run, f"paths.runs={tmp_path / 'one'}"]) == 0
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*launcher, "-m", "snnbench", *run, f"paths.runs={tmp_path / 'two'}"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two_processes(*run, f"paths.runs={tmp_path / 'two'}")
     assert record(only_run(tmp_path / "two"))["device"]["count"] == 2
     expected, found = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key in expected:
