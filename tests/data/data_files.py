@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
@@ -55,6 +56,8 @@ def write_image_set(name, root, monkeypatch, count=20):
         for part in ("train", "val"):
             write_pictures(root / "imagenet" / part / "n00000001", count, rng)
         values["num_classes"] = 1
+    elif hasattr(cls, "source"):
+        pytest.skip(f"nobody wrote here how small files of data={name} look")
     if files:
         monkeypatch.setattr(cls, "source", dataclasses.replace(cls.source, files=tuple(files)))
     return cls, values | {"num_workers": 0}

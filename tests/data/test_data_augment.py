@@ -1,17 +1,18 @@
 """Each sample has its own draw; event frames share one over all time steps."""
 
+import numpy as np
 import pytest
 import torch
-from data_files import CONFIGS, from_yaml, yamls
+from data_files import from_yaml, yamls
 
 from snnbench.data.augment import ImageAugment
+from snnbench.data.batched.stage import Pipeline
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment
 from snnbench.data.operations import Cutout, Flip, PaddedCrop, Roll
 from snnbench.errors import ConfigError
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
-AUGMENTS = yamls("augment")
 
 
 def run(stage, x, seed):
@@ -19,29 +20,31 @@ def run(stage, x, seed):
     return stage(x.clone())
 
 
-@pytest.mark.parametrize("name", AUGMENTS)
-def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
+@pytest.mark.parametrize("name", yamls("augment"))
+def test_every_augment_yaml_gives_finite_samples_of_the_right_shape(name):
+    """Alone under a seed, and in a batch unless the augmentation says which setting has no batched form."""
     cls, values = from_yaml("augment", name)
-    augment = cls(**values)
-    events = cls is EventAugment
-    shape = (2, 12, 12) if events else (3, 32, 32)
-    stage = augment.for_training(shape, Normalise(1) if events else Normalise(255, MEAN, STD))
-    if stage is None:
+    augment, events = cls(**values), "events" in cls.requires
+    shape = (5, 2, 12, 12) if events else (3, 32, 32)
+    normalise = Normalise(1) if events else Normalise(255, MEAN, STD)
+    alone = augment.for_training(shape[-3:], normalise)
+    x = torch.randint(0, 256, (50, *shape), dtype=torch.uint8)
+    if alone is not None:
+        outs = [run(alone, x[0], seed) for seed in range(12)]
+        assert all(o.shape == shape and o.dtype == torch.float32 and o.isfinite().all() for o in outs)
+        assert any(not torch.equal(outs[0], o) for o in outs[1:])
+        assert torch.equal(outs[3], run(alone, x[0], 3))
+    if obstacle := augment.unbatched():
+        key = obstacle.removeprefix("augment.").partition("=")[0]
+        assert obstacle == f"augment.{key}={values[key]}"
         return
-    x = torch.randint(0, 256, (4, *shape) if events else shape, dtype=torch.uint8)
-    outs = [run(stage, x, seed) for seed in range(12)]
-    assert all(o.shape == x.shape and o.dtype == torch.float32 and o.isfinite().all() for o in outs)
-    assert any(not torch.equal(outs[0], o) for o in outs[1:])
-    assert torch.equal(outs[3], run(stage, x, 3))
-
-
-@pytest.mark.parametrize("name", yamls("data"))
-def test_every_data_yaml_chooses_its_augmentation_and_encoder(name):
-    text = (CONFIGS / "data" / f"{name}.yaml").read_text()
-    cls, _ = from_yaml("data", name)
-    assert text.startswith("# ")
-    assert "override /augment@_global_.augment:" in text
-    assert ("override /encoder@_global_.encoder: frames" in text) == ("events" in cls.traits)
+    pipeline = Pipeline(augment.batched(shape, normalise, torch.device("cpu")))
+    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 50))
+    assert found.shape == x.shape
+    assert found.dtype == torch.float32
+    assert found.isfinite().all()
+    plain = normalise(x).flatten(1)
+    assert bool((found.flatten(1) != plain).any(1).sum() > 10) == (alone is not None)
 
 
 def test_flip_differs_between_samples():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from snnbench.build import build_model
-from snnbench.config.catalogue import options, path_of
+from snnbench.config.catalogue import path_of
 from snnbench.config.compose import compose
 from snnbench.records import write_record
 from snnbench.tables.build import build_all
@@ -111,10 +111,3 @@ def test_every_neuron_and_surrogate_that_it_names_trains(axis, name):
     model, _ = build_model(config)
     model(torch.randn(4, 2, 3, 32, 32)).square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-
-
-def test_it_names_every_neuron_as_taken_or_left_out():
-    head = path_of("experiment", RECIPE).read_text().partition("defaults:")[0]
-    assert set(LISTED) == {"neuron", "surrogate"}
-    for axis in LISTED:
-        assert [name for name in options(axis) if not re.search(rf"\b{name}\b", head)] == []
