@@ -11,7 +11,6 @@ from snnbench.config.signature import component
 from snnbench.errors import ConfigError
 
 
-
 def of_axis(axis, trait):
     """The axis' options whose class has the trait: name -> (what the YAML says, the class)."""
     nodes = {name: OmegaConf.load(path_of(axis, name)) for name in options(axis)}

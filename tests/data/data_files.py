@@ -69,7 +69,7 @@ def write_mnist_half(folder, half, count, rng):
     images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
     labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
     for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
-        (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+        (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def write_pictures(folder, count, rng, size=(40, 50)):

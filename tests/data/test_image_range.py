@@ -17,6 +17,7 @@ from snnbench.errors import ConfigError
 
 IMAGE_AUGMENTS = yamls("augment", "ImageAugment")
 
+
 @pytest.fixture
 def image_set(request, tmp_path, monkeypatch):
     cls, values = write_image_set(request.param, tmp_path, monkeypatch)
@@ -99,7 +100,11 @@ def test_augmentation_of_another_kind_is_refused_at_composition(data):
     ("augment", "shape", "words"),
     [
         (ImageAugment(cutout=8), (1, 8, 8), r"augment\.cutout=8 can cover a whole picture of 8x8"),
-        (ImageAugment(auto="trivial_wide"), (1, 28, 28), r"augment\.auto=trivial_wide moves pictures by up to 32 pixels"),
+        (
+            ImageAugment(auto="trivial_wide"),
+            (1, 28, 28),
+            r"augment\.auto=trivial_wide moves pictures by up to 32 pixels",
+        ),
         (ImageAugment(crop_padding=28), (1, 28, 28), r"augment\.crop_padding=28"),
         (EventAugment(cutout=16), (2, 16, 16), r"augment\.cutout=16 can cover"),
         (EventAugment(crop_padding=40), (2, 34, 34), r"augment\.crop_padding=40"),
@@ -118,5 +123,12 @@ def test_a_hole_below_the_picture_s_size_is_taken():
     ImageAugment(cutout=7, crop_padding=7).refuse_misfit((1, 8, 8), 4, Normalise(255))
     ImageAugment(auto="trivial_wide").refuse_misfit((3, 32, 32), 4, None)
     ImageAugment(erasing=0.1, erasing_fill="noise").refuse_misfit((1, 8, 8), 4, Normalise(255, [0.1], [0.3]))
-    with pytest.raises(ConfigError, match=r"augment\.erasing_scale=\[0\.5, 2\.0\] must be shares"):
-        ImageAugment(erasing_scale=[0.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [([0.5, 2.0], r"augment\.erasing_scale=\[0\.5, 2\.0\] must be shares"), ([0.5, 0.1], r"augment\.erasing_scale=")],
+)
+def test_shares_of_the_area_that_are_none_are_refused(scale, words):
+    with pytest.raises(ConfigError, match=words):
+        ImageAugment(erasing_scale=scale)
