@@ -13,7 +13,7 @@ from snnbench.config.parameters import arguments, explain
 from snnbench.records import load_records
 from snnbench.tables.reported import load_reported
 
-from ..tables.test_build import ROOT
+from ..tables.records_of import ROOT
 
 
 @pytest.fixture

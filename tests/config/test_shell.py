@@ -157,12 +157,6 @@ def test_the_key_or_name_that_was_meant_is_named(override, meant):
     assert meant in clause.split(" ", 3)[3]
 
 
-@pytest.mark.parametrize("override", ["lr=0.1", "gpus=2", "model=qkformer_tin"])
-def test_and_the_shell_says_so(override):
-    with pytest.raises(ConfigError, match=r"the nearest is (optimizer\.lr|train\.devices|qkformer_tiny)"):
-        compose([override])
-
-
 @cache
 def every_key():
     config = compose([]).config

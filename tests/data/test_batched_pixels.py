@@ -6,11 +6,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from snnbench.data.augment import ImageAugment
 from snnbench.data.batched import policy
 from snnbench.data.batched.placement import Flip, PaddedCrop, Placement, Roll
 from snnbench.data.batched.rectangles import Cutout
-from snnbench.data.dataset import Normalise
 
 CPU = torch.device("cpu")
 POLICIES = {
@@ -89,16 +87,6 @@ def test_crop_flip_and_roll_in_one_gather(leading, dtype):
         top, left = draws["crop"][k]
         expected = torch.nn.functional.pad(expected, (2, 2, 2, 2))[..., top : top + 9, left : left + 12]
         assert torch.equal(found[k], expected)
-
-
-def test_images_are_cropped_before_they_are_flipped():
-    x = torch.randint(1, 256, (30, 3, 8, 8), dtype=torch.uint8)
-    stage = ImageAugment(crop_padding=2, flip=0.5).batched((3, 8, 8), Normalise(1), CPU)[0]
-    draws = stage.draw(np.random.default_rng(0), len(x))
-    for k, found in enumerate(stage(x, draws)):
-        top, left = draws["crop"][k]
-        crop = torch.nn.functional.pad(x[k], (2, 2, 2, 2))[..., top : top + 8, left : left + 8]
-        assert torch.equal(found, crop.flip(-1) if draws["flip"][k] else crop)
 
 
 def test_cutout_covers_its_square_over_the_border_too():

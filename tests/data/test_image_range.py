@@ -40,7 +40,8 @@ def test_range_is_kept_and_nothing_is_emptied(image_set, augment, resident):
     try:
         data.setup()
     except ConfigError as refused:  # it would empty pictures of this size, or leave their range; see below
-        assert str(refused).startswith("augment.")
+        if not str(refused).startswith("augment."):
+            raise
         return
     if resident == "device":
         if obstacle(recipe, data.loaded.train):
