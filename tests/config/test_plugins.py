@@ -76,12 +76,6 @@ def test_one_name_twice_is_refused(tmp_path, monkeypatch):
         path_of("neuron", "lif")
 
 
-def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch):
-    monkeypatch.setenv("SNNBENCH_PLUGINS", "nobody_s_package")
-    with pytest.raises(ConfigError, match="SNNBENCH_PLUGINS=nobody_s_package: there is no package"):
-        options("neuron")
-
-
 @pytest.mark.parametrize(("line", "says"), [
     ("", "must say whether it holds images or events"),
     ("traits = ()", "must say whether it holds images or events"),
@@ -117,5 +111,8 @@ def test_a_data_set_says_what_it_holds(tmp_path, monkeypatch, line, says):
 @pytest.mark.parametrize("name", ["nobody", "os.path", "nobody.mine", "../x", "a b", "1", "/tmp", ".x", "x\n"])
 def test_what_is_no_package_is_one_sentence(name, monkeypatch):
     monkeypatch.setenv("SNNBENCH_PLUGINS", name)
-    with pytest.raises(ConfigError, match="there is no package of this name to import"):
-        compose([])
+    for reader in (lambda: compose([]), lambda: options("neuron")):
+        with pytest.raises(
+            ConfigError, match=rf"SNNBENCH_PLUGINS={re.escape(name.strip())}.*there is no package of this name"
+        ):
+            reader()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
@@ -55,6 +56,8 @@ def write_image_set(name, root, monkeypatch, count=20):
         for part in ("train", "val"):
             write_pictures(root / "imagenet" / part / "n00000001", count, rng)
         values["num_classes"] = 1
+    elif hasattr(cls, "source"):
+        pytest.skip(f"nobody wrote here how small files of data={name} look")
     if files:
         monkeypatch.setattr(cls, "source", dataclasses.replace(cls.source, files=tuple(files)))
     return cls, values | {"num_workers": 0}
@@ -66,7 +69,7 @@ def write_mnist_half(folder, half, count, rng):
     images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
     labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
     for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
-        (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+        (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def write_pictures(folder, count, rng, size=(40, 50)):

@@ -1,9 +1,6 @@
 """A small data set in the true on-disk format for every reader of files."""
 
 import dataclasses
-import gzip
-import hashlib
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +8,16 @@ import numpy as np
 from data_files import (
     aedat31_packet,
     build,
+    md5,
     random_events,
     write_aedat2,
     write_aedat31,
     write_cifar_batch,
     write_h5,
+    write_mnist_half,
     write_nmnist,
+    write_pictures,
 )
-from PIL import Image
 
 from snnbench.data import sources
 from snnbench.data.cifar import CIFAR10, CIFAR100
@@ -91,12 +90,12 @@ def write_gesture_set(root):
 
 
 def write_tonic_gesture_set(root):
-    for part, users in (("Train", {"user1_led": (0, 10), "user2_lab": (3,)}), ("Test", {"user24_led": (0, 10)})):
+    for part, users in (("Train", {"user9_led": (0, 10), "user10_lab": (0,)}), ("Test", {"user24_led": (0, 10)})):
         for user, labels in users.items():
             folder = root / "DVSGesture" / f"ibmGesture{part}" / user
             folder.mkdir(parents=True)
             for label in labels:
-                x, y, t, p = random_events(EVENTS, seed=label, t_max=6_000)
+                x, y, t, p = random_events(EVENTS + len(user), seed=label, t_max=6_000)
                 np.save(folder / f"{label}.npy", np.stack([x, y, p, t], axis=1).astype(np.float64))
 
 
@@ -111,14 +110,9 @@ def read_audio_set(cls, classes):
 
 def write_idx_set(root):
     for source in (sources.MNIST, sources.FASHION_MNIST):
-        rng, folder = np.random.default_rng(0), root / source.folder
-        folder.mkdir(parents=True)
+        rng = np.random.default_rng(0)
         for half, count in (("train", 12), ("t10k", 5)):
-            pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-            images = struct.pack(">4i", 0x803, count, 28, 28) + pixels.tobytes()
-            labels = struct.pack(">2i", 0x801, count) + bytes(i % 10 for i in range(count))
-            for kind, content in (("images-idx3", images), ("labels-idx1", labels)):
-                (folder / f"{half}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
+            write_mnist_half(root / source.folder, half, count, rng)
 
 
 def write_cifar_set(root, source, key):
@@ -133,10 +127,7 @@ def read_verified(cls, write, shape, classes):
         if (source := known.get(cls)) is None:
             fresh = Path(root).parent / f"fresh-{cls.__name__}"
             write(fresh)
-            md5s = tuple(
-                (name, hashlib.md5((fresh / cls.source.folder / name).read_bytes()).hexdigest())
-                for name, _ in cls.source.files
-            )
+            md5s = tuple((name, md5(fresh / cls.source.folder / name)) for name, _ in cls.source.files)
             known[cls] = source = dataclasses.replace(cls.source, files=md5s, repacked=())
         small = type(cls.__name__, (cls,), {"source": source})
         channels = shape[0]
@@ -152,10 +143,7 @@ def write_imagenet_set(root):
     rng = np.random.default_rng(0)
     for part, count in (("train", 4), ("val", 2)):
         for k in range(3):
-            folder = root / "imagenet" / part / f"n0000000{k}"
-            folder.mkdir(parents=True)
-            for i in range(count):
-                Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"p_{i}.JPEG")
+            write_pictures(root / "imagenet" / part / f"n0000000{k}", count, rng, (40 + 5 * k, 50))
 
 
 def read_imagenet_set(root):

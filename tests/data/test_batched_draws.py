@@ -163,6 +163,27 @@ def test_moves():
     assert len(box) == pytest.approx(0.4 * 40_000, abs=500)
 
 
+@pytest.mark.parametrize(
+    "augment",
+    [
+        ImageAugment(flip=0.3), ImageAugment(crop_padding=2), ImageAugment(cutout=4),
+        EventAugment(roll=2), EventAugment(cutout=3, cutout_prob=0.4), EventAugment(keep_frames=3),
+        EventAugment(flip=0.5, crop_padding=1),
+    ],
+)  # fmt: skip
+def test_a_sample_alone_is_moved_as_one_of_a_batch(augment):
+    """Event frames share one draw over time, which the order of the values shows."""
+    shape = (5, 2, 6, 6) if isinstance(augment, EventAugment) else (3, 6, 6)
+    x = torch.arange(1.0, 1 + np.prod(shape)).view(shape)
+    alone, pipeline = (
+        augment.for_training(shape[-3:], Normalise(1)),
+        Pipeline(augment.batched(shape, Normalise(1), CPU)),
+    )
+    found = pipeline(x.expand(8000, *shape).clone(), pipeline.draw(np.random.default_rng(0), 8000))
+    expected = [alone(x.clone()) for _ in range(2000)]
+    same_frequencies(*([one.numpy().tobytes() for one in samples] for samples in (found, expected)))
+
+
 def test_survey_recipe_as_a_whole_gives_the_per_sample_path_s_pixels():
     recipe = ImageAugment(flip=0.5, auto="trivial_wide", erasing=0.1, interpolation="bilinear")
     coarse = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * 255

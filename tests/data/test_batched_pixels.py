@@ -1,24 +1,16 @@
 """The batched operations equal torchvision's on PIL pictures pixel by pixel, for every operation and strength."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
-from test_data_augment import AUGMENTS, CONFIGS
 from torchvision.transforms import v2
 
-from snnbench.data.augment import ImageAugment
 from snnbench.data.batched import policy
 from snnbench.data.batched.placement import Flip, PaddedCrop, Placement, Roll
 from snnbench.data.batched.rectangles import Cutout
-from snnbench.data.batched.stage import Pipeline
-from snnbench.data.dataset import Normalise
 
 CPU = torch.device("cpu")
-NORMALISE = Normalise(255, [0.5, 0.4, 0.3], [0.2, 0.25, 0.3])
 POLICIES = {
     "trivial": (policy.TrivialAugmentWide, ()),
     "auto": (policy.AutoAugment, (v2.AutoAugmentPolicy.IMAGENET,)),
@@ -97,16 +89,6 @@ def test_crop_flip_and_roll_in_one_gather(leading, dtype):
         assert torch.equal(found[k], expected)
 
 
-def test_images_are_cropped_before_they_are_flipped():
-    x = torch.randint(1, 256, (30, 3, 8, 8), dtype=torch.uint8)
-    stage = ImageAugment(crop_padding=2, flip=0.5).batched((3, 8, 8), Normalise(1), CPU)[0]
-    draws = stage.draw(np.random.default_rng(0), len(x))
-    for k, found in enumerate(stage(x, draws)):
-        top, left = draws["crop"][k]
-        crop = torch.nn.functional.pad(x[k], (2, 2, 2, 2))[..., top : top + 8, left : left + 8]
-        assert torch.equal(found, crop.flip(-1) if draws["flip"][k] else crop)
-
-
 def test_cutout_covers_its_square_over_the_border_too():
     stage = Cutout((10, 12), 1, 6)
     draws = stage.draw(np.random.default_rng(0), 200)
@@ -116,27 +98,3 @@ def test_cutout_covers_its_square_over_the_border_too():
         expected[max(top, 0) : bottom, max(left, 0) : right] = 0
         assert all(torch.equal(frame, expected) for frame in sample.flatten(0, 1))
     assert {int(b - t) for t, _, b, _ in draws["box"]} == set(range(1, 7))
-
-
-@pytest.mark.parametrize("name", AUGMENTS)
-def test_every_augment_yaml_has_a_batched_form_or_says_what_has_none(name):
-    values = yaml.safe_load((CONFIGS / "augment" / f"{name}.yaml").read_text())
-    module, _, cls = values.pop("_target_").rpartition(".")
-    augment = getattr(importlib.import_module(module), cls)(**values)
-    if "imagenet" in name:
-        assert augment.unbatched().startswith("augment.resized_crop_scale=")
-        return
-    assert augment.unbatched() is None
-    events = cls == "EventAugment"
-    shape = (5, 2, 12, 12) if events else (3, 32, 32)
-    pipeline = Pipeline(augment.batched(shape, Normalise(1) if events else NORMALISE, CPU))
-    x = torch.randint(0, 256, (50, *shape), dtype=torch.uint8)
-    stored = x.clone()
-    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 50))
-    assert found.shape == x.shape
-    assert found.dtype == torch.float32
-    assert found.isfinite().all()
-    assert torch.equal(x, stored)
-    random = augment.for_training(shape[-3:], NORMALISE) is not None
-    plain = (x.float() if events else NORMALISE(x)).flatten(1)
-    assert bool((found.flatten(1) != plain).any(1).sum() > 10) == random

@@ -1,17 +1,18 @@
-"""Each sample has its own draw; event frames share one over all time steps."""
+"""Every augmentation alone and in a batch, and what erasing and normalising do to pixels."""
 
+import numpy as np
 import pytest
 import torch
-from data_files import CONFIGS, from_yaml, yamls
+from data_files import from_yaml, yamls
 
 from snnbench.data.augment import ImageAugment
+from snnbench.data.batched.stage import Pipeline
 from snnbench.data.dataset import Normalise
 from snnbench.data.event_augment import EventAugment
-from snnbench.data.operations import Cutout, Flip, PaddedCrop, Roll
+from snnbench.data.operations import KeepFrames
 from snnbench.errors import ConfigError
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
-AUGMENTS = yamls("augment")
 
 
 def run(stage, x, seed):
@@ -19,53 +20,31 @@ def run(stage, x, seed):
     return stage(x.clone())
 
 
-@pytest.mark.parametrize("name", AUGMENTS)
-def test_every_augment_yaml_gives_finite_pictures_of_the_right_shape(name):
+@pytest.mark.parametrize("name", yamls("augment"))
+def test_every_augment_yaml_gives_finite_samples_of_the_right_shape(name):
+    """Alone under a seed, and in a batch unless the augmentation says which setting has no batched form."""
     cls, values = from_yaml("augment", name)
-    augment = cls(**values)
-    events = cls is EventAugment
-    shape = (2, 12, 12) if events else (3, 32, 32)
-    stage = augment.for_training(shape, Normalise(1) if events else Normalise(255, MEAN, STD))
-    if stage is None:
+    augment, events = cls(**values), "events" in cls.requires
+    shape = (5, 2, 12, 12) if events else (3, 32, 32)
+    normalise = Normalise(1) if events else Normalise(255, MEAN, STD)
+    alone = augment.for_training(shape[-3:], normalise)
+    x = torch.randint(0, 256, (50, *shape), dtype=torch.uint8)
+    if alone is not None:
+        outs = [run(alone, x[0], seed) for seed in range(12)]
+        assert all(o.shape == shape and o.dtype == torch.float32 and o.isfinite().all() for o in outs)
+        assert any(not torch.equal(outs[0], o) for o in outs[1:])
+        assert torch.equal(outs[3], run(alone, x[0], 3))
+    if obstacle := augment.unbatched():
+        key = obstacle.removeprefix("augment.").partition("=")[0]
+        assert obstacle == f"augment.{key}={values[key]}"
         return
-    x = torch.randint(0, 256, (4, *shape) if events else shape, dtype=torch.uint8)
-    outs = [run(stage, x, seed) for seed in range(12)]
-    assert all(o.shape == x.shape and o.dtype == torch.float32 and o.isfinite().all() for o in outs)
-    assert any(not torch.equal(outs[0], o) for o in outs[1:])
-    assert torch.equal(outs[3], run(stage, x, 3))
-
-
-@pytest.mark.parametrize("name", yamls("data"))
-def test_every_data_yaml_chooses_its_augmentation_and_encoder(name):
-    text = (CONFIGS / "data" / f"{name}.yaml").read_text()
-    cls, _ = from_yaml("data", name)
-    assert text.startswith("# ")
-    assert "override /augment@_global_.augment:" in text
-    assert ("override /encoder@_global_.encoder: frames" in text) == ("events" in cls.traits)
-
-
-def test_flip_differs_between_samples():
-    x = torch.arange(12.0).view(1, 3, 4)
-    flips = [not torch.equal(run(Flip(0.5), x, seed), x) for seed in range(200)]
-    assert 70 < sum(flips) < 130
-
-
-def test_padded_crop_is_a_window_of_the_padded_picture():
-    x = torch.randint(1, 256, (3, 8, 8), dtype=torch.uint8)
-    padded = torch.zeros(3, 12, 12, dtype=torch.uint8)
-    padded[:, 2:10, 2:10] = x
-    windows = [padded[:, i : i + 8, j : j + 8] for i in range(5) for j in range(5)]
-    found = set()
-    for seed in range(300):
-        out = run(PaddedCrop(2), x, seed)
-        found.add(next(k for k, w in enumerate(windows) if torch.equal(w, out)))
-    assert len(found) == 25
-
-
-def test_cutout_is_one_square():
-    sizes = {int((run(Cutout(4), torch.ones(3, 16, 16), seed) == 0).sum()) // 3 for seed in range(200)}
-    assert max(sizes) == 16
-    assert min(sizes) >= 4
+    pipeline = Pipeline(augment.batched(shape, normalise, torch.device("cpu")))
+    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 50))
+    assert found.shape == x.shape
+    assert found.dtype == torch.float32
+    assert found.isfinite().all()
+    plain = normalise(x).flatten(1)
+    assert bool((found.flatten(1) != plain).any(1).sum() > 10) == (alone is not None)
 
 
 def test_normalise_as_by_hand():
@@ -91,32 +70,12 @@ def test_erasing_happens_after_normalisation_with_zeros():
     assert (out != 0).any()
 
 
-def test_event_frames_share_one_draw_over_time():
-    frame = torch.randint(0, 5, (1, 2, 10, 10), dtype=torch.uint8)
-    stage = EventAugment(flip=0.5, roll=3, crop_padding=2, cutout=4).for_training((2, 10, 10), Normalise(1))
-    for seed in range(20):
-        out = run(stage, frame.expand(6, -1, -1, -1), seed)
-        assert all(torch.equal(out[0], out[t]) for t in range(6))
-
-
-def test_roll_keeps_counts_and_reaches_its_limits():
-    x = torch.zeros(2, 2, 48, 48)
-    x[..., 47, 10] = 3
-    places = set()
-    for seed in range(600):
-        out = run(Roll(5), x, seed)
-        assert out.sum() == x.sum()
-        places.add(tuple(out[0, 0].nonzero()[0].tolist()))
-    assert {row for row, _ in places} == {*range(42, 48), *range(5)}  # 47 + 5 wraps to 4
-    assert {column for _, column in places} == set(range(5, 16))
-
-
-def test_bad_ranges_are_refused():
-    with pytest.raises(ConfigError, match="erasing_scale"):
-        ImageAugment(erasing_scale=[0.5, 0.1])
-
-
 def test_nothing_to_do_is_none():
     assert ImageAugment().for_training((3, 8, 8), Normalise(255)) is None
     assert ImageAugment().mix is None
     assert EventAugment().for_training((2, 8, 8), Normalise(1)) is None
+
+
+def test_more_frames_than_there_are_are_refused():
+    with pytest.raises(ConfigError, match="keep_frames=5"):
+        KeepFrames(5)(torch.zeros(4, 2, 4, 4))

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 
 import pytest
-from data_files import build, md5, random_events, write_aedat2, write_cifar_batch
+from data_files import build, md5, random_events, write_aedat2, write_cifar_batch, write_h5
 
 from snnbench.cli.main import main
 from snnbench.cli.prepare import prepare
@@ -197,14 +197,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, capsys)
 
 def test_files_in_another_known_layout_are_ready(tmp_path, capsys, monkeypatch):
     """tonic's SHD folder has no folders train and test."""
-    h5py = pytest.importorskip("h5py")
     monkeypatch.setattr(SHD, "parts", {"train": 2, "test": 1})
-    (tmp_path / "SHD").mkdir()
     for part, count in SHD.parts.items():
-        with h5py.File(tmp_path / "SHD" / f"shd_{part}.h5", "w") as file:
-            file["labels"] = [0] * count
-            for key, kind in (("times", "f2"), ("units", "u2")):
-                column = file.create_dataset(f"spikes/{key}", count, h5py.vlen_dtype(kind))
-                column[:] = [[0.0, 1.0]] * count
+        write_h5(tmp_path / "SHD" / f"shd_{part}.h5", count, 20)
     assert main(["data", "prepare", "shd", f"root={tmp_path}"]) == 0
     assert "3 recordings found" in capsys.readouterr().out

@@ -5,8 +5,8 @@ from collections import Counter
 import h5py
 import numpy as np
 import pytest
-from data_files import aedat31_packet, build, random_events, write_aedat2, write_aedat31, write_h5, write_nmnist
-from small_sets import EVENT_SETS, EVENTS, SmallCIFAR10DVS
+from data_files import aedat31_packet, build, random_events, write_aedat2, write_aedat31, write_nmnist
+from small_sets import EVENT_SETS, SmallCIFAR10DVS
 
 from snnbench.data.aedat2 import read_aedat2
 from snnbench.data.aedat31 import read_aedat31
@@ -197,8 +197,6 @@ def test_good_recordings_are_read_whole_and_nothing_is_counted(tmp_path, name):
     EVENT_SETS[name].write(tmp_path)
     data = EVENT_SETS[name].read(tmp_path)
     assert data.describe()["odd_events"] == {}
-    if name == "nmnist":
-        assert data.loaded.train.array.sum() == 30 * EVENTS
 
 
 def test_the_record_counts_what_was_odd(tmp_path, capsys):
@@ -208,11 +206,10 @@ def test_the_record_counts_what_was_odd(tmp_path, capsys):
     write_aedat2(tmp_path / "CIFAR10DVS" / "cat" / "cifar10_cat_3.aedat", x, y, t, p)
     short = tmp_path / "CIFAR10DVS" / "dog" / "cifar10_dog_4.aedat"
     write_aedat2(short, *(column[:100] for column in random_events(300, 5, t_max=1_200_000)))
-    data = build(SmallCIFAR10DVS, tmp_path, [2, 16, 16], 10, resize="sum", frames_by="time")
-    assert data.describe()["odd_events"] == {"out_of_order": 1, "short_recordings": 1, "stray_times": 1}
-    assert f"1 recordings end early, perhaps cut off: '{short}' (" in capsys.readouterr().err
-    again = build(SmallCIFAR10DVS, tmp_path, [2, 16, 16], 10, resize="sum", frames_by="time")
-    assert again.describe()["odd_events"] == data.describe()["odd_events"], "the cache remembers"
+    for warned in (True, False):  # the cache remembers the counts
+        data = build(SmallCIFAR10DVS, tmp_path, [2, 16, 16], 10, resize="sum", frames_by="time")
+        assert data.describe()["odd_events"] == {"out_of_order": 1, "short_recordings": 1, "stray_times": 1}
+        assert warned <= (f"1 recordings end early, perhaps cut off: '{short}' (" in capsys.readouterr().err)
     cat = data.loaded.train.array[CLASSES.index("cat") * 10 + 3].sum((1, 2, 3))
     assert cat.sum() == 299
     assert cat.min() > 50, "the stray time does not put all events into one frame"
@@ -234,9 +231,8 @@ def test_the_record_counts_what_was_odd(tmp_path, capsys):
     ],
 )
 def test_spikes_out_of_range_are_refused(tmp_path, what, kind, value, says):
-    write_h5(tmp_path / "SHD" / "shd_test.h5", 25, 20, 2)
-    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 25, 20, 1)
-    with h5py.File(path, "a") as file:
+    EVENT_SETS["shd"].write(tmp_path)
+    with h5py.File(tmp_path / "SHD" / "shd_train.h5", "a") as file:
         old = [file[f"spikes/{what}"][i].astype(kind) for i in range(25)]
         old[5][0] = value
         del file[f"spikes/{what}"]
@@ -258,9 +254,8 @@ def test_spikes_out_of_range_are_refused(tmp_path, what, kind, value, says):
     ],
 )
 def test_labels_that_are_none_of_the_set_are_refused(tmp_path, labels, says):
-    write_h5(tmp_path / "SHD" / "shd_test.h5", 25, 20, 2)
-    path = write_h5(tmp_path / "SHD" / "shd_train.h5", 25, 20, 1)
-    with h5py.File(path, "a") as file:
+    EVENT_SETS["shd"].write(tmp_path)
+    with h5py.File(tmp_path / "SHD" / "shd_train.h5", "a") as file:
         del file["labels"]
         file["labels"] = labels
     with pytest.raises(ConfigError, match=rf"shd_train\.h5' has .*{says}"):

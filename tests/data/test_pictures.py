@@ -3,7 +3,6 @@
 import io
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,51 +150,37 @@ def test_hidden_and_system_files_change_nothing(folder):
     assert sum(len(x) for x, _ in after.test_dataloader()) == 6
 
 
-def misfits(folder: Path, name: str) -> str:
-    """Put the misfit there; returns the words that name it."""
+def second_copy(folder):
     place = folder / "train" / "n00000001"
-    if name == "second copy":
-        (place / "p_1 (1).JPEG").write_bytes((place / "p_1.JPEG").read_bytes())
-        return r"p_1 \(1\)\.JPEG' is a second copy of 'p_1\.JPEG'"
-    if name == "dangling link":
-        os.symlink("/nowhere/p.JPEG", place / "p_9.JPEG")
-        return r"p_9\.JPEG' is a link to '/nowhere/p\.JPEG', which is not there"
-    if name == "dangling class":
-        os.symlink("/nowhere", folder / "val" / "n00000003")
-        return r"n00000003' is a link to '/nowhere', which is not there"
-    if name == "text":
-        (place / "notes.txt").touch()
-        return r"notes\.txt' is no picture"
-    if name == "folder in a class":
-        (place / "more.png").mkdir()
-        return r"more\.png' is no picture"
-    if name == "picture in no class":
-        (folder / "val" / "p.JPEG").touch()
-        return r"val/p\.JPEG' lies in no class folder"
-    if name == "archive left":
-        (folder / "train" / "n00000003.tar").touch()
-        return r"n00000003\.tar' lies in no class folder"
-    if name == "class more":
-        (folder / "train" / "extra").mkdir()
-        return r"val' has no class folder extra, which train has"
-    if name == "class less":
-        for path in sorted((folder / "train" / "n00000002").iterdir()):
-            path.unlink()
-        (folder / "train" / "n00000002").rmdir()
-        return r"train' has no class folder n00000002, which val has"
-    (place / "p_0.JPEG").unlink()
-    (place / "p_1.JPEG").unlink()
-    (place / "p_2.JPEG").unlink()
-    return "n00000001' holds no JPEG"
+    (place / "p_1 (1).JPEG").write_bytes((place / "p_1.JPEG").read_bytes())
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["second copy", "dangling link", "dangling class", "text", "folder in a class", "picture in no class",
-     "archive left", "class more", "class less", "empty class"],
-)  # fmt: skip
-def test_misfits_are_named_in_one_sentence(folder, name):
-    words = misfits(folder, name)
+def empty(folder, is_gone):
+    for path in folder.iterdir():
+        path.unlink()
+    if is_gone:
+        folder.rmdir()
+
+
+MISFITS = [  # what is put into the folder, and the words that name it
+    (second_copy, r"p_1 \(1\)\.JPEG' is a second copy of 'p_1\.JPEG'"),
+    (lambda folder: os.symlink("/nowhere/p.JPEG", folder / "train/n00000001/p_9.JPEG"),
+     r"p_9\.JPEG' is a link to '/nowhere/p\.JPEG', which is not there"),
+    (lambda folder: os.symlink("/nowhere", folder / "val/n00000003"),
+     r"n00000003' is a link to '/nowhere', which is not there"),
+    (lambda folder: (folder / "train/n00000001/notes.txt").touch(), r"notes\.txt' is no picture"),
+    (lambda folder: (folder / "train/n00000001/more.png").mkdir(), r"more\.png' is no picture"),
+    (lambda folder: (folder / "val/p.JPEG").touch(), r"val/p\.JPEG' lies in no class folder"),
+    (lambda folder: (folder / "train/n00000003.tar").touch(), r"n00000003\.tar' lies in no class folder"),
+    (lambda folder: (folder / "train/extra").mkdir(), r"val' has no class folder extra, which train has"),
+    (lambda folder: empty(folder / "train/n00000002", True), r"train' has no class folder n00000002, which val has"),
+    (lambda folder: empty(folder / "train/n00000001", False), "n00000001' holds no JPEG"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("put", "words"), MISFITS, ids=[words for _, words in MISFITS])
+def test_misfits_are_named_in_one_sentence(folder, put, words):
+    put(folder)
     with pytest.raises(ConfigError, match=words) as error:
         loaded(folder)
     assert "\n" not in str(error.value)

@@ -121,16 +121,6 @@ def test_ranks_share_the_batches_of_one_process(monkeypatch):
                 assert torch.equal(part_y, y[rank::2])
 
 
-def test_batches_are_views_and_stored_samples_stay(monkeypatch):
-    loader = pictures().train_dataloader()
-    before = loader.x.clone()
-    (first, _), (second, _), *_ = epoch(loader)
-    assert first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
-    assert first.is_contiguous()
-    assert torch.equal(loader.x, before)
-    assert loader.x.dtype == torch.uint8
-
-
 def test_auto_stays_on_the_host_without_a_gpu():
     data = pictures("auto")
     assert data.placement == "auto"

@@ -71,18 +71,6 @@ def test_changed_labels_of_a_gesture_are_seen(tmp_path):
     assert EVENT_SETS["dvs_gesture"].read(tmp_path).data_hash != before
 
 
-def test_another_recording_moved_over_it_is_seen(tmp_path, built):
-    """`mv` and `cp -p` bring another file with its own, older times."""
-    EVENT_SETS["nmnist"].write(tmp_path)
-    folder = tmp_path / "NMNIST" / "Train" / "3"
-    one, two = sorted(folder.iterdir())
-    os.utime(two, ns=(one.stat().st_atime_ns, one.stat().st_mtime_ns))
-    before = EVENT_SETS["nmnist"].read(tmp_path).data_hash
-    shutil.copy2(two, one)
-    assert EVENT_SETS["nmnist"].read(tmp_path).data_hash != before
-    assert len(built) == 2
-
-
 @pytest.mark.parametrize("name", ["nmnist", "shd"])
 def test_copies_and_touched_files_keep_the_cache(tmp_path, name, built):
     here, there = tmp_path / "here", tmp_path / "there"

@@ -4,6 +4,8 @@ import csv
 import hashlib
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+REPORTED = ROOT / "results" / "reported"
 WORDS = ("run_id", "config_hash", "recipe_hash")
 
 

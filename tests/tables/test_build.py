@@ -3,12 +3,11 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from snnbench.errors import ConfigError
-from snnbench.records import check_record, load_records, write_record
+from snnbench.records import check_record, load_records
 from snnbench.tables.build import build_all
 from snnbench.tables.excerpt import BEGIN, END, filled
 from snnbench.tables.groups import group_records
@@ -20,23 +19,9 @@ from snnbench.tables.speeds import load_speeds
 from snnbench.tables.survey import survey_tables
 from snnbench.tables.systems import load_systems, systems_table
 
-from .records_of import column, record, rows
+from .records_of import REPORTED, ROOT, column, record, rows
 
-ROOT = Path(__file__).parents[2]
-REPORTED = ROOT / "results" / "reported"
 LIF = "survey/cifar10/lif/top1"
-
-
-@pytest.fixture
-def build(tmp_path):
-    def run(*records):
-        for number, values in enumerate(records):
-            write_record(tmp_path / "runs" / str(number) / "run.json", values)
-        (tmp_path / "runs").mkdir(exist_ok=True)
-        build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
-        return tmp_path / "out"
-
-    return run
 
 
 def one(path, **wanted):
@@ -78,17 +63,21 @@ def test_seeds_are_averaged_beside_the_published_number(build):
     assert row["Protocol"] == "256/256 ep, split official 01234567, H100"
 
 
-def test_a_short_run_is_marked_everywhere(build):
-    out = build(record(reproduces=LIF, epochs=20, acc_best_test=61.2))
-    row = one(out / "cifar10.csv", System="survey", Neuron="LIF")
-    assert row["Ours, best test epoch (%)"] == "61.20 (20 of 256 ep)"
-    assert row["Difference"] == "-31.78 (20 of 256 ep)"
-    assert row["Protocol"].startswith("20/256 ep")
+SHORT, PART, FAILED = "20 of 256 ep", "part of the data", {"status": "failed", "error": "loss is\nNaN | step 3"}
 
 
-def test_part_of_the_data_is_marked(build):
-    out = build(record(reproduces=LIF, config={"train": {"limit_train_batches": 10}}))
-    assert "(part of the data)" in one(out / "cifar10.csv", System="survey", Neuron="LIF")["Difference"]
+@pytest.mark.parametrize(
+    ("change", "cells"),
+    [
+        ({"epochs": 20, "acc_best_test": 61.2}, {"Ours, best test epoch (%)": f"61.20 ({SHORT})"}),
+        ({"epochs": 20, "acc_best_test": 61.2}, {"Difference": f"-31.78 ({SHORT})"}),
+        ({"config": {"train": {"limit_train_batches": 10}}}, {"Difference": f"+0.02 ({PART})"}),
+        (FAILED, {"Seeds": "-"}),
+    ],
+)
+def test_what_a_run_lacks_is_said_beside_its_number(build, change, cells):
+    row = one(build(record(reproduces=LIF, **change)) / "cifar10.csv", System="survey", Neuron="LIF")
+    assert {key: row[key] for key in cells} == cells
 
 
 def test_two_recipes_for_one_row_stay_apart(build):
@@ -129,8 +118,7 @@ def test_cifar10_dvs_never_compares_splits_without_a_mark(build):
 
 
 def test_failed_runs_appear_in_runs_only(build):
-    out = build(record(reproduces=LIF, status="failed", error="loss is\nNaN | step 3"))
-    assert one(out / "cifar10.csv", System="survey", Neuron="LIF")["Seeds"] == "-"
+    out = build(record(reproduces=LIF, **FAILED))
     assert column(out / "survey_cifar10.csv", "LIF")["Runs", "ours, 256 epochs"] == "-"
     assert one(out / "runs.csv", run_id="r0")["status"] == "failed"
     assert "loss is NaN \\| step 3" in (out / "runs.md").read_text()

@@ -1,7 +1,6 @@
 """The committed LaTeX tables: they fit an article's page, and own runs have one."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,7 @@ from snnbench.tables.latex import to_latex
 from snnbench.tables.render import Part, Table
 
 from .latex import overfull
-from .test_build import ROOT
+from .records_of import ROOT
 
 TABLES = sorted((ROOT / "results" / "tables").glob("*.tex"))
 
@@ -52,6 +51,6 @@ def test_sentences_become_letters_and_a_note_explains_them():
 
 
 def test_survey_tables_have_a_row_a_method():
-    text = Path(ROOT / "results" / "tables" / "survey_cifar10.tex").read_text()
+    text = (ROOT / "results" / "tables" / "survey_cifar10.tex").read_text()
     assert text.count(r"\begin{longtable}") > 4
     assert "\nLIF & 92.98 & " in text

@@ -6,28 +6,18 @@ import pytest
 import torch
 
 from snnbench.build import build_model
-from snnbench.config.catalogue import options, path_of
+from snnbench.config.catalogue import path_of
 from snnbench.config.compose import compose
-from snnbench.records import write_record
-from snnbench.tables.build import build_all
 from snnbench.tables.neurons import OWN_NETS, RECIPE
 
 from .records_of import record, rows
-from .test_build import REPORTED
 
 LISTED = dict(re.findall(r"^#\s+(neuron|surrogate)=(\S+)$", path_of("experiment", RECIPE).read_text(), re.MULTILINE))
 
 
 @pytest.fixture
-def table(tmp_path):
-    def build(*records):
-        (tmp_path / "runs").mkdir()
-        for place, values in enumerate(records):
-            write_record(tmp_path / "runs" / str(place) / "run.json", values)
-        build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
-        return rows(tmp_path / "out" / "neurons_cifar10.csv")
-
-    return build
+def table(build):
+    return lambda *records: rows(build(*records) / "neurons_cifar10.csv")
 
 
 def run(neuron="lif", surrogate="atan", recipe=RECIPE, epochs=32, planned=32, **changes):
@@ -91,11 +81,6 @@ def test_systems_with_nets_of_their_own_name_their_data(table):
     assert (last["Data"], last["Neuron"], last["Best test epoch (%)"]) == ("digits", "first_spike", "93.00")
 
 
-def test_speed_has_no_mean_over_machines(table):
-    found = table(run(seed=1), run(seed=2, device={"name": "CPU"}, peak_memory_mb=None))
-    assert found[0]["Train samples/s"] == found[0]["Peak memory (MB)"] == "several devices"
-
-
 def test_the_recipe_is_the_surveys_but_shorter():
     ours, survey = (compose([f"experiment={name}"]).config for name in (RECIPE, "survey/cifar10_lif"))
     assert (ours["train"].pop("epochs"), survey["train"].pop("epochs")) == (32, 256)
@@ -111,10 +96,3 @@ def test_every_neuron_and_surrogate_that_it_names_trains(axis, name):
     model, _ = build_model(config)
     model(torch.randn(4, 2, 3, 32, 32)).square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-
-
-def test_it_names_every_neuron_as_taken_or_left_out():
-    head = path_of("experiment", RECIPE).read_text().partition("defaults:")[0]
-    assert set(LISTED) == {"neuron", "surrogate"}
-    for axis in LISTED:
-        assert [name for name in options(axis) if not re.search(rf"\b{name}\b", head)] == []

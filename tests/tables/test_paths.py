@@ -2,25 +2,19 @@
 
 import pytest
 
-from snnbench.records import write_record
-from snnbench.tables.build import build_all
-
-from .records_of import record, rows
-from .test_build import REPORTED
+from .records_of import column, record, rows
 
 ROW = "survey/cifar10/lif/top1"
 
 
 @pytest.fixture
-def out(tmp_path):
-    for path, seed, last in (("auto", 0, 84.0), ("auto", 1, 85.0), ("reference", 2, 84.4), ("reference", 3, 84.2)):
-        values = record(
-            name="survey/cifar10_lif", experiment="survey/cifar10_lif", reproduces=ROW, seed=seed, acc_last=last,
-            acc_best_test=last + 1, config_hash=str(seed), config={"T": 4, "kernels": path, "train": {}},
-        )  # fmt: skip
-        write_record(tmp_path / "runs" / str(seed) / "run.json", values)
-    build_all(tmp_path / "runs", REPORTED, tmp_path / "out")
-    return tmp_path / "out"
+def out(build):
+    seeds = (("auto", 0, 84.0), ("auto", 1, 85.0), ("reference", 2, 84.4), ("reference", 3, 84.2))
+    return build(*(
+        record(name="survey/cifar10_lif", experiment="survey/cifar10_lif", reproduces=ROW, seed=seed, acc_last=last,
+               acc_best_test=last + 1, config_hash=str(seed), config={"T": 4, "kernels": path, "train": {}})
+        for path, seed, last in seeds
+    ))  # fmt: skip
 
 
 def test_both_paths_stand_side_by_side(out):
@@ -31,6 +25,5 @@ def test_both_paths_stand_side_by_side(out):
 
 
 def test_other_tables_take_the_default_path_alone(out):
-    survey = {(row["Quantity"], row["Whose"]): row["LIF"] for row in rows(out / "survey_cifar10.csv")}
-    assert survey["Top-1 (%)", "ours, 256 epochs"] == "85.50 ± 0.71"
+    assert column(out / "survey_cifar10.csv", "LIF")["Top-1 (%)", "ours, 256 epochs"] == "85.50 ± 0.71"
     assert "kernels=reference" in (out / "runs.md").read_text()

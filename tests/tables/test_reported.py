@@ -1,13 +1,11 @@
 """The committed published numbers: complete, numeric, each with a source and a verified flag."""
 
-from pathlib import Path
-
 import pytest
 
 from snnbench.errors import ConfigError
 from snnbench.tables.reported import COLUMNS, load_reported
 
-REPORTED = Path(__file__).parents[2] / "results" / "reported"
+from .records_of import REPORTED
 
 
 def test_integrity():

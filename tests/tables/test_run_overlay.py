@@ -36,26 +36,16 @@ def test_seeds_are_one_line_in_a_band(runs):
     assert alone.band("acc_val") == []
 
 
-@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_the_command_draws_them(runs, kind, capsys):
-    assert main(["plot", "run=" + ",".join(map(str, runs)), f"format={kind}"]) == 0
-    out = runs[0].parent / f"plot.{kind}"
+def test_the_command_draws_them(runs, capsys):
+    assert main(["plot", "run=" + ",".join(map(str, runs)), "format=svg"]) == 0
+    out = runs[0].parent / "plot.svg"
     assert capsys.readouterr().out.strip() == str(out)
-    once = out.read_bytes()
-    assert once[:4] == {"png": b"\x89PNG", "svg": b"<?xm", "pdf": b"%PDF"}[kind]
-    assert main(["plot", f"run={runs[0].parent}/run*", f"format={kind}"]) == 0
-    assert out.read_bytes() == once
-    if kind == "svg":
-        text = out.read_text()
-        for word in (
-            "optimizer.lr=0.1 (2 seeds)",
-            "run4",
-            "test accuracy (%)",
-            "training loss",
-            "bands: from the least",
-        ):
-            assert word in text
-        assert "validation" not in text
+    text = out.read_text()
+    for word in ("optimizer.lr=0.1 (2 seeds)", "run4", "test accuracy (%)", "training loss", "bands: from the least"):
+        assert word in text
+    assert "validation" not in text
+    assert main(["plot", f"run={runs[0].parent}/run*", "format=svg"]) == 0
+    assert out.read_text() == text
 
 
 def test_names_that_look_like_formulas_are_drawn_as_they_are(runs):

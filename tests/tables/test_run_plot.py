@@ -41,17 +41,11 @@ def test_lines_are_the_files(folder):
     assert learnt["delay"] == {"conv1.synapse": [(0, 0, 0, 8), (1, 1, 0, 8), (2, 2, 0, 8)]}
 
 
-def test_the_same_run_gives_the_same_bytes_and_nothing_else(folder):
-    first = draw(folder, folder / "a.svg").read_bytes()
-    assert draw(folder, folder / "b.svg").read_bytes() == first
-    assert {path.name for path in folder.iterdir()} == {"metrics.csv", "parameters.csv", "a.svg", "b.svg"}
-
-
 def test_the_command_draws_a_png_without_parameters_too(folder, capsys):
     (folder / "parameters.csv").unlink()
     assert main(["plot", f"run={folder}"]) == 0
     assert capsys.readouterr().out.strip() == str(folder / "plot.png")
-    assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "plot.png").is_file()
 
 
 def test_many_layers_stay_readable(folder):
@@ -102,10 +96,11 @@ def test_a_refused_picture_leaves_nothing_behind(folder, capsys):
         ("out=plot.gif", "must end in .png, .svg, .pdf"),
         ("x=1", "'x=1' is not"),
         ("format=gif", "must be one of png, svg, pdf"),
+        ("format=png out=x.png", "not both"),
     ],
 )
 def test_wrong_arguments(folder, capsys, argument, words):
-    assert main(["plot", f"run={folder}", argument]) == 2
+    assert main(["plot", f"run={folder}", *argument.split()]) == 2
     assert words in capsys.readouterr().err
 
 
@@ -124,10 +119,10 @@ def test_without_matplotlib_it_says_what_to_install(folder, capsys, monkeypatch)
 def test_every_format_is_the_same_every_time(folder, kind, capsys):
     assert main(["plot", f"run={folder}", f"format={kind}"]) == 0
     once = (folder / f"plot.{kind}").read_bytes()
+    assert once[:4] == {"png": b"\x89PNG", "svg": b"<?xm", "pdf": b"%PDF"}[kind]
+    assert {path.name for path in folder.iterdir()} == {"metrics.csv", "parameters.csv", f"plot.{kind}"}
     assert main(["plot", f"run={folder}", f"format={kind}"]) == 0
     assert (folder / f"plot.{kind}").read_bytes() == once
-    assert main(["plot", f"run={folder}", f"format={kind}", "out=x.png"]) == 2
-    assert "not both" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e-7, 1e-4])

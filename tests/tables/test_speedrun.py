@@ -1,22 +1,15 @@
 """The table of speed runs: accuracy and seconds over seeds, and no place in the data set's own table."""
 
-from snnbench.records import write_record
-from snnbench.tables.build import build_all
-
 from .records_of import record, rows
-from .test_build import REPORTED
 
 
-def test_seeds_of_a_speed_run_and_what_they_took(tmp_path):
-    for seed, (last, seconds) in enumerate([(94.1, 101.0), (94.3, 103.0), (93.8, 105.0)]):
-        values = record(
-            name="speedrun/cifar10", experiment="speedrun/cifar10", seed=seed, config_hash=str(seed),
-            acc_last=last, acc_mirrored=last + 0.5,
-            epochs=40, epochs_planned=40, epochs_s=seconds, choices={"model": "resnet9", "neuron": "psn"},
-        )  # fmt: skip
-        write_record(tmp_path / "runs" / str(seed) / "run.json", values)
-    out = tmp_path / "out"
-    build_all(tmp_path / "runs", REPORTED, out)
+def test_seeds_of_a_speed_run_and_what_they_took(build):
+    name = "speedrun/cifar10"
+    out = build(*(
+        record(name=name, experiment=name, seed=seed, config_hash=str(seed), acc_last=last, acc_mirrored=last + 0.5,
+               epochs=40, epochs_planned=40, epochs_s=seconds, choices={"model": "resnet9", "neuron": "psn"})
+        for seed, (last, seconds) in enumerate([(94.1, 101.0), (94.3, 103.0), (93.8, 105.0)])
+    ))  # fmt: skip
     (row,) = rows(out / "speedrun.csv")
     assert (row["Model"], row["Neuron"], row["Seeds"], row["Seconds"]) == ("resnet9", "psn", "3", "103.0 ± 2.0")
     assert (row["Last epoch (%)"], row["Lowest seed (%)"]) == ("94.07 ± 0.25", "93.80")

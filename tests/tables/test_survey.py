@@ -5,35 +5,15 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from snnbench.bench_rows import append
-from snnbench.records import write_record
-from snnbench.tables.build import build_all
 from snnbench.tables.labels import overlap, place_labels
 from snnbench.tables.ranks import ranks, spearman
 from snnbench.tables.scatter import Panel, Point, figure
 from snnbench.tables.speeds import load_speeds
 
-from .records_of import column, record, rows
-from .test_build import REPORTED, ROOT
+from .records_of import REPORTED, ROOT, column, record, rows
 
 CIFAR = "survey_cifar10.csv"
 FULL, SHORT = "ours, 256 epochs", "ours, 32 epochs"
-
-
-@pytest.fixture
-def build(tmp_path):
-    """Build tables from records; `speeds`: rows of the bench's CSV."""
-
-    def run(*records, speeds=(), reported=REPORTED):
-        (tmp_path / "runs").mkdir()
-        for place, values in enumerate(records):
-            write_record(tmp_path / "runs" / str(place) / "run.json", values)
-        for row in speeds:
-            append(tmp_path / "bench", "survey_nets", row)
-        build_all(tmp_path / "runs", reported, tmp_path / "out", bench_dir=tmp_path / "bench")
-        return tmp_path / "out"
-
-    return run
 
 
 def survey_run(method, accuracy, epochs=256, recipe=None, **changes):

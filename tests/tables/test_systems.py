@@ -1,7 +1,5 @@
 """The table of surveyed systems: which of our runs stands in a row, and what the counts count."""
 
-from pathlib import Path
-
 import pytest
 
 from snnbench.config.catalogue import options
@@ -10,10 +8,9 @@ from snnbench.records import load_record, write_record
 from snnbench.tables.groups import group_records
 from snnbench.tables.reported import load_reported
 from snnbench.tables.systems import HEADER, counts, evidence, load_systems, systems_table
-from tests.tables.records_of import record
 
-ROOT = Path(__file__).parents[2]
-REPORTED = ROOT / "results" / "reported"
+from .records_of import REPORTED, record
+
 HEADLINE, OTHER = "tet/cifar-10/resnet-19/t4", "tet/cifar-10/resnet-19/t6"
 
 
