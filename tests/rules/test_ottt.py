@@ -16,7 +16,7 @@ from snnbench.rules.bptt import BPTT
 from snnbench.rules.ottt import OTTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
-from tests.dynamics.tiny import ConvNet, flat, gradients, ottt_lif, site, spiking_mlp
+from tests.tiny import ConvNet, flat, gradients, ottt_lif, site, spiking_mlp
 
 F64 = torch.float64
 AS_DERIVED = {"trace_first": True, "trace_readout": False}

@@ -18,7 +18,7 @@ from snnbench.rules.sltt import SLTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
-from tests.dynamics.tiny import flat, site
+from tests.tiny import flat, site
 
 F64 = torch.float64
 

@@ -25,7 +25,7 @@ from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
 from snnbench.train.optim import rmaxprop
-from tests.dynamics.tiny import site
+from tests.tiny import site
 
 F64 = torch.float64
 ALPHA, RATE = math.exp(-1 / 5), 0.1  # dt 1 ms, tau 5 and 10 ms

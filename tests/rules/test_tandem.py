@@ -29,7 +29,7 @@ from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
-from tests.dynamics.tiny import flat, gradients
+from tests.tiny import flat, gradients
 
 F64 = torch.float64
 T = 4

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.masked_psn import MaskedPSN
@@ -11,6 +10,7 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import rows_of, stepping
+from tests.tiny import site
 
 F64 = torch.float64
 X = torch.tensor([0.9, 1.4, 0.8, 2.5], dtype=F64).view(-1, 1, 1)

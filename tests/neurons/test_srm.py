@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from tiny import site
 from torch import nn
 
 from snnbench.build import build_model, instantiate
@@ -19,6 +18,7 @@ from snnbench.surrogates.exp_abs import ExpAbs
 from snnbench.synapses.axonal_delay import AxonalDelay
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 THETA = 10.0

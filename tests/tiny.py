@@ -1,4 +1,4 @@
-"""Small networks and inputs that several tests of this folder share."""
+"""Small networks and inputs that several tests share."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.neurons.lif import LIF
 from snnbench.surrogates.atan import ATan
@@ -12,6 +11,7 @@ from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.surrogates.triangle import Triangle
+from tests.tiny import site
 
 # surrogate, its peak, its integral
 CASES = [

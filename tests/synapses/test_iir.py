@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.build import build_model
 from snnbench.config.compose import compose
@@ -17,6 +16,7 @@ from snnbench.objectives.mean_ce import MeanCE
 from snnbench.surrogates.gaussian import Gaussian
 from snnbench.synapses.iir import IIR, DualExponential, LowPass
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 

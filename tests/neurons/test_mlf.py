@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench import kernels
 from snnbench.kernels.common.form import Refusal
@@ -10,6 +9,7 @@ from snnbench.neurons.lif import LIF
 from snnbench.neurons.mlf import MLF
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.plif import PLIF
 from snnbench.surrogates.atan import ATan
+from tests.tiny import site
 
 pytestmark = pytest.mark.peer
 peer = pytest.importorskip("spikingjelly.activation_based.neuron")

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.glif import GLIF
@@ -11,6 +10,7 @@ from snnbench.site import Site
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 LOUD, QUIET = [0.9, 1.4, 0.8, 2.5], [0.3, 0.4, 0.1, 0.5]

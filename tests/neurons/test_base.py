@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.integrate_fire import IF
@@ -14,6 +13,7 @@ from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 

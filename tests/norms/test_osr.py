@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tiny import site
 from torch import Tensor
 from torch.nn import functional as F
 
 from snnbench.norms.osr import OSR
 from snnbench.site import Site
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 AXES = (0, 2, 3)

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.neurons.clif import CLIF
 from snnbench.neurons.lif import LIF
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
+from tests.tiny import site
 
 F64 = torch.float64
 X = torch.tensor([0.9, 0.8, 0.7, 1.2], dtype=F64).view(-1, 1, 1)

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from tiny import site
 from torch import nn
 
 from snnbench import kernels
@@ -20,6 +19,7 @@ from snnbench.rules.ottt import OTTT
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
+from tests.tiny import site
 
 
 def twin(time_steps: int = 1) -> CSNN:

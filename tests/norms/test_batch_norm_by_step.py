@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tiny import site
 from torch import nn
 
 from snnbench import kernels
@@ -19,6 +18,7 @@ from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 T = 4
 

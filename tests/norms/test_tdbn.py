@@ -7,13 +7,13 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny import site
 from torch import nn
 from torch.nn import functional as F
 
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.none import NoNorm
 from snnbench.norms.tdbn import TdBN
+from tests.tiny import site
 
 
 def images(samples: int = 2) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF, decaying_sum
@@ -10,6 +9,7 @@ from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 F64 = torch.float64
 FAST = FastSigmoid(10.0)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from snnbench.norms.tebn import TEBN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import stepping
+from tests.tiny import site
 
 SCALES = (0.5, 2.0, -1.0, 1.25)
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tiny import spiking_mlp
 from torch.nn import functional as F
 
 from snnbench.errors import ConfigError
@@ -25,6 +24,7 @@ from snnbench.objectives.taps import Taps, outline
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
 from snnbench.teachers.base import Teacher
+from tests.tiny import spiking_mlp
 
 F64 = torch.float64
 Y = torch.tensor([0])
