@@ -10,10 +10,10 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import rows_of, stepping
-from tests.tiny import site
+from tests.tiny import assert_same_neuron, column, graded, site, spikingjelly, walked
 
 F64 = torch.float64
-X = torch.tensor([0.9, 1.4, 0.8, 2.5], dtype=F64).view(-1, 1, 1)
+X = column(0.9, 1.4, 0.8, 2.5)
 W = torch.tensor([[0.5, -0.2, 0.1, 0], [0.4, 0.6, -0.3, 0.2], [0.1, 0.3, 0.8, -0.1], [-0.2, 0.2, 0.4, 0.9]], dtype=F64)
 
 
@@ -215,23 +215,3 @@ def test_spikingjelly(name, steps):
     assert torch.equal(found[0][0], found[1][0])
     for a, b in zip(found[0][1:], found[1][1:], strict=True):
         torch.testing.assert_close(a, b.view_as(a), rtol=1e-6, atol=1e-7)  # their lambda is a float32 0.4
-
-
-@pytest.mark.peer
-@pytest.mark.parametrize("name", ["masked", "sliding"])
-def test_walk_beside_spikingjellys_single_steps(name):
-    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
-    atan = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(2.0)
-    ours, theirs = {
-        "masked": lambda: (MaskedPSN(Site(3, 6), ATan(), 3), peer.MaskedPSN(3, 6, 1.0, atan, "s")),
-        "sliding": lambda: (SlidingPSN(site(), ATan(), 3), peer.SlidingPSN(3, True, atan, "s")),
-    }[name]()
-    ours, theirs = ours.double(), theirs.double()
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        mine.data.uniform_(-0.9, 0.6)
-        other.data.copy_(mine.view_as(other))
-    x = torch.randn(6, 4, 3, 2, dtype=F64) * 3
-    with stepping(ours) as step:
-        walked = torch.stack([step(x_t) for x_t in x])
-    assert 0.05 < walked.mean() < 0.95
-    assert torch.equal(walked, torch.stack([theirs(x_t) for x_t in x]))
