@@ -10,7 +10,7 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import rows_of, stepping
-from tests.tiny import assert_same_neuron, column, graded, site, spikingjelly, walked
+from tests.tiny import column, site
 
 F64 = torch.float64
 X = column(0.9, 1.4, 0.8, 2.5)

@@ -195,10 +195,6 @@ def test_probed_weights_depend_on_the_seed_only_and_draw_nothing():
     assert not torch.equal(other.positions, rule.positions)
 
 
-def test_what_does_not_fit_is_refused_in_one_sentence():
-    with pytest.raises(ConfigError, match="use surrogate=dspike"):
-        compose(["method=dspike", "surrogate=atan"])
+def test_a_temperature_below_the_least_is_refused():
     with pytest.raises(ConfigError, match=r"surrogate\.b=0\.1 must not lie below rule\.b_min=0\.2"):
         configured("surrogate.b=0.1")
-    with pytest.raises(ConfigError, match=r"rule\.eps"):
-        compose(["method=dspike", "rule.eps=0.0"])

@@ -1,7 +1,6 @@
 """SuperSpike against its catalogue page's numbers: traces, loss, online recursion, RMaxProp; and refusals."""
 
 import math
-import re
 from itertools import pairwise
 
 import pytest
@@ -286,49 +285,6 @@ def test_latency_by_charging():
     assert spikes.shape == (50, 1, 1, 2, 3)
     assert spikes.sum(0).flatten().tolist() == [1, 1, 0, 0, 0, 0]
     assert spikes[4].sum() == spikes[10].sum() == 1
-
-
-def test_van_rossum_targets():
-    spikes = torch.zeros(12, 2, 3)
-    spikes[3, 0, 1] = spikes[8, 0, 1] = 1
-    objective = VanRossum(first=3, period=5)
-    hard, soft = torch.tensor([1, 2]), torch.tensor([[0, 1.0, 0], [0, 0, 1.0]])
-    loss, _ = objective(spikes, hard)
-    torch.testing.assert_close(objective(spikes, soft)[0], loss)
-    torch.testing.assert_close(objective(spikes, objective.target_trains(hard, spikes).transpose(0, 1))[0], loss)
-    torch.testing.assert_close(objective(spikes[:, :1], hard[:1])[0], torch.tensor(0.0))
-    lone = torch.zeros(12, 1, 3)
-    lone[0, 0, 0] = 1
-    extra = objective(lone, torch.zeros(1, 12, 3))[1]["unmatched"]
-    assert extra.item() == pytest.approx(1)
-    with pytest.raises(ConfigError, match="target spike trains"):
-        objective(spikes, torch.zeros(2, 11, 3))
-    with pytest.raises(ConfigError, match=r"objective\.first=12 leaves no target spike within T=12"):
-        VanRossum(first=12)(spikes, hard)
-    with pytest.raises(ConfigError, match=r"objective\.tau_decay=0\.5"):
-        VanRossum(tau_decay=0.5)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "says"),
-    [
-        (["objective=van_rossum"], "objective=van_rossum does not fit the rest: a distance between spike trains"),
-        (["model=cuba_mlp", "neuron=lif"], "use neuron=cuba_lif"),
-        (["method=superspike", "neuron=lif"], "use neuron=cuba_lif"),
-        (["method=superspike", "norm=bn"], "use norm=none"),
-        (["method=superspike", "synapse=weight_std"], "use synapse=plain"),
-        (["method=superspike", "synapse=iir"], "use synapse=plain"),
-        (["method=superspike", "model=cuba_mlp_leaky", "objective=mean_ce"], "use model=cuba_mlp"),
-        (
-            ["method=superspike", "objective=van_rossum", "data=digits_dvs", "encoder=threshold_latency"],
-            "encoder=frames",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_refused_in_one_sentence(overrides, says):
-    with pytest.raises(ConfigError, match=re.escape(says)) as error:
-        compose(overrides)
-    assert "\n" not in str(error.value)
 
 
 def test_rule_refuses_what_is_no_chain():

@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from snnbench import kernels
-from snnbench.config.compose import compose
 from snnbench.errors import ConfigError
 from snnbench.metrics.firing import FiringRates
 from snnbench.metrics.operations import count_operations
@@ -277,21 +276,6 @@ def test_fused_neuron_gives_the_same(caplog):
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
-        ("overrides", "match"),
-        [
-            (["model=sew_resnet18"], "rule=tandem does not go with model=sew_resnet18"),
-            (["model=spikformer_cifar_4_384"], "attention"),
-            (["model=ms_resnet18"], "shortcut"),
-            (["model=csnn", "neuron=plif"], "outside the gradient"),
-            (["model=csnn", "neuron=psn"], "outside the gradient"),
-            (["model=csnn", "neuron=relu"], "needs spikes to count"),
-        ],
-    )
-    def test_when_composed(self, overrides, match):
-        with pytest.raises(ConfigError, match=match):
-            compose(["rule=tandem", "neuron=if", *overrides])
-
     @pytest.mark.parametrize(
         ("change", "match"),
         [
