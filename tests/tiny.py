@@ -108,3 +108,21 @@ def assert_same_neuron(ours: nn.Module, theirs: nn.Module, x_seq: Tensor, pairs=
     assert torch.equal(spikes, expected)
     for a, b in zip(gradients, wanted, strict=True):
         torch.testing.assert_close(a, b.view_as(a), rtol=rtol, atol=atol)
+
+
+def most_saved(train) -> int:
+    """Most bytes that autograd holds at one time while `train(backward)` runs, `backward` being the one to call."""
+    live, most = [], [0]
+
+    def pack(tensor):
+        live.append(tensor.numel() * tensor.element_size())
+        most[0] = max(most[0], sum(live))
+        return tensor
+
+    def backward(loss):
+        loss.backward()
+        live.clear()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        train(backward)
+    return most[0]

@@ -8,17 +8,13 @@ import yaml
 from torch import nn
 
 from snnbench import kernels
-from snnbench.kernels.common.form import NormForm, Refusal
 from snnbench.models.parts import Parts
 from snnbench.models.plif_net import PLIFNet
 from snnbench.neurons.plif import PLIF
-from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.batch_norm_by_step import BatchNormByStep
-from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
-from snnbench.temporal import stepping
-from tests.tiny import site
+from tests.tiny import site, walked
 
 T = 4
 
@@ -27,12 +23,6 @@ def frames(samples: int = 3) -> torch.Tensor:
     """Steps of different mean and spread."""
     steps = torch.arange(1.0, T + 1).view(T, 1, 1, 1, 1)
     return torch.randn(T, samples, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * steps + steps
-
-
-def same_statistics(ours: nn.Module, theirs: nn.Module) -> None:
-    assert ours.state_dict().keys() == theirs.state_dict().keys()
-    for key, value in theirs.state_dict().items():
-        torch.testing.assert_close(ours.state_dict()[key], value, msg=key)
 
 
 def test_is_torchs_batch_norm_called_once_a_step():
@@ -45,14 +35,9 @@ def test_is_torchs_batch_norm_called_once_a_step():
     (theirs * x).sum().backward()
     assert torch.equal(a.grad, b.grad)
     assert torch.equal(norm.weight.grad, torchs.weight.grad)
-    same_statistics(norm, torchs)
+    torch.testing.assert_close(dict(norm.state_dict()), dict(torchs.state_dict()))
     assert norm.num_batches_tracked == 2 * T
     assert torch.equal(norm.eval()(x), torch.stack([torchs.eval()(x_t) for x_t in x]))
-
-
-def test_differs_from_batch_norm_over_all_steps():
-    x = frames()
-    assert not torch.allclose(BatchNormByStep(site())(x), BatchNorm(site())(x), atol=0.1)
 
 
 @pytest.mark.parametrize(("static", "moves"), [("every_step", T), ("once", 1)])
@@ -71,11 +56,9 @@ def test_a_static_image_moves_the_statistics_once_or_at_every_step(static, moves
 @pytest.mark.parametrize("x_seq", [frames(), frames()[:1].expand(T, -1, -1, -1, -1)], ids=["frames", "static"])
 def test_walking_equals_running_in_training_too(x_seq):
     running, walking = BatchNormByStep(site()), BatchNormByStep(site())
-    with stepping(walking) as step:
-        walked = torch.stack([step(x_t) for x_t in x_seq])
-    torch.testing.assert_close(running(x_seq), walked)
-    torch.testing.assert_close(running.running_mean, walking.running_mean)
-    torch.testing.assert_close(running.running_var, walking.running_var)
+    torch.testing.assert_close(walked(walking, x_seq), running(x_seq))
+    torch.testing.assert_close(walking.running_mean, running.running_mean)
+    torch.testing.assert_close(walking.running_var, running.running_var)
 
 
 def test_a_whole_plif_net_walks_as_it_runs_in_training():
@@ -89,36 +72,10 @@ def test_a_whole_plif_net_walks_as_it_runs_in_training():
         with torch.no_grad():
             model.hidden.synapse.weight.mul_(6)
             model.readout.weight.mul_(6)
-    with stepping(walking) as step:
-        walked = torch.stack([step(x_t) for x_t in x_seq])
     votes = running(x_seq)
     assert votes.any()
-    torch.testing.assert_close(votes, walked)
-    same_statistics(running, walking)
-
-
-def test_kernels_never_take_it_for_batch_norm_in_training():
-    norm = BatchNormByStep(Site(3, T))
-    assert isinstance(norm.train().kernel_form(), Refusal)
-    assert isinstance(norm.eval().kernel_form(), NormForm)
-
-
-def test_kernels_never_run_a_batch_norm_that_overrides_what_they_do():
-    class OwnForward(BatchNorm):
-        def forward(self, x_seq):
-            return 2 * super().forward(x_seq)
-
-    class OwnNormalise(BatchNorm):
-        def normalise(self, x, momentum=None):
-            return 2 * super().normalise(x, momentum)
-
-    class OwnName(BatchNorm):
-        def extra_repr(self):
-            return "mine"
-
-    assert isinstance(OwnForward(site()).kernel_form(), Refusal)
-    assert isinstance(OwnNormalise(site()).kernel_form(), Refusal)
-    assert isinstance(OwnName(site()).kernel_form(), NormForm)
+    torch.testing.assert_close(votes, walked(walking, x_seq))
+    torch.testing.assert_close(running.state_dict(), walking.state_dict())
 
 
 def test_fused_mode_gives_what_the_reference_gives(monkeypatch):

@@ -22,7 +22,6 @@ from snnbench.rules.base import Batch
 from snnbench.rules.superspike import FEEDBACK, SuperSpike, three_factors
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
 from snnbench.synapses.plain import Plain
-from snnbench.temporal import stepping
 from snnbench.train.optim import rmaxprop
 from tests.tiny import site
 
@@ -61,12 +60,6 @@ def follow_filter(x_seq, decay=ALPHA, rate=RATE):
 def train_once(rule, model, x_seq, objective, target):
     rule.prepare(model)
     return rule.train_batch(model, Batch(x_seq, target, lambda s: objective(s, target), zero_grad=model.zero_grad))
-
-
-def test_surrogate():
-    """superspike page, check 1."""
-    x = torch.tensor([0.0, -1, -5, -10, 1], dtype=F64)
-    assert FastSigmoid(1.0).derivative(x).tolist() == pytest.approx([1, 0.25, 0.0277778, 0.0082645, 0.25], abs=5e-8)
 
 
 def test_double_exponential_of_one_spike():
@@ -208,17 +201,6 @@ def test_perfect_output_has_no_gradient():
     assert all(synapse.weight.grad.abs().sum() == 0 for synapse in model.synapses())
 
 
-def test_rule_learns_target_trains():
-    model, rule, x_seq = net(hidden=(20,)), SuperSpike(), batch()
-    objective, target = VanRossum(first=10, period=10), torch.tensor([0, 1, 2, 1])
-    optimizer = rmaxprop(model, lr=5e-3)
-    rule.prepare(model)
-    calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
-    batch_ = Batch(x_seq, target, lambda s: objective(s, target), **calls)
-    losses = [rule.train_batch(model, batch_)[1] for _ in range(60)]
-    assert losses[-1] < 0.5 * losses[0]
-
-
 def test_neuron_by_hand():
     """Output before the update, old current, hard reset that takes the step's current with it."""
     neuron, (alpha, beta) = cuba(), (math.exp(-1 / 5), math.exp(-1 / 10))
@@ -239,14 +221,6 @@ def test_response_is_the_neuron_below_threshold():
     assert synapse_then_membrane(3, 0.5, 0.9) == (0, 0, 1)
     k = decay_then_follow(30, ALPHA, RATE)
     torch.testing.assert_close(causal_filter(k, x), follow_filter(x), rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize("model", [CubaMLP, LeakyCubaMLP])
-def test_walking_equals_running(model):
-    built, x_seq = net(model=model), batch()
-    with stepping(built) as step:
-        walked = torch.stack([step(x_t) for x_t in x_seq])
-    assert torch.equal(walked, built(x_seq))
 
 
 def test_leaky_readouts_score_is_its_maximum_over_time():
