@@ -91,7 +91,7 @@ DIMENSIONS = {
     "v_reset": [0.0, -0.3],
     "amplitude": [1.0, 2.74],
     "time_steps": [1, 3, 4, 8, 9, 17, 64],
-    "dtype": [torch.float32, torch.bfloat16],
+    "dtype": [torch.float32, torch.bfloat16, torch.float16],
     "layout": list(SHAPES),
     "static": [False, True],
     "norm": ["none", "bn", "bn_eval", "tdbn", "tebn"],
@@ -239,6 +239,20 @@ def is_fused(spikes: Tensor) -> bool:
     """Whether these spikes came from the kernels: the function that made them is defined there."""
     function = getattr(type(spikes.grad_fn), "_forward_cls", type(None))
     return function.__module__.startswith("snnbench.kernels.")
+
+
+def both_paths(layer: nn.ModuleDict, x_seq: Tensor, g=None, residual: Tensor | None = None) -> list[list[Tensor]]:
+    """Spikes and all gradients (input, residual, parameters) of the fused path and of the reference."""
+    found = []
+    for mode in ("fused", "reference"):
+        leaves = [t.detach().clone().requires_grad_() for t in (x_seq, residual) if t is not None]
+        layer.zero_grad()
+        with kernels.use(mode):
+            spikes = layer["neuron"](leaves[0], getattr(layer, "norm", None), *leaves[1:])
+        assert is_fused(spikes) == (mode == "fused")
+        spikes.backward(2 * spikes.detach() if g is None else g)
+        found.append([spikes.detach(), *(leaf.grad for leaf in (*leaves, *layer.parameters()))])
+    return found
 
 
 def is_clear(layer: nn.ModuleDict, case: Case, x: Tensor, residual: Tensor | None) -> bool:

@@ -1,7 +1,5 @@
 """The ANN twin: a model with `neuron=relu` is the plain PyTorch network of its layers, and is counted as one."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -105,8 +103,3 @@ def test_rules_on_spikes_refuse_it():
     assert component("snnbench.neurons.relu.ReLU").traits == {"analogue"}
     with pytest.raises(ConfigError, match="rule=ottt needs LIF neurons, not ReLU"):
         OTTT().prepare(twin())
-
-
-def test_copies_alike():
-    net, x = twin().eval(), torch.randn(1, 2, 3, 8, 8)
-    assert torch.equal(copy.deepcopy(net)(x), net(x))

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from snnbench.errors import ConfigError
 from snnbench.kernels import use
@@ -59,29 +58,6 @@ def test_gradients_of_the_page():
     torch.testing.assert_close(a.grad, b.grad)
     torch.testing.assert_close(norm.weight.grad, twin.weight.grad)
     torch.testing.assert_close(norm.bias.grad, twin.bias.grad)
-
-
-def test_fusion_into_one_convolution_a_step_or_one_for_all():
-    conv, norm = nn.Conv2d(2, 3, 3), scaled_tebn()
-    for _ in range(3):
-        norm(torch.randn(4, 2, 3, 5, 5) * 2 + 1)
-    norm.eval()
-    x = torch.randn(4, 2, 2, 7, 7)
-    expected = norm(conv(x.flatten(0, 1)).unflatten(0, (4, 2)))
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    weight, bias = conv.weight * scale.view(-1, 1, 1, 1), (conv.bias - norm.running_mean) * scale + norm.bias
-    for t, p in enumerate(norm.p):
-        torch.testing.assert_close(F.conv2d(x[t], p * weight, p * bias), expected[t], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(p * F.conv2d(x[t], weight, bias), expected[t], rtol=1e-5, atol=1e-5)
-
-
-def test_scale_is_shared_between_gain_and_p():
-    norm, other = scaled_tebn(), scaled_tebn()
-    other.weight.data *= 3
-    other.bias.data *= 3
-    other.p.data /= 3
-    torch.testing.assert_close(norm(images(5, 5)), other(images(5, 5)))
-    assert sum(p.numel() for p in norm.parameters()) == 2 * 3 + 4
 
 
 def test_a_second_walk_starts_at_step_0_again():

@@ -59,3 +59,10 @@ def test_what_does_not_fit_is_refused_in_one_sentence(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)) as error:
         compose(overrides.split())
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides", ["norm=osr", "neuron=lif_osr", "method=osr norm=none synapse=weight_std neuron=lif"]
+)
+def test_osrs_norm_threshold_and_rule_are_switches_of_their_own(overrides):
+    assert compose(overrides.split()).config["T"]

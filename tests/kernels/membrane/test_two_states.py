@@ -5,7 +5,7 @@ import torch
 
 from snnbench import kernels
 from snnbench.errors import ConfigError
-from tests.kernels.parity import Case, build, currents, is_fused
+from tests.kernels.parity import Case, both_paths, build, currents
 
 
 @pytest.mark.parametrize("neuron", ["glif", "glif_shared"])
@@ -22,15 +22,7 @@ def test_gated_potentials_round_as_pytorch_s(neuron, device):
 def test_a_shorter_sequence_uses_the_first_gains(device):
     case = Case(neuron="glif", time_steps=6, layout="flat")
     layer, x = build(case).to(device), currents(case, 0, 4, device)
-    found = []
-    for mode in ("fused", "reference"):
-        layer.zero_grad()
-        with kernels.use(mode):
-            spikes = layer["neuron"](x)
-        assert is_fused(spikes) == (mode == "fused")
-        spikes.square().sum().backward()
-        found.append([spikes.detach(), *(p.grad for p in layer.parameters())])
-    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*both_paths(layer, x))
     assert layer["neuron"].conduct.grad[4:].count_nonzero() == 0
 
 
