@@ -97,17 +97,10 @@ DIMENSIONS = {
     "norm": ["none", "bn", "bn_eval", "tdbn", "tebn"],
     "residual": [False, True],
 }
-TWO_STATES_DIMENSIONS = {
+RESETS = ("reset", "detach_reset", "v_reset")
+TWO_STATES_DIMENSIONS = {name: values for name, values in DIMENSIONS.items() if name not in RESETS} | {
     "neuron": list(TWO_STATES),
-    "surrogate": list(SURROGATES),
-    "strict": [True, False],
-    "amplitude": [1.0, 2.74],
     "time_steps": [1, 4, 8, 9],
-    "dtype": [torch.float32, torch.bfloat16, torch.float16],
-    "layout": list(SHAPES),
-    "static": [False, True],
-    "norm": ["none", "bn", "bn_eval", "tdbn", "tebn"],
-    "residual": [False, True],
 }
 ADAPTIVE_DIMENSIONS = TWO_STATES_DIMENSIONS | {
     "neuron": list(ADAPTIVE),

@@ -7,7 +7,6 @@ import torch
 import yaml
 from torch import nn
 
-from snnbench import kernels
 from snnbench.models.parts import Parts
 from snnbench.models.plif_net import PLIFNet
 from snnbench.neurons.plif import PLIF
@@ -76,19 +75,6 @@ def test_a_whole_plif_net_walks_as_it_runs_in_training():
     assert votes.any()
     torch.testing.assert_close(votes, walked(walking, x_seq))
     torch.testing.assert_close(running.state_dict(), walking.state_dict())
-
-
-def test_fused_mode_gives_what_the_reference_gives(monkeypatch):
-    """Where kernels run, the norm runs by itself and the neuron's kernel takes what it gives."""
-    handed = []
-    monkeypatch.setattr("snnbench.kernels.dispatch.has_triton", lambda: True)
-    monkeypatch.setattr("snnbench.kernels.membrane.ops.run", lambda x, r, norm, form: handed.append((x, norm)) or x)
-    norm, x_seq = BatchNormByStep(site()), frames()
-    with kernels.use("fused"):
-        PLIF(site(), ATan())(x_seq, norm)
-    ((current, form),) = handed
-    assert form is None
-    torch.testing.assert_close(current, BatchNormByStep(site())(x_seq))
 
 
 RECIPES = Path(__file__).parents[2] / "configs" / "experiment"

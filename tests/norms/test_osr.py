@@ -125,13 +125,6 @@ class TestNorm:
         torch.testing.assert_close(norm.running_var, 0.9 * var + 0.1 * merged.var(AXES, correction=0))
         assert norm.pending_steps == 4
 
-    def test_static_sequence_is_normalised_once(self):
-        norm, twin, x = norm_in_use(), norm_in_use(), images()[0].expand(4, -1, -1, -1, -1)
-        y = norm(x)
-        assert y.stride(0) == 0
-        torch.testing.assert_close(y, twin(x.contiguous()))
-        torch.testing.assert_close(norm.state_dict(), twin.state_dict())
-
     def test_the_surveys_batches(self):
         """Its class written out (with the biased variance): clipped ratio, weight 0.1 / T, over five batches."""
         norm = OSR(site(), eps=1e-5, momentum=0.1 / 4, bound=5.0, beyond="clip").double()

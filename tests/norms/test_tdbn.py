@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.none import NoNorm
+from snnbench.norms.osr import OSR
 from snnbench.norms.tdbn import TdBN
 from tests.tiny import site
 
@@ -38,12 +39,13 @@ def test_bit_identical_to_torch_on_the_merged_batch(build):
     assert torch.equal(norm.eval()(x), torchs.eval()(x.flatten(0, 1)).unflatten(0, (4, 2)))
 
 
-def test_static_sequence_is_normalised_once():
-    norm, x = BatchNorm(site()), images()[0]
-    static = x.expand(4, *x.shape)
+@pytest.mark.parametrize("build", [BatchNorm, TdBN, OSR])
+def test_static_sequence_is_normalised_once(build):
+    norm, twin, static = build(site()), build(site()), images()[0].expand(4, -1, -1, -1, -1)
     y = norm(static)
     assert y.stride(0) == 0
-    torch.testing.assert_close(y, BatchNorm(site())(static.contiguous()))
+    torch.testing.assert_close(y, twin(static.contiguous()))
+    torch.testing.assert_close(norm.running_mean, twin.running_mean)
 
 
 @pytest.mark.parametrize("parametrisation", ["factor", "init"])

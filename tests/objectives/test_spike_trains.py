@@ -14,17 +14,18 @@ from snnbench.objectives.van_rossum import VanRossum
 F64 = torch.float64
 
 
-def test_page_num_spikes_gradient():
+@pytest.mark.parametrize("dt", [0.5, 1.0, 2.0])
+def test_page_num_spikes_gradient(dt):
     """slayer page, check 7, region = the whole sample."""
     spikes = (torch.rand(40, 1, 3, dtype=F64) < 0.2).to(F64).requires_grad_()
-    loss, parts = NumSpikes(12.0, 2.0)(spikes, torch.tensor([1]))
+    loss, parts = NumSpikes(12.0, 2.0, dt=dt)(spikes, torch.tensor([1]))
     loss.backward()
     counts = spikes.detach().sum(0)[0]
     e = (counts - torch.tensor([2.0, 12.0, 2.0])) / 40
-    eps = torch.tensor(alpha_kernel(10.0, 1.0), dtype=F64)
+    eps = torch.tensor(alpha_kernel(10.0, dt), dtype=F64)
     for n in (0, 1, 17, 39):
-        torch.testing.assert_close(spikes.grad[n, 0], e * eps[: 40 - n].sum())
-    assert loss.item() == pytest.approx((0.5 * 40 * e.square().sum()).item())
+        torch.testing.assert_close(spikes.grad[n, 0], dt * e * eps[: 40 - n].sum())
+    assert loss.item() == pytest.approx((0.5 * 40 * dt * e.square().sum()).item())
     assert parts["count_error"].item() == pytest.approx((40 * e).abs().mean().item())
 
 

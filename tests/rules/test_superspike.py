@@ -73,15 +73,6 @@ def test_double_exponential_of_one_spike():
     assert fine.index(max(fine)) * 0.001 == pytest.approx(6.931, abs=0.01)
 
 
-def test_energy_of_the_kernel():
-    """superspike page, check 3: 1.2e7 belongs to ab/(a-b) (exp(-t/a) - exp(-t/b)); the trace itself is 1/a of that."""
-    a, b, dt = 10e-3, 5e-3, 1e-6
-    k = torch.tensor(decay_then_follow(200_000, math.exp(-dt / b), dt / a), dtype=F64)
-    normaliser = 1 / ((a * b / (a - b)) ** 2 * (a / 2 + b / 2 - 2 * a * b / (a + b)))
-    assert normaliser == pytest.approx(1.2e7)
-    assert (k.square().sum() * dt).item() == pytest.approx(1 / (normaliser * a**2), rel=1e-3)
-
-
 def test_rmaxprop():
     """superspike page, check 4, descending: the page's g is minus the gradient."""
     model = torch.nn.Linear(1, 1, bias=False).double()

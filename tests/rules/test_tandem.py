@@ -104,7 +104,7 @@ class TestPage:
     @pytest.mark.parametrize("static", [True, False])
     @pytest.mark.parametrize("training", [True, False])
     def test_spikes_of_the_folded_norm_and_gradient_of_the_analogue_layer_at_the_counts(self, training, static):
-        """The norm sees the counts; what fires is a copy whose weights hold its running statistics, a T-th of its bias."""
+        """The norm sees the counts; what fires has its running statistics in the weights, and a T-th of its bias."""
         unit = Unit(Plain().conv(2, 3, 5, 3, padding=1), norm(Site(5, T)), soft_if(Site(5, T))).double()
         lively(unit).train(training)
         Tandem().prepare(nn.Sequential(unit, Plain().linear(2, 2)))
@@ -125,14 +125,6 @@ class TestPage:
         folded = [F.conv2d(x_t, twin_conv.weight * ratio.view(-1, 1, 1, 1), bias, padding=1) for x_t in x]
         assert torch.equal(spikes, soft_if(Site(5, T))(torch.stack(folded).expand(T, -1, -1, -1, -1)))
         assert 0.05 < spikes.mean() < 0.95
-
-    def test_one_step_is_a_binary_layer_with_a_relu_mask(self):
-        unit, x = self.unit(), self.X[1:2]
-        spikes = unit(x)
-        z = x[0] @ unit.synapse.weight.T + unit.synapse.bias
-        assert torch.equal(spikes[0], (z >= 1).double())
-        spikes.sum().backward()
-        torch.testing.assert_close(unit.synapse.bias.grad, (z > 0).double()[0])
 
 
 @pytest.mark.parametrize("training", [True, False])
