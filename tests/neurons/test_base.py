@@ -1,13 +1,16 @@
-"""What membrane neurons share beyond what tests/contracts asks of every neuron: gradients of a walk, precision."""
+"""What membrane neurons share beyond what tests/contracts asks of every neuron: walks, precision."""
 
 import pytest
 import torch
 
+from snnbench.build import instantiate
+from snnbench.config.catalogue import options
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.plif import PLIF
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.sigmoid import Sigmoid
+from tests.contracts.test_parts import node
 from tests.tiny import graded, site, walked
 
 NEURONS = {
@@ -53,3 +56,12 @@ def test_membrane_is_at_least_fp32_and_spikes_have_the_inputs_dtype(neuron, x_se
     assert found.dtype == spikes.dtype == dtype
     assert state.dtype == torch.promote_types(dtype, torch.float32)
     torch.testing.assert_close(found.double(), neuron(x.double()), rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("name", options("neuron"))
+def test_half_input_spikes_like_its_fp32_copy(name):
+    neuron = instantiate(node("neuron", name), site(), surrogate=ATan())
+    x = (torch.randn(4, 16, 3, 20) * 2).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        spikes = neuron(x)
+    assert torch.equal(spikes, neuron(x.float()).bfloat16())

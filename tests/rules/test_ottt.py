@@ -16,7 +16,7 @@ from snnbench.rules.bptt import BPTT
 from snnbench.rules.ottt import OTTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
-from tests.tiny import ConvNet, flat, gradients, most_saved, ottt_lif, site, spiking_mlp
+from tests.tiny import ConvNet, flat, gradients, most_saved, ottt_lif, site, spiking_mlp, spikingjelly
 
 F64 = torch.float64
 AS_DERIVED = {"trace_first": True, "trace_readout": False}
@@ -194,9 +194,7 @@ def test_time_constants_must_agree():
 @pytest.mark.parametrize("decay_input", [False, True])
 def test_gradients_equal_spikingjelly(decay_input):
     """Three linear layers: first instantaneous, hidden and readout traced."""
-    peer = pytest.importorskip("spikingjelly.activation_based")
-    layer, neuron = (pytest.importorskip(f"{peer.__name__}.{m}") for m in ("layer", "neuron"))
-    functional = pytest.importorskip(f"{peer.__name__}.functional")
+    layer, neuron, functional = (spikingjelly(module) for module in ("layer", "neuron", "functional"))
     ours = spiking_mlp(10, 16, 12, 3, decay_input=decay_input)
     linears = [nn.Linear(10, 16), nn.Linear(16, 12), nn.Linear(12, 3)]
     lifs = [neuron.OTTTLIFNode(tau=2.0, decay_input=decay_input) for _ in range(2)]

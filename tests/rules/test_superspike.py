@@ -8,7 +8,6 @@ import torch
 
 from snnbench.build import build_model, instantiate
 from snnbench.config.compose import compose
-from snnbench.encoders.threshold_latency import ThresholdLatency
 from snnbench.errors import ConfigError
 from snnbench.filters import causal_filter, decay_then_follow, synapse_then_membrane
 from snnbench.models.cuba_mlp import CubaMLP, LeakyCubaMLP
@@ -239,17 +238,6 @@ def test_published_size_and_initial_weights():
         assert synapse.weight.std().item() == pytest.approx(scale / synapse.in_features**0.5, rel=0.06)
     volts = CubaMLP(parts(), (1, 10, 20), 200, hidden=[256], weight_scale=0.05, scale_by_leak=False)
     assert volts.synapses()[0].weight.std().item() == pytest.approx(0.05 / 200**0.5, rel=0.03)
-
-
-def test_latency_by_charging():
-    """t = floor(20 ln(x/(x - 0.2))): 1 -> 4, 0.5 -> 10, 0.21 -> 60; 0.2, less, and times past T are silent."""
-    x = torch.tensor([1.0, 0.5, 0.21, 0.2, 0.1, 0.0]).view(1, 1, 2, 3)
-    encoder = ThresholdLatency(50)
-    assert ThresholdLatency(100).times(x).flatten().tolist() == [4, 10, 60, 100, 100, 100]
-    spikes = encoder(x)
-    assert spikes.shape == (50, 1, 1, 2, 3)
-    assert spikes.sum(0).flatten().tolist() == [1, 1, 0, 0, 0, 0]
-    assert spikes[4].sum() == spikes[10].sum() == 1
 
 
 def test_rule_refuses_what_is_no_chain():

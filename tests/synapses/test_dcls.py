@@ -14,7 +14,6 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.dcls import DCLS
-from snnbench.train.optim import adam
 
 F64 = torch.float64
 
@@ -185,33 +184,3 @@ def test_one_cycle_is_torchs(epochs):
         optimizer.step()
         if epoch < epochs - 1:
             peer.step()
-
-
-STEPS = 120
-
-
-@pytest.mark.parametrize(("taps", "learns"), [(1, False), (11, True)])
-def test_delays_learn_what_neurons_without_memory_cannot(taps, learns):
-    """Which of two pairs of lines fires 5 steps before the other; a neuron of tau 1.005 has forgotten by then."""
-
-    def batch(count):
-        y, x = torch.randint(2, (count,)), torch.zeros(20, count, 1, 1, 4)
-        t, i = torch.randint(0, 10, (count,)), torch.arange(count)
-        for line in (0, 2):
-            x[t, i, 0, 0, line], x[t + 5, i, 0, 0, line + 1] = 1, 1
-        x[:, y == 1] = x[:, y == 1][..., [1, 0, 3, 2]]
-        return x, y
-
-    parts = Parts(lambda site, **c: LIF(site, ATan(5.0), 1.005, False, **c), BatchNorm, DCLS(taps), 20)
-    net = SNNDelays(parts, (1, 1, 4), 2, hidden=32, layers=1, dropout=0.0, tail=taps // 2)
-    optimizer = adam(net, lr=5e-3)
-    for step in range(STEPS):
-        for synapse in net.synapses():
-            synapse.on_epoch(step / STEPS)
-        x, y = batch(64)
-        optimizer.zero_grad()
-        MeanCE()(net(x), y)[0].backward()
-        optimizer.step()
-    x, y = batch(400)
-    accuracy = (net.eval()(x).mean(0).argmax(1) == y).float().mean()
-    assert accuracy > 0.95 if learns else accuracy < 0.65
