@@ -205,6 +205,14 @@ def currents(case: Case, seed: int, steps: int, device: str = "cpu") -> Tensor:
     return x.to(device, case.dtype).unflatten(0, (steps, shape[0]))
 
 
+def operands(case: Case, device: str) -> tuple:
+    """Form of the case's neuron, and x, residual and folded norm as its operators take them."""
+    layer, x = build(case).to(device), currents(case, 0, 1 if case.static else case.time_steps, device)
+    residual = currents(case, 1, case.time_steps, device) if case.residual else None
+    folded = torch.rand(4, case.channels, device=device) + 0.5 if case.norm != "none" else None
+    return layer["neuron"].kernel_form(), x, residual, folded
+
+
 @dataclass
 class Outcome:
     """What one path gave: spikes, gradients by name, buffers by name."""

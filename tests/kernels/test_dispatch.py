@@ -211,13 +211,9 @@ def test_foreign_norm_runs_by_itself_before_the_kernel(norm, device):
         assert is_fused(neuron(x.requires_grad_(), norm))
 
 
-def test_auto_means_cuda(never):
-    LIF(SITE, ATan())(x_seq())
+def test_auto_means_cuda_and_a_mode_ends_with_its_block(never):
     with kernels.use("auto"):
         LIF(SITE, ATan())(x_seq())
-
-
-def test_mode_ends_with_its_block():
     with kernels.use("fused"):
         with kernels.use("reference"):
             assert not wanted(torch.ones(1))

@@ -110,16 +110,6 @@ def test_latency_zero_is_the_loop_also_in_gradient_without_adaptation():
     torch.testing.assert_close(*(graded(neuron, x)[1] for neuron in neurons), atol=2e-2, rtol=0)
 
 
-@pytest.mark.parametrize("steps", [7, 8])
-def test_a_static_image_in_half_precision_fires_as_its_copies(steps):
-    block = BlockALIF(site(), FAST, 1)
-    x = (torch.randn(1, 2, 3, 4, 5) * 2).bfloat16().expand(steps, -1, -1, -1, -1)
-    with torch.autocast("cpu", torch.bfloat16):
-        spikes = block(x)
-    assert torch.equal(spikes, block(x.float().contiguous()).bfloat16())
-    assert spikes.count_nonzero() > 0
-
-
 def test_released_b_never_learns():
     for start, learns in ((1.8, False), (0.999, True)):
         neuron = BlockALIF(site(), ATan(), b=start)

@@ -73,6 +73,21 @@ def errors(model: S4NNMLP, before: list[list[list[float]]], lr: float = 0.2, dec
 
 
 @pytest.mark.parametrize(
+    ("times", "label", "wanted"),
+    [
+        ([5, 8, 5], 2, [8, 8, 5]),
+        ([5, 8, 5], 1, [8, 5, 8]),
+        ([8, 8, 8], 1, [8, 5, 8]),  # nobody fired: T - gamma, and T for the others
+        ([2, 5, 7], 0, [2, 5, 7]),  # the label already wins: no error
+    ],
+)
+def test_target_times(times, label, wanted):
+    """s4nn page, checks 3, 4 and 6."""
+    found = TargetTime(3.0).targets(torch.tensor([times]).float(), torch.tensor([label]), T)
+    assert found.tolist() == [wanted]
+
+
+@pytest.mark.parametrize(
     ("label", "output", "hidden", "w1", "w2", "exact"),
     [
         (2, [1, 0, 0], [0.9037378, 0.4280863, 0],
@@ -103,22 +118,6 @@ def test_firing_times_of_the_toy_net():
     assert [t.tolist() for t in times] == [[INPUT_TIMES], [[4, 4, 8]], [[5, 8, 5]]]
     assert firing_times(logits).tolist() == [[5, 8, 5]]
     assert logits.sum(0).tolist() == [[4, 0, 4]]  # T + 1 - t; silent 0
-
-
-@pytest.mark.parametrize(("label", "wanted"), [(2, [8, 8, 5]), (1, [8, 5, 8])])
-def test_target_times(label, wanted):
-    """s4nn page, checks 3 and 4."""
-    times = torch.tensor([[5.0, 8.0, 5.0]])
-    assert TargetTime(3.0).targets(times, torch.tensor([label]), T).tolist() == [wanted]
-
-
-def test_target_times_where_nobody_fired_or_the_label_already_wins():
-    """T_y = T - gamma and T for the others; s4nn page, check 6: T = t, no error."""
-    objective = TargetTime(3.0)
-    silent = torch.full((1, 3), 8.0)
-    assert objective.targets(silent, torch.tensor([1]), T).tolist() == [[8, 5, 8]]
-    won = torch.tensor([[2.0, 5.0, 7.0]])
-    assert torch.equal(objective.targets(won, torch.tensor([0]), T), won)
 
 
 def test_published_size_and_one_spike_a_neuron():

@@ -11,7 +11,7 @@ from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
-from tests.kernels.parity import ADAPTIVE, Case, build, currents, is_fused
+from tests.kernels.parity import ADAPTIVE, Case, build, currents, is_fused, operands
 
 OPS = torch.ops.snnbench
 
@@ -86,11 +86,8 @@ def test_what_the_kernels_do_not_know_runs_as_plain_pytorch(device):
     ids=str,
 )
 def test_operators(case, device):
-    layer, x = build(case).to(device), currents(case, 0, 1 if case.static else case.time_steps, device)
-    residual = currents(case, 1, case.time_steps, device) if case.residual else None
-    folded = torch.rand(4, case.channels, device=device) + 0.5 if case.norm != "none" else None
-    form, checks = layer["neuron"].kernel_form(), ("test_schema", "test_faketensor")
-    tensors = (x, residual, folded, numbers_of(form.learnt.detach(), form.length))
+    (form, *tensors), checks = operands(case, device), ("test_schema", "test_faketensor")
+    tensors.append(numbers_of(form.learnt.detach(), form.length))
     numbers = (form.constants, [*form.codes, form.length])
     arguments = (*tensors, case.time_steps, *numbers)
     torch.library.opcheck(OPS.adaptive_forward.default, arguments, test_utils=checks)
