@@ -1,12 +1,11 @@
 """Batch norm of each step by itself: what a net sees that is called once a step, as PLIF's and CLIF's code calls it."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
 from torch import nn
 
+from snnbench.config.catalogue import options
+from snnbench.config.compose import compose
 from snnbench.models.parts import Parts
 from snnbench.models.plif_net import PLIFNet
 from snnbench.neurons.plif import PLIF
@@ -77,19 +76,10 @@ def test_a_whole_plif_net_walks_as_it_runs_in_training():
     torch.testing.assert_close(running.state_dict(), walking.state_dict())
 
 
-RECIPES = Path(__file__).parents[2] / "configs" / "experiment"
-
-
-@pytest.mark.parametrize(
-    "path",
-    sorted([*RECIPES.glob("plif/*.yaml"), *RECIPES.glob("clif/*.yaml")]),
-    ids=lambda p: f"{p.parent.name}/{p.stem}",
-)
-def test_recipes_whose_code_calls_the_net_once_a_step_use_it(path):
+@pytest.mark.parametrize("name", [name for name in options("experiment") if name.startswith(("plif/", "clif/"))])
+def test_recipes_whose_code_calls_the_net_once_a_step_use_it(name):
     """PLIF's codes/models.py @f644ff6 and CLIF's train.py @d76af59; PLIF's static stem is evaluated once."""
-    recipe = yaml.safe_load(path.read_text())
-    chosen = {key: value for entry in recipe["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
-    assert chosen["override /norm"] == "bn_by_step"
-    events = chosen["override /data"] in ("nmnist", "cifar10_dvs", "dvs_gesture")
-    once = path.parent.name == "plif" and not events
-    assert recipe.get("norm", {}).get("static", "every_step") == ("once" if once else "every_step")
+    composed = compose([f"experiment={name}"])
+    once = name.startswith("plif/") and composed.choices["data"] not in ("nmnist", "cifar10_dvs", "dvs_gesture")
+    assert composed.choices["norm"] == "bn_by_step"
+    assert composed.config["norm"]["static"] == ("once" if once else "every_step")

@@ -16,7 +16,7 @@ from snnbench.rules.bptt import BPTT
 from snnbench.rules.ottt import OTTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
-from tests.tiny import ConvNet, flat, gradients, most_saved, ottt_lif, site, spiking_mlp, spikingjelly
+from tests.tiny import ConvNet, column, flat, gradients, most_saved, ottt_lif, site, spiking_mlp, spikingjelly
 
 F64 = torch.float64
 AS_DERIVED = {"trace_first": True, "trace_readout": False}
@@ -97,15 +97,12 @@ def test_without_leak_or_time_all_rules_agree():
         assert all(d < 1e-7 for d, _ in compare(net, OTTT(tau=tau), *batch(steps, 4, 10)))
 
 
-class Chain(nn.Sequential):
+def chain() -> nn.Sequential:
     """x -> A -> B with weights .7, .8 (page, check 4); the output is B's spikes."""
-
-    def __init__(self):
-        linears = [Plain().linear(1, 1, bias=False) for _ in range(2)]
-        super().__init__(linears[0], ottt_lif(), linears[1], ottt_lif())
-        self.double()
-        for linear, weight in zip(linears, (0.7, 0.8)):
-            linear.weight.data.fill_(weight)
+    net = nn.Sequential(*(layer for _ in range(2) for layer in (Plain().linear(1, 1, bias=False), ottt_lif())))
+    net[0].weight.data.fill_(0.7)
+    net[2].weight.data.fill_(0.8)
+    return net.double()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +111,7 @@ class Chain(nn.Sequential):
     ids=["bptt", "ottt"],
 )
 def test_scalar_chain(rule, dw1, dw2):
-    net, x_seq = Chain(), torch.tensor([1.0, 1, 1, 0, 1], dtype=F64).view(-1, 1, 1)
+    net, x_seq = chain(), column(1, 1, 1, 0, 1)
     rule.prepare(net)
     steps = 1 if isinstance(rule, BPTT) else 5  # OTTT divides each step's loss by T
     logits, loss, _ = rule.train_batch(net, Batch(x_seq, None, lambda s: (s.sum() * steps, {})))

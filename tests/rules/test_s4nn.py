@@ -16,7 +16,7 @@ from snnbench.rules.base import Batch
 from snnbench.rules.s4nn import FIRED, S4NN, SEEN, run_times
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.synapses.plain import Plain
-from snnbench.temporal import stepping
+from tests.tiny import walked
 
 F64 = torch.float64
 T, V_TH = 8, 5.0
@@ -139,10 +139,7 @@ def test_batch_takes_the_mean_and_walking_equals_running():
     targets = torch.tensor([2, 2])
     train_once(rule, model, x_seq, objective, targets, sgd)
     torch.testing.assert_close(weights_of(model), weights_of(trained(2)[0]))
-    model.train()
-    with stepping(model) as step:
-        walked = torch.stack([step(x_t) for x_t in x_seq])
-    assert torch.equal(walked, model(x_seq))
+    assert torch.equal(walked(model, x_seq), model(x_seq))
 
 
 def test_silent_samples_are_read_from_the_potential_in_evaluation():
@@ -162,15 +159,11 @@ def test_dead_hidden_neurons_start_again():
     sgd = torch.optim.SGD(model.parameters(), lr=0.0)
     objective, target = TargetTime(3.0), torch.tensor([2])
     x_seq = spikes_at(INPUT_TIMES)
-
-    def train():
+    for _ in range(2):
         train_once(rule, model, x_seq, objective, target, sgd)
-
-    train()
-    train()
     assert getattr(model, f"{FIRED}_0").tolist() == [2, 2, 0]
     assert model.synapses()[0].weight.tolist() == W1
-    train()  # the third neuron never fired
+    train_once(rule, model, x_seq, objective, target, sgd)  # the third neuron never fired
     fresh = model.synapses()[0].weight
     assert fresh[:2].tolist() == W1[:2]
     assert fresh[2].max() < 1

@@ -1,7 +1,5 @@
 """Dspike's derivative: the numbers of its catalogue page (checks 1 to 4), and SpikingJelly's formula."""
 
-import math
-
 import pytest
 import torch
 
@@ -37,13 +35,6 @@ def test_area_is_one_and_nothing_lies_outside(b, quarter):
     if quarter:
         assert torch.trapezoid(derivative[:10001], x[:10001]).item() == pytest.approx(quarter, abs=6e-8)
     assert Dspike(b).derivative(torch.tensor([-0.51, 0.51])).tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("b", [0.5, 1.0, 3.0, 5.0])
-def test_spikingjellys_formula(b):
-    """Check 3: alpha / (2 tanh(alpha / 2) cosh^2(alpha x)) with alpha = b, x = v - 1/2, inside the support."""
-    x = torch.linspace(-0.5, 0.5, 101, dtype=torch.double)
-    torch.testing.assert_close(Dspike(b).derivative(x), b / (2 * math.tanh(b / 2) * torch.cosh(b * x).square()))
 
 
 def test_cold_limit_is_the_rectangle():

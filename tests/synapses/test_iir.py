@@ -98,18 +98,6 @@ def test_page_low_pass():
     assert filter(impulse(4).float()).flatten().tolist() == pytest.approx([math.exp(-n / 4) for n in range(4)])
 
 
-@pytest.mark.parametrize(("tau_m", "tau_s"), [(4.0, 1.0), (8.0, 2.0)])
-def test_page_filter_is_the_difference_of_two_exponentials(tau_m, tau_s):
-    """filter_dynamics page, check 6."""
-    x = torch.rand(20, 2, 1, dtype=F64)
-    slow = fast = torch.zeros(2, 1, dtype=F64)
-    expected = []
-    for x_t in x:  # r^(n+1) from the present input on: k(n + 1)
-        slow, fast = (slow + x_t) * math.exp(-1 / tau_m), (fast + x_t) * math.exp(-1 / tau_s)
-        expected.append(slow - fast)
-    torch.testing.assert_close(dual(tau_m, tau_s)(x), torch.stack(expected), rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize(("order", "count"), [("dual_exp", 653_362), ("low_pass", 649_794)])
 def test_page_parameters_of_the_mlp(order, count):
     """filter_dynamics page, check 7."""
