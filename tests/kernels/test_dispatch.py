@@ -194,12 +194,7 @@ class OwnForward(TEBN):
         return 2 * super().forward(x_seq)
 
 
-FOREIGN = {
-    "own": OwnNormalise(SITE),
-    "own steps": OwnSteps(SITE),
-    "own forward": OwnForward(SITE),
-    "none": nn.Identity(),
-}
+FOREIGN = {"own": OwnNormalise(SITE), "own steps": OwnSteps(SITE), "own forward": OwnForward(SITE)}
 
 
 @pytest.mark.parametrize("norm", FOREIGN.values(), ids=FOREIGN)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from snnbench.errors import ConfigError
 from snnbench.neurons.integrate_fire import IF
 from snnbench.neurons.lif import LIF
+from snnbench.neurons.relu import ReLU
 from snnbench.objectives.per_step import PerStep
 from snnbench.rules.base import Batch, Rule
 from snnbench.rules.bptt import BPTT
@@ -175,6 +176,8 @@ def test_time_constants_must_agree():
         OTTT().prepare(nn.Sequential(Plain().linear(2, 2), LIF(site(), Sigmoid(), 4.0)))
     with pytest.raises(ConfigError, match="not IF; use neuron=lif_ottt"):
         OTTT().prepare(nn.Sequential(IF(site(), Sigmoid())))
+    with pytest.raises(ConfigError, match="not ReLU"):
+        OTTT().prepare(nn.Sequential(ReLU(site(), Sigmoid())))
 
 
 @pytest.mark.peer
