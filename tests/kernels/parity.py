@@ -91,23 +91,16 @@ DIMENSIONS = {
     "v_reset": [0.0, -0.3],
     "amplitude": [1.0, 2.74],
     "time_steps": [1, 3, 4, 8, 9, 17, 64],
-    "dtype": [torch.float32, torch.bfloat16],
-    "layout": list(SHAPES),
-    "static": [False, True],
-    "norm": ["none", "bn", "bn_eval", "tdbn", "tebn"],
-    "residual": [False, True],
-}
-TWO_STATES_DIMENSIONS = {
-    "neuron": list(TWO_STATES),
-    "surrogate": list(SURROGATES),
-    "strict": [True, False],
-    "amplitude": [1.0, 2.74],
-    "time_steps": [1, 4, 8, 9],
     "dtype": [torch.float32, torch.bfloat16, torch.float16],
     "layout": list(SHAPES),
     "static": [False, True],
     "norm": ["none", "bn", "bn_eval", "tdbn", "tebn"],
     "residual": [False, True],
+}
+RESETS = ("reset", "detach_reset", "v_reset")
+TWO_STATES_DIMENSIONS = {name: values for name, values in DIMENSIONS.items() if name not in RESETS} | {
+    "neuron": list(TWO_STATES),
+    "time_steps": [1, 4, 8, 9],
 }
 ADAPTIVE_DIMENSIONS = TWO_STATES_DIMENSIONS | {
     "neuron": list(ADAPTIVE),
@@ -212,6 +205,14 @@ def currents(case: Case, seed: int, steps: int, device: str = "cpu") -> Tensor:
     return x.to(device, case.dtype).unflatten(0, (steps, shape[0]))
 
 
+def operands(case: Case, device: str) -> tuple:
+    """Form of the case's neuron, and x, residual and folded norm as its operators take them."""
+    layer, x = build(case).to(device), currents(case, 0, 1 if case.static else case.time_steps, device)
+    residual = currents(case, 1, case.time_steps, device) if case.residual else None
+    folded = torch.rand(4, case.channels, device=device) + 0.5 if case.norm != "none" else None
+    return layer["neuron"].kernel_form(), x, residual, folded
+
+
 @dataclass
 class Outcome:
     """What one path gave: spikes, gradients by name, buffers by name."""
@@ -239,6 +240,20 @@ def is_fused(spikes: Tensor) -> bool:
     """Whether these spikes came from the kernels: the function that made them is defined there."""
     function = getattr(type(spikes.grad_fn), "_forward_cls", type(None))
     return function.__module__.startswith("snnbench.kernels.")
+
+
+def both_paths(layer: nn.ModuleDict, x_seq: Tensor, g=None, residual: Tensor | None = None) -> list[list[Tensor]]:
+    """Spikes and all gradients (input, residual, parameters) of the fused path and of the reference."""
+    found = []
+    for mode in ("fused", "reference"):
+        leaves = [t.detach().clone().requires_grad_() for t in (x_seq, residual) if t is not None]
+        layer.zero_grad()
+        with kernels.use(mode):
+            spikes = layer["neuron"](leaves[0], getattr(layer, "norm", None), *leaves[1:])
+        assert is_fused(spikes) == (mode == "fused")
+        spikes.backward(2 * spikes.detach() if g is None else g)
+        found.append([spikes.detach(), *(leaf.grad for leaf in (*leaves, *layer.parameters()))])
+    return found
 
 
 def is_clear(layer: nn.ModuleDict, case: Case, x: Tensor, residual: Tensor | None) -> bool:

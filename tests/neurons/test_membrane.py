@@ -11,7 +11,7 @@ from snnbench.kernels.common.form import Refusal
 from snnbench.neurons.lif import LIF
 from snnbench.site import Site
 from snnbench.surrogates.sigmoid import Sigmoid
-from snnbench.temporal import stepping
+from tests.tiny import walked
 
 T, N, C = 4, 3, 2
 
@@ -64,9 +64,8 @@ def test_a_norm_of_the_potential_gives_mpbns_spikes_and_gradients(detach):
 
 
 def test_a_walk_sees_the_same_threshold():
-    x, walked, run = torch.randn(T, N, C, 5, 5).double(), make(), make()
-    with stepping(walked) as step:
-        assert torch.equal(torch.stack([step(x_t) for x_t in x]), run(x))
+    x = torch.randn(T, N, C, 5, 5).double()
+    assert torch.equal(walked(make(), x), make()(x))
 
 
 def test_an_attention_acts_before_the_threshold_and_not_on_what_is_kept():
@@ -91,17 +90,3 @@ def test_kernels_step_aside_and_the_log_says_why(how, caplog, monkeypatch):
         "attention": "an attention scales the potential before it is compared with the threshold",
     }
     assert reasons[how] in caplog.text
-
-
-def test_a_subclass_that_leaves_it_alone_keeps_its_kernel():
-    class Quiet(LIF):
-        pass
-
-    assert make(Quiet).kernel_form() is not None
-    assert torch.equal(make(Quiet).compared(x := torch.randn(2, 2)), x)
-
-
-def test_the_published_neuron_sees_a_normal_distribution_at_the_start():
-    """catalogue page mpbn: gamma 1, beta 0: the firing probability of the first step is P(z > 0.5) = 0.3085."""
-    rate = make()(torch.randn(1, 64, C, 40, 40).double()).mean().item()
-    assert rate == pytest.approx(0.3085, abs=0.01)

@@ -8,7 +8,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnbench.config.compose import compose
 from snnbench.config.identity import config_hash
-from snnbench.errors import ConfigError
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.norms.osr import OSR
 from snnbench.objectives.per_step import PerStep
@@ -18,7 +17,7 @@ from snnbench.rules.sltt import SLTT
 from snnbench.surrogates.sigmoid import Sigmoid
 from snnbench.synapses.plain import Plain
 from snnbench.temporal import stepping
-from tests.dynamics.tiny import flat, site
+from tests.tiny import flat, most_saved, site
 
 F64 = torch.float64
 
@@ -101,27 +100,11 @@ class TestRule:
                 assert all(gradient is None for gradient in reached[:t])
 
     def test_memory_does_not_grow_with_time(self):
-        """Page, check 8: most bytes that autograd holds at one time."""
-
-        def most_saved(rule, time_steps):
-            live, most = [], [0]
-
-            def pack(tensor):
-                live.append(tensor.numel() * tensor.element_size())
-                most[0] = max(most[0], sum(live))
-                return tensor
-
-            def backward(loss):
-                loss.backward()
-                live.clear()
-
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-                train(rule, Net().double(), batch(time_steps), backward)
-            return most[0]
-
-        online = [most_saved(SLTT(), t) for t in (2, 4, 8)]
+        """Page, check 8."""
+        nets = lambda rule, t: most_saved(lambda backward: train(rule, Net().double(), batch(t), backward))  # noqa: E731
+        online = [nets(SLTT(), t) for t in (2, 4, 8)]
         assert len(set(online)) == 1
-        assert most_saved(BPTT(), 8) > 3 * online[0]
+        assert nets(BPTT(), 8) > 3 * online[0]
 
     @pytest.mark.parametrize("beyond", ["batch", "clip"])
     def test_the_host_waits_for_nothing(self, beyond):
@@ -141,38 +124,6 @@ class TestRule:
             for _ in range(2):
                 train(SLTT(), net, batch(3), target=soft)
         assert [buffer.data_ptr() for buffer in net.buffers()] == pointers
-
-    def test_learns(self):
-        net, x_seq = Net(), batch(1).float().expand(4, -1, -1, -1, -1)
-        optimizer, objective, losses = torch.optim.SGD(net.parameters(), 0.2, momentum=0.9), PerStep(0.0), []
-        for _ in range(40):
-            calls = {"optimizer_step": optimizer.step, "zero_grad": optimizer.zero_grad}
-            shown = Batch(x_seq, TARGET, lambda logits: objective(logits, TARGET), **calls)
-            losses.append(SLTT().train_batch(net, shown)[1].item())
-        assert losses[-1] < 0.5 * losses[0]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "reason"),
-    [
-        (["method=osr", "norm=bn"], r"rule=sltt does not go with norm=bn: .*use norm=osr"),
-        (["method=osr", "norm=tebn"], r"rule=sltt does not go with norm=tebn: .*use norm=osr"),
-        (["method=osr", "neuron=psn"], r"rule=sltt does not go with neuron=psn: .*use neuron=lif_osr"),
-        (["method=osr", "objective=mean_ce"], r"rule=sltt does not fit the rest: .*use objective=per_step"),
-        (["method=ottt", "neuron=psn"], r"rule=ottt does not go with neuron=psn: .*use neuron=lif_ottt"),
-    ],
-)
-def test_what_cannot_work_is_refused(overrides, reason):
-    with pytest.raises(ConfigError, match=reason):
-        compose(overrides)
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [["norm=osr"], ["neuron=lif_osr"], ["method=osr", "norm=none", "synapse=weight_std"], ["method=osr", "neuron=lif"]],
-)
-def test_norm_threshold_and_rule_are_switches_of_their_own(overrides):
-    assert compose(overrides).config["T"]
 
 
 T = 6

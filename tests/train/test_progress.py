@@ -103,7 +103,7 @@ def test_every_part_is_told_once_and_a_stale_graph_is_dropped(where):
 
 def test_masked_psn_leaves_graphs_valid():
     """lambda lies in a buffer that a graph reads."""
-    from tests.dynamics.tiny import site
+    from tests.tiny import site
 
     neuron = MaskedPSN(site(), nn.Identity())
     buffer = neuron.lam_now

@@ -1,59 +1,10 @@
 """Fused norm + residual + neuron: spikes, gradients and running statistics of the plain PyTorch path."""
 
-import itertools
-
 import pytest
 import torch
 
 from snnbench import kernels
-from tests.kernels.parity import DIMENSIONS, SHAPES, Case, build, compare, currents, is_fused, pairwise_cases
-
-CASES = pairwise_cases(DIMENSIONS)
-
-
-def test_matrix_has_every_value_with_both_resets():
-    for (name, values), reset in itertools.product(DIMENSIONS.items(), DIMENSIONS["reset"]):
-        seen = {getattr(case, name) for case in CASES if case.reset == reset}
-        assert name == "reset" or seen == set(values)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_fused_equals_reference(case, device):
-    compare(case, device)
-
-
-BIG = (3, 5, 21, 20)  # two tiles and a bit in every layout; three programs share ten of them channels-last
-LARGE = [
-    Case(shape=BIG, time_steps=2, norm="bn", neuron="plif", residual=True),
-    Case(shape=BIG, time_steps=2, norm="bn", neuron="lif_tau3", layout="channels_last"),
-    Case(shape=BIG, time_steps=2, neuron="plif_undecayed_tau3", reset="soft", detach_reset=False),
-    Case(shape=BIG, time_steps=9, norm="tdbn", neuron="plif", layout="channels_last", static=True),
-    Case(shape=(3, 131, 3, 1), time_steps=2, norm="bn", neuron="plif", layout="channels_last", residual=True),
-    Case(shape=(13, 515), time_steps=2, norm="bn", layout="flat"),
-    Case(shape=(9, 131), time_steps=2, norm="bn", layout="flat", static=True, dtype=torch.bfloat16),
-    Case(shape=(2, 1, 3, 5), time_steps=3, norm="bn"),
-    Case(shape=(1, 1), time_steps=9, layout="flat", neuron="if", reset="soft"),
-]
-
-
-@pytest.mark.parametrize("case", LARGE, ids=str)
-def test_many_tiles_and_many_channels(case, device):
-    compare(case, device)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("neuron", ["if", "lif_tau3", "plif_undecayed_tau3"])
-def test_half_input_gives_the_reference_s_spikes_in_its_dtype(neuron, dtype, device):
-    """IF sums eighths far beyond 8 significant bits here, which only a membrane in fp32 survives."""
-    case = Case(neuron=neuron, dtype=dtype, time_steps=12, reset="soft", amplitude=2.74)
-    layer, x = build(case).to(device), currents(case, 0, case.time_steps, device)
-    with kernels.use("fused"):
-        fused = layer["neuron"](x.requires_grad_())
-    with kernels.use("reference"):
-        reference = layer["neuron"](x)
-    assert is_fused(fused)
-    assert fused.dtype == reference.dtype == dtype
-    assert torch.equal(fused, reference)
+from tests.kernels.parity import SHAPES, Case, both_paths, build, currents
 
 
 @pytest.mark.parametrize("norm", ["none", "bn"])
@@ -88,16 +39,9 @@ def test_residual_in_another_layout_or_static(norm, device):
     layer, x = build(case).to(device), currents(case, 0, 3, device)
     once = currents(Case(norm=norm), 1, 1, device)
     for residual in (once.expand(x.shape), torch.randn(x.shape, device=device).contiguous()):
-        found = []
-        for mode in ("fused", "reference"):
-            leaves = [t.detach().clone(memory_format=torch.preserve_format) for t in (x, residual)]
-            x_leaf, residual_leaf = (leaf.requires_grad_() for leaf in leaves)
-            with kernels.use(mode):
-                spikes = layer["neuron"](x_leaf, getattr(layer, "norm", None), residual_leaf)
-            spikes.square().sum().backward()
-            found.append((spikes.detach(), x_leaf.grad, residual_leaf.grad))
-        assert torch.equal(found[0][0], found[1][0])
-        torch.testing.assert_close(found[0][1:], found[1][1:], rtol=2e-4, atol=2e-4)
+        fused, reference = both_paths(layer, x, residual=residual)
+        assert torch.equal(fused[0], reference[0])
+        torch.testing.assert_close(fused[1:], reference[1:], rtol=2e-4, atol=2e-4)
 
 
 def test_spikes_lie_as_the_currents_do(device):

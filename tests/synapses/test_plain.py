@@ -9,6 +9,7 @@ from snnbench.errors import ConfigError
 from snnbench.synapses.base import channels_last
 from snnbench.synapses.plain import Plain
 from snnbench.synapses.weight_standardised import WeightStandardised
+from tests.tiny import graded, spikingjelly
 
 
 def test_plain_equals_torch_with_the_same_keys():
@@ -67,8 +68,7 @@ def test_static_sequence_is_contracted_once():
 
 @pytest.mark.peer
 def test_standardisation_equals_spikingjelly():
-    peer = pytest.importorskip("spikingjelly.activation_based.layer")
-    theirs, ours = peer.WSConv2d(3, 4, 3, padding=1), WeightStandardised().conv(2, 3, 4, 3, padding=1)
+    theirs, ours = spikingjelly("layer").WSConv2d(3, 4, 3, padding=1), WeightStandardised().conv(2, 3, 4, 3, padding=1)
     nn.init.uniform_(theirs.gain)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(1, 2, 3, 6, 6)
@@ -76,20 +76,11 @@ def test_standardisation_equals_spikingjelly():
 
 
 def test_token_convolution_keeps_channels_last_and_agrees_in_either_layout():
-    torch.manual_seed(0)
-    conv = Plain().conv(1, 6, 10, 1, bias=True).double()
-    first = torch.randn(3, 2, 6, 9, dtype=torch.double, requires_grad=True)
-    last = first.detach().transpose(2, 3).contiguous().transpose(2, 3).requires_grad_()
-    y_first, y_last = conv(first), conv(last)
-    assert y_last.transpose(2, 3).is_contiguous()
-    assert torch.allclose(y_first, y_last)
-    g = torch.randn_like(y_first)
-    for one, other in zip(
-        torch.autograd.grad(y_first, [first, *conv.parameters()], g),
-        torch.autograd.grad(y_last, [last, *conv.parameters()], g),
-        strict=True,
-    ):
-        assert torch.allclose(one, other)
+    conv, first = Plain().conv(1, 6, 10, 1, bias=True).double(), torch.randn(3, 2, 6, 9, dtype=torch.double)
+    last, g = first.transpose(2, 3).contiguous().transpose(2, 3), torch.randn(3, 2, 10, 9, dtype=torch.double)
+    found, expected = (graded(conv, x, g, list(conv.parameters())) for x in (last, first))
+    assert conv(last).transpose(2, 3).is_contiguous()
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("arguments", [(4, 6, 3), (4, 6, 3, 2, 1), (4, 8, 5, 1, 4, 2, 2)], ids=str)

@@ -7,13 +7,14 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny import site
 from torch import nn
 from torch.nn import functional as F
 
 from snnbench.norms.batch_norm import BatchNorm
 from snnbench.norms.none import NoNorm
+from snnbench.norms.osr import OSR
 from snnbench.norms.tdbn import TdBN
+from tests.tiny import site
 
 
 def images(samples: int = 2) -> torch.Tensor:
@@ -38,17 +39,13 @@ def test_bit_identical_to_torch_on_the_merged_batch(build):
     assert torch.equal(norm.eval()(x), torchs.eval()(x.flatten(0, 1)).unflatten(0, (4, 2)))
 
 
-@pytest.mark.parametrize("shape", [(4, 2, 3), (4, 2, 3, 7), (4, 2, 3, 5, 6)])
-def test_any_number_of_trailing_axes(shape):
-    assert TdBN(site())(torch.randn(shape)).shape == shape
-
-
-def test_static_sequence_is_normalised_once():
-    norm, x = BatchNorm(site()), images()[0]
-    static = x.expand(4, *x.shape)
+@pytest.mark.parametrize("build", [BatchNorm, TdBN, OSR])
+def test_static_sequence_is_normalised_once(build):
+    norm, twin, static = build(site()), build(site()), images()[0].expand(4, -1, -1, -1, -1)
     y = norm(static)
     assert y.stride(0) == 0
-    torch.testing.assert_close(y, BatchNorm(site())(static.contiguous()))
+    torch.testing.assert_close(y, twin(static.contiguous()))
+    torch.testing.assert_close(norm.running_mean, twin.running_mean)
 
 
 @pytest.mark.parametrize("parametrisation", ["factor", "init"])
@@ -93,11 +90,6 @@ def test_folding_into_the_convolution():
     x = torch.randn(6, 2, 7, 7)
     folded = F.conv2d(x, *norm.folded(conv.weight, conv.bias))
     torch.testing.assert_close(folded, norm(conv(x).unsqueeze(0)).squeeze(0), rtol=1e-5, atol=1e-5)
-
-
-def test_autocast_keeps_the_inputs_dtype():
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert TdBN(site())(images().bfloat16()).dtype == torch.bfloat16
 
 
 def test_none_returns_its_input():

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.masked_psn import MaskedPSN
@@ -11,9 +10,10 @@ from snnbench.neurons.sliding_psn import SlidingPSN
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.temporal import rows_of, stepping
+from tests.tiny import assert_same_neuron, column, graded, site, spikingjelly, walked
 
 F64 = torch.float64
-X = torch.tensor([0.9, 1.4, 0.8, 2.5], dtype=F64).view(-1, 1, 1)
+X = column(0.9, 1.4, 0.8, 2.5)
 W = torch.tensor([[0.5, -0.2, 0.1, 0], [0.4, 0.6, -0.3, 0.2], [0.1, 0.3, 0.8, -0.1], [-0.2, 0.2, 0.4, 0.9]], dtype=F64)
 
 
@@ -93,17 +93,6 @@ def test_parameter_counts_and_initial_values():
     assert 0 < SlidingPSN(site(), ATan(), 4, exp_init=False).weight.abs().max() <= 0.5
 
 
-@pytest.mark.parametrize("make", [MaskedPSN, SlidingPSN])
-def test_causal_of_order_k(make):
-    """psn page, check 6: s[2] with k = 2 depends on x[1] and x[2] alone; the walk is the run."""
-    neuron = make(site(), ATan(), 2).double()
-    x = (torch.randn(4, 5, 3, dtype=F64) * 3).requires_grad_()
-    neuron(x)[2].sum().backward()
-    assert [bool(g.abs().sum() > 0) for g in x.grad] == [False, True, True, False]
-    with stepping(neuron) as step:
-        assert torch.equal(torch.stack([step(x_t) for x_t in x]), neuron(x))
-
-
 def test_psn_sees_the_future_and_refuses_to_walk():
     neuron, x = PSN(site(), ATan()).double(), torch.randn(4, 5, 3, dtype=F64, requires_grad=True)
     neuron(x)[0].sum().backward()
@@ -139,63 +128,47 @@ MAKERS = {
 
 
 def gradients_of(neuron, x):
-    spikes = neuron(x)
-    weights = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).view(spikes.shape)
-    return [spikes.detach(), *torch.autograd.grad((spikes * weights).sum(), [x, *neuron.parameters()])]
+    weights = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view(x.shape)
+    return graded(neuron, x, weights, list(neuron.parameters()))
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_gradient_of_the_product_is_autograds(name):
     """Against H = W X + b written with einsum."""
-    neuron, x = MAKERS[name]().double(), (torch.randn(4, 2, 3, 5, dtype=F64) * 2).requires_grad_()
+    neuron, x = MAKERS[name]().double(), torch.randn(4, 2, 3, 5, dtype=F64) * 2
     found = gradients_of(neuron, x)
-    matrix = {"psn": lambda: neuron.weight, "masked": lambda: neuron.masked_weight()}.get(
-        name, lambda: neuron.time_matrix(4)
-    )
-    bias = neuron.bias if neuron.bias.ndim else neuron.bias.view(1)
-    neuron.potentials = lambda x: torch.einsum("ts,snci->tnci", matrix(), x) + bias.view(-1, 1, 1, 1)
-    for a, b in zip(found, gradients_of(neuron, x)):
-        torch.testing.assert_close(a, b)
+    written = {"psn": lambda: neuron.weight, "masked": lambda: neuron.masked_weight()}
+    matrix, bias = written.get(name, lambda: neuron.time_matrix(4)), neuron.bias.view(-1, 1, 1, 1)
+    neuron.potentials = lambda x: torch.einsum("ts,snci->tnci", matrix(), x) + bias
+    torch.testing.assert_close(found, gradients_of(neuron, x))
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_layouts_and_static_input_agree(name):
-    neuron = MAKERS[name]().double()
-    x = torch.randn(4, 2, 3, 5, 6, dtype=F64) * 2
+    neuron, x = MAKERS[name]().double(), torch.randn(4, 2, 3, 5, 6, dtype=F64) * 2
     last = x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
-    rows, _, _ = rows_of(last)
-    assert rows.data_ptr() == last.data_ptr()
-    for a, b in zip(gradients_of(neuron, x.requires_grad_()), gradients_of(neuron, last.requires_grad_())):
-        torch.testing.assert_close(a, b)
-    image = x[0].detach().requires_grad_()
-    found = []
-    for many in (image.expand(4, *image.shape), image.repeat(4, 1, 1, 1, 1)):
-        spikes = neuron(many)
-        found.append([spikes.detach(), *torch.autograd.grad(spikes[1:].sum(), [image, *neuron.parameters()])])
-    for a, b in zip(*found):
-        torch.testing.assert_close(a, b)
+    assert rows_of(last)[0].data_ptr() == last.data_ptr()
+    torch.testing.assert_close(gradients_of(neuron, x), gradients_of(neuron, last))
+    copies = [
+        graded(f, x[0]) for f in (lambda x: neuron(x.expand(4, *x.shape)), lambda x: neuron(x.repeat(4, 1, 1, 1, 1)))
+    ]
+    torch.testing.assert_close(*copies)
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_half_input_spikes_like_its_fp32_copy(name):
-    neuron, x = MAKERS[name](), (torch.randn(4, 2, 3, 5) * 2).bfloat16().requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert neuron.potentials(x).dtype == torch.float32
-        spikes = neuron(x)
-    assert spikes.dtype == torch.bfloat16
-    assert torch.equal(spikes.float(), neuron(x.float()))
-    spikes.sum().backward()
-    assert x.grad.dtype == torch.bfloat16
-    assert neuron.weight.grad.dtype == torch.float32
+@pytest.mark.parametrize("make", [MaskedPSN, SlidingPSN])
+def test_causal_of_order_k(make):
+    """psn page, check 6: s[2] with k = 2 depends on x[1] and x[2] alone; the walk is the run."""
+    neuron, x = make(site(), ATan(), 2).double(), torch.randn(4, 5, 3, dtype=F64) * 3
+    _, (gradient,) = graded(lambda x: neuron(x)[2], x)
+    assert [bool(g.abs().sum() > 0) for g in gradient] == [False, True, True, False]
+    assert torch.equal(walked(neuron, x), neuron(x))
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("steps", [3, 6])
 @pytest.mark.parametrize("name", MAKERS)
-def test_spikingjelly(name, steps):
-    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
-    atan = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(2.0)
-    where = Site(3, steps)
+def test_equals_spikingjelly(name, steps):
+    peer, atan, where = spikingjelly("neuron"), spikingjelly("surrogate").ATan(2.0), Site(3, steps)
     ours, theirs = {
         "psn": lambda: (PSN(where, ATan()), peer.PSN(steps, atan)),
         "masked": lambda: (MaskedPSN(where, ATan(), 3, 1.0), peer.MaskedPSN(3, steps, 0.4, atan, "m")),
@@ -209,29 +182,5 @@ def test_spikingjelly(name, steps):
         other.data.copy_(mine.view_as(other))
     if name == "masked":
         ours.on_epoch(0.4)
-    x = (torch.randn(steps, 4, 3, 2, dtype=F64) * 3).requires_grad_()
-    found = [gradients_of(neuron, x) for neuron in (ours, theirs)]
-    assert 0.05 < found[0][0].mean() < 0.95
-    assert torch.equal(found[0][0], found[1][0])
-    for a, b in zip(found[0][1:], found[1][1:], strict=True):
-        torch.testing.assert_close(a, b.view_as(a), rtol=1e-6, atol=1e-7)  # their lambda is a float32 0.4
-
-
-@pytest.mark.peer
-@pytest.mark.parametrize("name", ["masked", "sliding"])
-def test_walk_beside_spikingjellys_single_steps(name):
-    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
-    atan = pytest.importorskip("spikingjelly.activation_based.surrogate").ATan(2.0)
-    ours, theirs = {
-        "masked": lambda: (MaskedPSN(Site(3, 6), ATan(), 3), peer.MaskedPSN(3, 6, 1.0, atan, "s")),
-        "sliding": lambda: (SlidingPSN(site(), ATan(), 3), peer.SlidingPSN(3, True, atan, "s")),
-    }[name]()
-    ours, theirs = ours.double(), theirs.double()
-    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        mine.data.uniform_(-0.9, 0.6)
-        other.data.copy_(mine.view_as(other))
-    x = torch.randn(6, 4, 3, 2, dtype=F64) * 3
-    with stepping(ours) as step:
-        walked = torch.stack([step(x_t) for x_t in x])
-    assert 0.05 < walked.mean() < 0.95
-    assert torch.equal(walked, torch.stack([theirs(x_t) for x_t in x]))
+    x = torch.randn(steps, 4, 3, 2, dtype=F64) * 3
+    assert_same_neuron(ours, theirs, x, rtol=1e-6, atol=1e-7)  # their lambda is a float32 0.4

@@ -2,14 +2,13 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.neurons.alif import ALIF
 from snnbench.neurons.block_alif import BlockALIF, decaying_sum
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.surrogates.fast_sigmoid import FastSigmoid
-from snnbench.temporal import stepping
+from tests.tiny import column, graded, site
 
 F64 = torch.float64
 FAST = FastSigmoid(10.0)
@@ -43,7 +42,7 @@ def test_adaptation_and_rest_by_hand():
     """beta .5, p .5, b 1, d 1; constant 1.2: it fires, rests a step, and waits for its threshold to come down."""
     neuron = ALIF(site(1), ATan(), 1, beta=0.5, p=0.5, b=0.999).double()
     neuron.b.data.fill_(1.0)
-    x = torch.full((8, 1, 1), 1.2, dtype=F64)
+    x = column(*[1.2] * 8)
     spikes, state, seen = [], neuron.initial_state(x[0]), []
     for x_t in x:
         spike, state = neuron.step(x_t, state)
@@ -58,7 +57,7 @@ def test_adaptation_and_rest_by_hand():
 def test_toy_block_gradient():
     """Check 2: beta .5, I = .6 five times, theta 1, L = 5."""
     neuron = BlockALIF(site(1), FAST, 4, beta=0.5).double()
-    x = torch.full((5, 1, 1), 0.6, dtype=F64, requires_grad=True)
+    x = column(*[0.6] * 5).requires_grad_()
     v = decaying_sum(x.detach(), torch.tensor(0.5, dtype=F64))
     assert v.flatten().tolist() == pytest.approx([0.6, 0.9, 1.05, 1.125, 1.1625])
     assert (v > 1).double().cumsum(0).cumsum(0).flatten().tolist() == [0, 0, 1, 3, 6]
@@ -97,41 +96,18 @@ def test_a_block_is_one_sequential_step(latency, steps):
 
 def test_blocks_inflate_the_gradient():
     """Check 3, sum of spikes at d = 9: about the loop's direction, many times its length (the page has .96 and 48)."""
-    grads = []
-    for neuron in pair(9):
-        x = (torch.randn(200, 8, 6, dtype=F64, generator=torch.Generator().manual_seed(5)) + 0.4).requires_grad_()
-        neuron(x).sum().backward()
-        grads.append(x.grad.flatten())
-    loop, block = grads
+    x = torch.randn(200, 8, 6, dtype=F64) + 0.4
+    loop, block = (graded(neuron, x)[1][0].flatten() for neuron in pair(9))
     assert torch.nn.functional.cosine_similarity(loop, block, dim=0) > 0.5
     assert block.norm() / loop.norm() > 10
 
 
 def test_latency_zero_is_the_loop_also_in_gradient_without_adaptation():
     """A block of one step has no faulty spikes; the loop's adaptation carries spike gradients, so b is made tiny."""
-    alif, block = pair(0)
-    for neuron in (alif, block):
+    x, neurons = torch.randn(9, 4, 6, dtype=F64), pair(0)
+    for neuron in neurons:
         neuron.b.data.fill_(0.0)  # clamped to 0.001
-    x = torch.randn(9, 4, 6, dtype=F64)
-    grads = []
-    for neuron in (alif, block):
-        y = x.clone().requires_grad_()
-        neuron(y).sum().backward()
-        grads.append(y.grad)
-    torch.testing.assert_close(*grads, atol=2e-2, rtol=0)
-
-
-@pytest.mark.parametrize("steps", [7, 8])
-def test_static_images_walk_and_half_types(steps):
-    block = BlockALIF(site(), FAST, 1)
-    x = (torch.randn(1, 2, 3, 4, 5) * 2).bfloat16().expand(steps, -1, -1, -1, -1)
-    with torch.autocast("cpu", torch.bfloat16):
-        spikes = block(x)
-        with stepping(block) as step:
-            assert torch.equal(torch.stack([step(x_t) for x_t in x]), spikes)
-    assert spikes.dtype == torch.bfloat16
-    assert torch.equal(spikes, block(x.float().contiguous()).bfloat16())
-    assert spikes.count_nonzero() > 0
+    torch.testing.assert_close(*(graded(neuron, x)[1] for neuron in neurons), atol=2e-2, rtol=0)
 
 
 def test_released_b_never_learns():

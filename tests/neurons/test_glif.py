@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import site
 
 from snnbench.errors import ConfigError
 from snnbench.neurons.glif import GLIF
@@ -10,7 +9,7 @@ from snnbench.neurons.lif import LIF
 from snnbench.site import Site
 from snnbench.surrogates.rectangle import Rectangle
 from snnbench.surrogates.sigmoid import Sigmoid
-from snnbench.temporal import stepping
+from tests.tiny import assert_same_neuron, column, graded, site, spikingjelly
 
 F64 = torch.float64
 LOUD, QUIET = [0.9, 1.4, 0.8, 2.5], [0.3, 0.4, 0.1, 0.5]
@@ -31,19 +30,13 @@ def released(**changes) -> GLIF:
 
 
 def walk(neuron, values):
-    x = torch.tensor(values, dtype=F64).view(-1, 1, 1)
-    state, u, o = neuron.initial_state(x[0]), [], []
+    x, u, o = column(*values), [], []
+    state = neuron.initial_state(x[0])
     for x_t in x:
         spike, state = neuron.step(x_t, state)
         u.append(state[1].item())
         o.append(spike.item())
     return u, o
-
-
-def gradients(neuron, values):
-    x = torch.tensor(values, dtype=F64).view(-1, 1, 1).requires_grad_()
-    neuron(x).sum().backward()
-    return x.grad.flatten().tolist()
 
 
 def test_loud_input():
@@ -52,7 +45,9 @@ def test_loud_input():
     u, o = walk(neuron, LOUD)
     assert u == pytest.approx([0.579375, 0.8450473, 0.5102844, 1.5692814], abs=1e-7)
     assert o == [1, 1, 1, 1]
-    assert gradients(neuron, LOUD) == pytest.approx([0.5985298, 0.5172654, 0.675, 0], abs=1e-7)
+    x = column(*LOUD).requires_grad_()
+    neuron(x).sum().backward()
+    assert x.grad.flatten().tolist() == pytest.approx([0.5985298, 0.5172654, 0.675, 0], abs=1e-7)
     wanted = {
         "alpha": -0.0666355, "beta": -0.3038133, "gamma": 0.0311485, "tau": 0.0598192, "threshold": -0.5465148,
         "leak": -0.0699529, "reset": -0.1987109,
@@ -66,7 +61,9 @@ def test_quiet_input():
     u, o = walk(released(), QUIET)
     assert u == pytest.approx([0.174375, 0.3443203, 0.2416632, 0.4513521], abs=1e-7)
     assert sum(o) == 0
-    assert gradients(released(), QUIET) == pytest.approx([0.9483417, 0.8928210, 0.8669785, 0.675], abs=1e-7)
+    assert graded(released(), column(*QUIET))[1][0].flatten().tolist() == pytest.approx(
+        [0.9483417, 0.8928210, 0.8669785, 0.675], abs=1e-7
+    )
 
 
 def gated(alpha: float, beta: float, gamma: float) -> GLIF:
@@ -81,9 +78,8 @@ def test_gate_limits():
     u, o = walk(gated(1, 0, 1), QUIET)
     assert u == pytest.approx([0.3, 0.475, 0.21875, 0.5546875])
     assert o == [0, 0, 0, 1]
-    x = torch.tensor(QUIET, dtype=F64).view(-1, 1, 1)
     lif = LIF(site(1), Rectangle(), 1 / 0.75, False, v_th=0.5, strict=True)
-    assert lif(x).flatten().tolist() == o
+    assert lif(column(*QUIET)).flatten().tolist() == o
     u, o = walk(gated(0, 0, 0), QUIET)
     assert u == pytest.approx([0.2375, 0.575, 0.1125, 0.55])
     assert o == [0, 1, 0, 1]
@@ -92,7 +88,7 @@ def test_gate_limits():
 def test_hard_gates_round_forward_and_pass_the_gradient():
     neuron = GLIF(site(1), Rectangle(), gates=[0.6, 0.2, 0.6], hard_gates=True).double()
     assert [neuron.gate(g).item() for g in (neuron.alpha, neuron.beta, neuron.gamma)] == [1, 0, 1]
-    gradients(neuron, QUIET)
+    neuron(column(*QUIET)).sum().backward()
     assert all(getattr(neuron, name).grad.abs().sum() > 0 for name in ("alpha", "beta"))
 
 
@@ -120,25 +116,12 @@ def test_bad_gates_and_a_longer_sequence_are_refused():
 
 
 @pytest.mark.peer
-def test_spikingjelly():
-    peer = pytest.importorskip("spikingjelly.activation_based.neuron")
-    peer_surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
-    theirs = peer.GatedLIFNode(6, 3, surrogate_function=peer_surrogate.Sigmoid(4.0)).double()
-    ours = GLIF(Site(3, 6), Sigmoid(4.0), strict=False).double()
+def test_equals_spikingjelly():
+    theirs = spikingjelly("neuron").GatedLIFNode(6, 3, surrogate_function=spikingjelly("surrogate").Sigmoid(4.0))
+    ours, theirs = GLIF(Site(3, 6), Sigmoid(4.0), strict=False).double(), theirs.double()
     names = {"threshold": "v_threshold", "leak": "linear_decay", "reset": "v_subreset"}
-    for name, parameter in ours.named_parameters():
-        peers = getattr(theirs, names.get(name, name))
-        peers.data.add_(torch.randn_like(peers) * 0.2)
-        parameter.data.copy_(peers)
-    x = (torch.randn(6, 4, 3, 2, 2, dtype=F64) * 2).requires_grad_()
-    weights, found = torch.randn_like(x), []
-    for neuron in (ours, theirs):
-        spikes = neuron(x)
-        wanted = [x, *(getattr(neuron, n if neuron is ours else names.get(n, n)) for n, _ in ours.named_parameters())]
-        found.append([spikes.detach(), *torch.autograd.grad((spikes * weights).sum(), wanted)])
-    assert 0.05 < found[0][0].mean() < 0.95
-    assert torch.equal(found[0][0], found[1][0])
-    for a, b in zip(found[0][1:], found[1][1:], strict=True):
-        torch.testing.assert_close(a, b.view_as(a), rtol=1e-9, atol=1e-11)
-    with stepping(ours) as step:
-        assert torch.equal(torch.stack([step(x_t) for x_t in x]), found[0][0])
+    pairs = [(mine, getattr(theirs, names.get(name, name))) for name, mine in ours.named_parameters()]
+    for mine, other in pairs:
+        other.data.add_(torch.randn_like(other) * 0.2)
+        mine.data.copy_(other)
+    assert_same_neuron(ours, theirs, torch.randn(6, 4, 3, 2, 2, dtype=F64) * 2, pairs, rtol=1e-9, atol=1e-11)

@@ -8,8 +8,12 @@ from snnbench.encoders.direct import Direct
 from snnbench.encoders.frames import Frames
 from snnbench.encoders.latency import Latency
 from snnbench.encoders.poisson import Poisson
+from snnbench.encoders.rank_latency import RankLatency
+from snnbench.encoders.threshold_latency import ThresholdLatency
 from snnbench.errors import ConfigError
+from snnbench.neurons.first_spike import first_spike_times
 from snnbench.temporal import is_static
+from tests.tiny import spikingjelly
 
 
 @pytest.fixture
@@ -66,6 +70,30 @@ def test_latency_brighter_is_earlier():
 
 @pytest.mark.peer
 def test_latency_equals_spikingjelly(image):
-    encoding = pytest.importorskip("spikingjelly.activation_based.encoding")
-    theirs = encoding.LatencyEncoder(7, "linear")
+    theirs = spikingjelly("encoding").LatencyEncoder(7, "linear")
     assert torch.equal(Latency(7)(image), torch.stack([theirs(image) for _ in range(7)]))
+
+
+def test_threshold_latency_by_charging():
+    """t = floor(20 ln(x/(x - 0.2))): 1 -> 4, 0.5 -> 10, 0.21 -> 60; 0.2, less, and times past T are silent."""
+    x = torch.tensor([1.0, 0.5, 0.21, 0.2, 0.1, 0.0]).view(1, 1, 2, 3)
+    encoder = ThresholdLatency(50)
+    assert ThresholdLatency(100).times(x).flatten().tolist() == [4, 10, 60, 100, 100, 100]
+    spikes = encoder(x)
+    assert spikes.shape == (50, 1, 1, 2, 3)
+    assert spikes.sum(0).flatten().tolist() == [1, 1, 0, 0, 0, 0]
+    assert spikes[4].sum() == spikes[10].sum() == 1
+
+
+def test_rank_latency_of_grey_levels():
+    """s4nn page, check 1; black fires at T, that is, never."""
+    levels = torch.tensor([0, 1, 127, 128, 254, 255]) / 255
+    encoder = RankLatency(256)
+    assert encoder.times(levels).tolist() == [256, 254, 128, 127, 1, 0]
+    spikes = encoder(levels.view(1, 1, 2, 3))
+    assert first_spike_times(spikes).flatten().tolist() == [256, 254, 128, 127, 1, 0]
+    assert spikes.sum(0).flatten().tolist() == [0, 1, 1, 1, 1, 1]
+    every = torch.arange(256)
+    assert torch.equal(encoder.times(every / 255), (255 - every) * 256 // 255)
+    with pytest.raises(ConfigError, match=r"encoder\.high"):
+        RankLatency(4, low=1.0, high=1.0)

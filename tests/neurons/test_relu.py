@@ -1,25 +1,20 @@
 """The ANN twin: a model with `neuron=relu` is the plain PyTorch network of its layers, and is counted as one."""
 
-import copy
-
 import pytest
 import torch
-from tiny import site
 from torch import nn
 
 from snnbench import kernels
-from snnbench.config.signature import component
-from snnbench.errors import ConfigError
 from snnbench.metrics.firing import FiringRates
 from snnbench.metrics.operations import count_operations
 from snnbench.models.csnn import CSNN
 from snnbench.models.parts import Parts
 from snnbench.neurons.relu import ReLU
 from snnbench.norms.batch_norm import BatchNorm
-from snnbench.rules.ottt import OTTT
 from snnbench.site import Site
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.plain import Plain
+from tests.tiny import site
 
 
 def twin(time_steps: int = 1) -> CSNN:
@@ -99,14 +94,3 @@ def test_analogue_units_have_no_firing_rate_and_no_synaptic_operations():
     assert found["acs"] == 0
     assert found["sop"] is found["sop_survey"] is None
     assert len(net.neurons()) == 7  # features can still be tapped there
-
-
-def test_rules_on_spikes_refuse_it():
-    assert component("snnbench.neurons.relu.ReLU").traits == {"analogue"}
-    with pytest.raises(ConfigError, match="rule=ottt needs LIF neurons, not ReLU"):
-        OTTT().prepare(twin())
-
-
-def test_copies_alike():
-    net, x = twin().eval(), torch.randn(1, 2, 3, 8, 8)
-    assert torch.equal(copy.deepcopy(net)(x), net(x))

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tiny import site
 from torch import Tensor
 
 from snnbench.neurons.lif_osr import LIFOSR
 from snnbench.surrogates.sigmoid import Sigmoid
+from tests.tiny import site
 
 F64 = torch.float64
 

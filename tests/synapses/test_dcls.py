@@ -14,8 +14,6 @@ from snnbench.norms.batch_norm import BatchNorm
 from snnbench.objectives.mean_ce import MeanCE
 from snnbench.surrogates.atan import ATan
 from snnbench.synapses.dcls import DCLS
-from snnbench.temporal import stepping
-from snnbench.train.optim import adam
 
 F64 = torch.float64
 
@@ -119,9 +117,7 @@ def test_page_integer_shift(shift):
 
 def test_positions_start_and_stay_within_the_kernel():
     synapse = DCLS(25).linear(64, 64)
-    assert synapse.position.min() >= -12
-    assert synapse.position.max() <= 12
-    assert -12 <= synapse.position.min() < -11.9
+    assert -12 <= synapse.position.min() < -11.9 < 11.9 < synapse.position.max() <= 12
     assert synapse.position.no_weight_decay
     assert synapse.lr_scales == {"position": 100.0}
     with torch.no_grad():
@@ -130,24 +126,6 @@ def test_positions_start_and_stay_within_the_kernel():
     assert synapse.position[0, 0, 0] == 12, "clamped as after the official optimiser step"
     with pytest.raises(ConfigError, match=r"taps=4 must be odd"):
         DCLS(4)
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("kind", ["linear", "conv1", "conv2"])
-def test_walking_equals_running_and_nothing_looks_ahead(kind, training):
-    family = DCLS(5, bumps=2)
-    if kind == "linear":
-        synapse, x = family.linear(4, 3), torch.randn(7, 2, 4, dtype=F64)
-    else:
-        dims = int(kind[-1])
-        synapse = family.conv(dims, 4, 6, 3, stride=2, padding=1, bias=True, groups=2)
-        x = torch.randn(7, 2, 4, *[6] * dims, dtype=F64)
-    synapse.double().train(training)
-    y = synapse(x)
-    with stepping(synapse) as step:
-        walked = torch.stack([step(x_t) for x_t in x])
-    torch.testing.assert_close(walked, y)
-    torch.testing.assert_close(synapse(x[:4]), y[:4])
 
 
 def test_convolution_is_delayed_convolutions():
@@ -177,20 +155,9 @@ def test_net_gives_the_published_loss_and_score():
 
 
 def test_integrator_is_a_lif_that_never_fires():
-    x, v, tau = torch.randn(6, 2, 3), torch.zeros(2, 3), 1.5
-    out = LeakyIntegrator(tau)(x)
-    for x_t, v_t in zip(x, out):
-        v = v * (1 - 1 / tau) + x_t
-        torch.testing.assert_close(v_t, v)
-
-
-def test_images_train_with_delays_in_any_net():
-    config = compose(["synapse=dcls", "model=csnn", "model.width=4", "model.hidden=8", "synapse.taps=3", "T=3"]).config
-    net, _ = build_model(config)
-    logits = net(torch.rand(3, 2, *config["data"]["shape"]))
-    logits.square().sum().backward()
-    assert logits.shape == (3, 2, 10)
-    assert all(p.grad is not None for p in net.parameters())
+    """v = v (1 - 1/tau) + x, for an impulse."""
+    out = LeakyIntegrator(1.5)(torch.eye(4, 1).view(4, 1, 1))
+    assert out.flatten().tolist() == pytest.approx([3.0**-n for n in range(4)])
 
 
 def test_position_group_of_the_optimiser():
@@ -201,12 +168,7 @@ def test_position_group_of_the_optimiser():
     assert group["lr"] == pytest.approx(0.1)
     assert group["weight_decay"] == 0
     assert of[id(net.readout.weight)]["weight_decay"] == 1e-5
-    assert of[id(net.units()[0].norm.weight)]["weight_decay"] == 0 if hasattr(net.units()[0].norm, "weight") else True
-
-
-def test_online_rule_is_refused():
-    with pytest.raises(ConfigError, match="a delayed synapse needs the inputs of many steps"):
-        compose(["method=ottt", "model=vgg11_ws", "data=cifar10", "synapse=dcls"])
+    assert of[id(net.units()[0].norm.weight)]["weight_decay"] == 0
 
 
 @pytest.mark.parametrize("epochs", [150, 60])
@@ -222,30 +184,3 @@ def test_one_cycle_is_torchs(epochs):
         optimizer.step()
         if epoch < epochs - 1:
             peer.step()
-
-
-@pytest.mark.parametrize(("taps", "learns"), [(1, False), (11, True)])
-def test_delays_learn_what_neurons_without_memory_cannot(taps, learns):
-    """Which of two pairs of lines fires 5 steps before the other; a neuron of tau 1.005 has forgotten by then."""
-
-    def batch(count):
-        y, x = torch.randint(2, (count,)), torch.zeros(20, count, 1, 1, 4)
-        t, i = torch.randint(0, 10, (count,)), torch.arange(count)
-        for line in (0, 2):
-            x[t, i, 0, 0, line], x[t + 5, i, 0, 0, line + 1] = 1, 1
-        x[:, y == 1] = x[:, y == 1][..., [1, 0, 3, 2]]
-        return x, y
-
-    parts = Parts(lambda site, **c: LIF(site, ATan(5.0), 1.005, False, **c), BatchNorm, DCLS(taps), 20)
-    net = SNNDelays(parts, (1, 1, 4), 2, hidden=64, layers=1, dropout=0.0, tail=taps // 2)
-    optimizer = adam(net, lr=5e-3)
-    for step in range(200):
-        for synapse in net.synapses():
-            synapse.on_epoch(step / 200)
-        x, y = batch(64)
-        optimizer.zero_grad()
-        MeanCE()(net(x), y)[0].backward()
-        optimizer.step()
-    x, y = batch(400)
-    accuracy = (net.eval()(x).mean(0).argmax(1) == y).float().mean()
-    assert accuracy > 0.95 if learns else accuracy < 0.65
