@@ -110,7 +110,7 @@ def of_one_run(rows: list[dict[str, str]], subject: tuple[str, ...], sides: str 
         runs = found.setdefault(tuple(row[key] for key in subject), {})
         runs.setdefault(row["run"], set()).add(row[sides])
     # max takes the first of equals: ask the newest run first
-    chosen = {key: max(reversed(runs), key=lambda run: len(runs[run])) for key, runs in found.items()}  # noqa: B023
+    chosen = {key: max(reversed(runs), key=lambda run: len(runs[run])) for key, runs in found.items()}
     return [row for row in rows if row["run"] == chosen[tuple(row[key] for key in subject)]]
 
 
