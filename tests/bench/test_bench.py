@@ -12,6 +12,7 @@ from snnbench.bench.kernels import run_kernels
 from snnbench.bench.pages import write_page
 from snnbench.bench.plots import write_plots
 from snnbench.bench.session import Session
+from snnbench.bench.step import MODES, Mode
 from snnbench.bench.table import run_table
 from snnbench.bench.works import bench_config, load_work
 from snnbench.bench_rows import FILES, append, latest, load
@@ -121,7 +122,7 @@ def test_a_training_step_can_be_replaced(session, monkeypatch):
         made.append((tuple(x_seq.shape), tuple(target.shape), precision))
         return lambda: None
 
-    monkeypatch.setitem(ours.STEPS, "eager", mine)
+    monkeypatch.setitem(MODES, "eager", Mode(mine))
     run_table(session, ["csnn"], ["ours"])
     assert made == [((2, 4, 3, 16, 16), (4,), "fp32")]
     assert load(session.out, "bench")[0]["status"] == "ok"

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from snnbench.bench.engines.eager import PlainLIF, plain_net, repeated
+from snnbench.bench.engines.eager import PlainLIF, plain_net
 from snnbench.bench.engines.floor import contractions, copy_step
 from snnbench.bench.engines.ours import neuron_of
 from snnbench.bench.peers import peer_net, require_lif
 from snnbench.bench.recipe_peers import peer_of
 from snnbench.bench.recipes import work_of
-from snnbench.bench.step import batch_of, count, kernel_path
+from snnbench.bench.step import batch_of, count, kernel_path, sequence_of
 from snnbench.bench.survey import JitLIF
 from snnbench.bench.works import load_work, work_names
 from snnbench.build import build_model, instantiate
@@ -61,7 +61,7 @@ def test_plain_pytorch_equals_our_reference(name):
     ours, logits, gradient = reference(work, x)
     plain = plain_net(work)
     assert count(plain) == count(ours)
-    theirs, their_gradient = outputs_and_gradient(plain, repeated(x, work.config()["T"]))
+    theirs, their_gradient = outputs_and_gradient(plain, sequence_of(x, work.config()))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(their_gradient, gradient, rtol=1e-3, atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_spikingjelly_equals_our_reference(name):
     ours, logits, _ = reference(work, x)
     net = peer_net(work, spikingjelly.lif_node, spikingjelly.peer_norm, spikingjelly.PeerSynapses())
     assert count(net) == count(ours)
-    theirs, _ = outputs_and_gradient(net, repeated(x, work.config()["T"]))
+    theirs, _ = outputs_and_gradient(net, sequence_of(x, work.config()))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
 
 
