@@ -43,7 +43,7 @@ class Variant:
 
 @dataclass
 class Prepared:
-    """A step ready to be timed. peak_from_start: its memory is allocated while it warms up (captured graphs)."""
+    """A step ready to be timed. peak_from_start: see `measure`; True for captured graphs."""
 
     step: Step
     parameters: int | None = None
@@ -88,6 +88,20 @@ def captured_step(
         optimizer.step()
         return found[0]
 
+    return tuned_first(train_step(model, optimizer, x_seq, target, precision), step)
+
+
+def tuned_first(eager: Step, captured: Step) -> Step:
+    """A step whose first call runs eagerly, and which is captured in its second.
+
+    The first call compiles kernels and lets cuDNN try its algorithms, whose memory is not that of the step: `measure`
+    forgets it.
+    """
+    first = iter([eager])
+
+    def step() -> object:
+        return next(first, captured)()
+
     return step
 
 
@@ -96,7 +110,7 @@ class Mode:
     """A way of running a training step.
 
     make: makes the step. only_cuda: the way needs a CUDA graph. from_start: its memory is allocated when the graph is
-    captured, so its peak counts from the making of the step on.
+    captured, so its peak counts from the second step on.
     """
 
     make: MakeStep
@@ -201,21 +215,28 @@ def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.dev
 
 
 def captured_call(step: Step) -> Step:
-    """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        kept = step()
+    """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels.
+
+    The first call runs it eagerly, the second captures it.
+    """
+    graph, kept = torch.cuda.CUDAGraph(), []
+
+    def warm_up() -> object:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            found = step()
+        torch.cuda.current_stream().wait_stream(stream)
+        return found
 
     def replay() -> object:
+        if not kept:
+            with torch.cuda.graph(graph):
+                kept.append(step())
         graph.replay()
-        return kept
+        return kept[0]
 
-    return replay
+    return tuned_first(warm_up, replay)
 
 
 def count(model: nn.Module) -> int:
