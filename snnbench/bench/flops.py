@@ -12,7 +12,8 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from snnbench.bench.step import batch_shape, kernel_path
+from snnbench.bench.batch import batch_shape
+from snnbench.bench.step import kernel_path
 from snnbench.bench.works import Work, bench_config
 from snnbench.build import build_model, instantiate
 

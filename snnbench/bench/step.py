@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnbench.bench.works import Work
-from snnbench.config.signature import component
 from snnbench.synapses.base import channels_last
 from snnbench.temporal import is_static, shown
 from snnbench.train.capture import CapturedBatch
@@ -161,40 +160,6 @@ def autocast(device: torch.device, precision: str):
 def optimizer_of(model: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     """SGD with momentum, fused on CUDA. The small rate keeps random labels from blowing up a long measurement."""
     return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=device.type == "cuda")
-
-
-def batch_of(work: Work, config: dict, device: torch.device, layout: str) -> tuple[Tensor, Tensor]:
-    """Random images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, and labels `[N]`; the same for every engine."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch_shape(work, config), generator=generator)
-    y = torch.randint(config["data"]["num_classes"], (work.batch,), generator=generator)
-    return in_layout(x.to(device), layout), y.to(device)
-
-
-def batch_shape(work: Work, config: dict) -> tuple[int, ...]:
-    """Shape of a batch as the data set gives it: `[N, T, C, H, W]` where the encoder asks for event frames."""
-    frames = (config["T"],) if takes_frames(config) else ()
-    return (work.batch, *frames, *config["data"]["shape"])
-
-
-def takes_frames(config: dict) -> bool:
-    """Whether the data are event frames, which already have a time axis."""
-    return "events" in component(config["encoder"]["_target_"]).requires
-
-
-def sequence_of(x: Tensor, config: dict) -> Tensor:
-    """A batch as a sequence `[T, N, C, H, W]` in memory, its layout kept, as code without our encoder makes it."""
-    if not takes_frames(config):
-        return torch.stack([x] * config["T"])
-    return torch.stack(x.unbind(1))
-
-
-def in_layout(x: Tensor, layout: str) -> Tensor:
-    """`[*, C, H, W]` in the layout."""
-    if layout != "channels_last":
-        return x.contiguous()
-    images = x.flatten(0, -4).contiguous(memory_format=torch.channels_last)
-    return images.view(x.shape) if x.dim() == 4 else images.unflatten(0, x.shape[:-3])
 
 
 def net_in_layout(model: nn.Module, device: torch.device, layout: str) -> nn.Module:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from snnbench.bench.batch import batch_of
 from snnbench.bench.step import (
     Prepared,
     Variant,
     autocast,
-    batch_of,
     count,
     kernel_path,
     net_in_layout,

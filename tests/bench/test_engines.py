@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from snnbench.bench.batch import batch_of, sequence_of
 from snnbench.bench.engines.eager import PlainLIF, plain_net
 from snnbench.bench.engines.floor import contractions, copy_step
 from snnbench.bench.engines.ours import neuron_of
 from snnbench.bench.peers import peer_net, require_lif
 from snnbench.bench.recipe_peers import peer_of
 from snnbench.bench.recipes import work_of
-from snnbench.bench.step import batch_of, captured_call, count, kernel_path, sequence_of
+from snnbench.bench.step import captured_call, count, kernel_path
 from snnbench.bench.survey import JitLIF
 from snnbench.bench.works import load_work, work_names
 from snnbench.build import build_model, instantiate

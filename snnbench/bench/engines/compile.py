@@ -9,18 +9,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from snnbench.bench.batch import batch_of, sequence_of
 from snnbench.bench.engines.eager import plain_lif, plain_net
-from snnbench.bench.step import (
-    MODES,
-    Prepared,
-    Variant,
-    batch_of,
-    layer_step,
-    net_in_layout,
-    prepare_net,
-    sequence_of,
-    variants_of,
-)
+from snnbench.bench.step import MODES, Prepared, Variant, layer_step, net_in_layout, prepare_net, variants_of
 from snnbench.bench.works import Work
 
 BACKEND = "inductor"

@@ -12,18 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from snnbench.bench.batch import batch_of, sequence_of
 from snnbench.bench.peers import peer_net, require_lif
-from snnbench.bench.step import (
-    MODES,
-    Prepared,
-    Variant,
-    batch_of,
-    layer_step,
-    net_in_layout,
-    prepare_net,
-    sequence_of,
-    variants_of,
-)
+from snnbench.bench.step import MODES, Prepared, Variant, layer_step, net_in_layout, prepare_net, variants_of
 from snnbench.bench.works import Work
 from snnbench.site import Site
 

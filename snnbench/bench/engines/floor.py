@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from snnbench.bench.step import DTYPES, Prepared, Step, Variant, batch_shape, captured_call, in_layout, kernel_path
+from snnbench.bench.batch import batch_shape, in_layout
+from snnbench.bench.step import DTYPES, Prepared, Step, Variant, captured_call, kernel_path
 from snnbench.bench.works import Work
 from snnbench.build import build_model, instantiate
 from snnbench.synapses.base import Synapse

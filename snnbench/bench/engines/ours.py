@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import torch
 
+from snnbench.bench.batch import batch_of
 from snnbench.bench.step import (
     MODES,
     Prepared,
     Step,
     Variant,
-    batch_of,
     count,
     kernel_path,
     layer_step,

@@ -14,19 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from snnbench.bench.batch import batch_of, sequence_of
 from snnbench.bench.peers import PeerUnit, peer_net, require_lif
-from snnbench.bench.step import (
-    MODES,
-    Prepared,
-    Variant,
-    autocast,
-    batch_of,
-    layer_step,
-    net_in_layout,
-    prepare_net,
-    sequence_of,
-    variants_of,
-)
+from snnbench.bench.step import MODES, Prepared, Variant, autocast, layer_step, net_in_layout, prepare_net, variants_of
 from snnbench.bench.works import Work
 from snnbench.site import Site
 
