@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import fcntl
+import os
 from pathlib import Path
 
 from snnbench.errors import ConfigError
 from snnbench.reading import csv_rows, is_number
 
-# who, where, when
-STAMP = ("date", "commit", "dirty", "device", "size", "versions", "clock_mhz", "power_w", "temperature_c")
+# who, where, when; run: the id of the call of the bench, which all rows of one call share
+STAMP = (
+    "run", "date", "commit", "dirty", "device", "size", "versions", "clock_mhz", "power_w", "temperature_c",
+)  # fmt: skip
 # what a measurement gives; times are milliseconds a step
 TIMING = (
     "status", "samples_per_s", "ms_median", "ms_p10", "ms_p90", "steps", "peak_gib", "first_step_s", "parameters",
@@ -17,7 +21,7 @@ TIMING = (
 )  # fmt: skip
 WAY = ("engine", "precision", "layout", "mode")
 
-TABLE = (*STAMP, "work", *WAY, "batch", *TIMING, "goal", "ratio_to_goal")
+TABLE = (*STAMP, "work", *WAY, "batch", *TIMING, "goal", "ratio_to_goal", "model_tflop")
 KERNELS = (
     *STAMP, "kernel", *WAY, "shape", "bytes_per_element", "copy_gb_per_s", "gb_per_s", "share_of_copy", *TIMING,
 )  # fmt: skip
@@ -36,6 +40,7 @@ FILES = {
 COUNTED = ("value", "time_steps", "power")
 MEASURED = (
     "samples_per_s", "ms_median", "ms_p10", "ms_p90", "peak_gib", "first_step_s", "gb_per_s", "share_of_copy",
+    "model_tflop",
 )  # fmt: skip
 OK = "ok"
 REMEDY = "remove the damaged rows or move the file away"
@@ -44,6 +49,8 @@ BASELINE = "jit_lif"  # the engine that the survey divides by
 
 def append(folder: Path, name: str, row: dict) -> None:
     """Add a row to `<folder>/<name>.csv`; a missing value is an empty cell.
+
+    Several processes may write to one file: each holds a lock on it while it writes.
 
     Raises:
         ConfigError: the file has other columns (an older bench wrote it).
@@ -57,6 +64,8 @@ def append(folder: Path, name: str, row: dict) -> None:
     if path.exists():
         _check_header(path, columns)
     with path.open("a", newline="") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        file.seek(0, os.SEEK_END)  # another process may have written the header since it was opened
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         if file.tell() == 0:
             writer.writeheader()
@@ -83,6 +92,26 @@ def latest(rows: list[dict[str, str]], keys: tuple[str, ...]) -> list[dict[str, 
     for row in rows:
         found[tuple(row[key] for key in keys)] = row
     return list(found.values())
+
+
+def of_one_run(rows: list[dict[str, str]], subject: tuple[str, ...], sides: str = "engine") -> list[dict[str, str]]:
+    """The rows that may be compared: of each subject those of one run alone.
+
+    Two runs differ in commit, in temperature and in what else the machine did, so a ratio across them means nothing.
+    The run that counts is the newest of those that measured the most `sides` of the subject. A later run of one engine
+    alone therefore changes no ratio until the others are measured again beside it.
+
+    Args:
+        rows: rows of one CSV, oldest first. subject: the columns that name what is compared (place and work, say).
+        sides: the column that names what is compared with each other.
+    """
+    found: dict[tuple, dict[str, set[str]]] = {}
+    for row in rows:
+        runs = found.setdefault(tuple(row[key] for key in subject), {})
+        runs.setdefault(row["run"], set()).add(row[sides])
+    # max takes the first of equals: ask the newest run first
+    chosen = {key: max(reversed(runs), key=lambda run: len(runs[run])) for key, runs in found.items()}
+    return [row for row in rows if row["run"] == chosen[tuple(row[key] for key in subject)]]
 
 
 def number(row: dict[str, str] | None, column: str) -> float | None:

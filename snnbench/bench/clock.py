@@ -45,13 +45,20 @@ def measure(
 ) -> Timing:
     """Time `step`, which leaves nothing behind from call to call.
 
-    peak_from_start: count the memory of the warm-up too (a captured graph allocates when it is captured). Otherwise
-    what autotuning tries out in the first steps does not count.
+    The memory that the first call takes does not count: kernels are compiled there and algorithms tried out.
+
+    Args:
+        peak_from_start: count the memory of the second call and the warm-up (a captured graph allocates when it is
+            captured); otherwise that of the timed steps alone.
     """
     started = time.perf_counter()
     step()
     _wait(device)
     first_s = time.perf_counter() - started
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    step()  # a step that is to be captured is captured now
+    _wait(device)
     began = time.perf_counter()
     for _ in range(effort.warmup):
         step()

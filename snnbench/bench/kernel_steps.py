@@ -6,14 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from snnbench.bench.engines.ours import neuron_of
-from snnbench.bench.step import Prepared, Step, Variant, captured_call, kernel_path
+from snnbench.bench.step import DTYPES, Prepared, Step, Variant, captured_call, kernel_path
 from snnbench.build import factory
 from snnbench.models.layers import AvgPool2d, MaxPool2d
 from snnbench.models.parts import Unit
 from snnbench.site import Site
 from snnbench.temporal import stepping
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 POOLS = {"average_pool": AvgPool2d, "max_pool": MaxPool2d}
 
 

@@ -13,9 +13,9 @@ from math import prod
 
 from snnbench.bench.engines.floor import copy_step
 from snnbench.bench.engines.ours import PATHS
-from snnbench.bench.kernel_steps import DTYPES, prepare
+from snnbench.bench.kernel_steps import prepare
 from snnbench.bench.session import Session
-from snnbench.bench.step import Prepared, Variant
+from snnbench.bench.step import DTYPES, Prepared, Variant
 from snnbench.bench.works import later_wins, section
 from snnbench.bench_rows import OK
 from snnbench.config.compose import compose

@@ -6,23 +6,25 @@ from pathlib import Path
 
 from snnbench.bench.comparison import (
     HEADS,
+    LEAST_GIB,
     PEERS,
     PLACE,
-    best,
+    compared,
     curve_title,
     gain,
     goal_of,
     place_title,
     quantities,
+    value,
     works_of,
 )
-from snnbench.bench_rows import OK, WAY, latest, load, number
+from snnbench.bench_rows import OK
 
 COLOURS = {"goal": "#222222", "spikingjelly": "#c44e52", "compile": "#4c72b0", "eager": "#8c8c8c", "floor": "#55a868"}
 ENGINE_COLOURS = {"ours": "#c44e52", "reference": "#4c72b0"}
 CURVE_LABELS = {"ms_median": "ms a step", "peak_gib": "peak GiB"}
 ACROSS = 3  # panels in a row
-SHORT = {"samples_per_s": "speed", "ms_median": "speed", "peak_gib": "memory"}
+SHORT = {"samples_per_s": "speed", "ms_median": "speed", "peak_gib": "memory", LEAST_GIB: "least memory"}
 
 
 def write_plots(folder: Path) -> list[Path]:
@@ -43,7 +45,7 @@ def _ratios(folder: Path) -> list[Path]:
     """Horizontal bars on a log axis, one panel a device: ours against goal and peers; the line at 1 is parity."""
     import matplotlib.pyplot as plt
 
-    rows = latest(load(folder, "bench"), (*PLACE, "work", *WAY))
+    rows = compared(folder, "bench")
     panels = []
     for place in dict.fromkeys(tuple(row[key] for key in PLACE) for row in rows):
         here = [row for row in rows if tuple(row[key] for key in PLACE) == place]
@@ -79,9 +81,9 @@ def _bars(rows: list[dict[str, str]]) -> list[tuple[str, dict[str, float]]]:
     bars = []
     for work in works_of(rows):
         for quantity in quantities(work, rows):
-            ours = number(best(rows, work, "ours"), quantity)
+            ours = value(rows, work, "ours", quantity)
             others = {"goal": goal_of(work, quantity, rows)}
-            others |= {peer: number(best(rows, work, peer), quantity) for peer in PEERS}
+            others |= {peer: value(rows, work, peer, quantity) for peer in PEERS}
             ratios = {name: gain(ours, other, quantity) for name, other in others.items()}
             bars.append((f"{work}\n{SHORT[quantity]}", {name: ratio for name, ratio in ratios.items() if ratio}))
     return bars
@@ -91,7 +93,7 @@ def _curves(folder: Path) -> list[Path]:
     """Panels of the milliseconds, then of the peak GiB, of each curve, of the place measured last."""
     import matplotlib.pyplot as plt
 
-    rows = [row for row in latest(load(folder, "scaling"), (*PLACE, "curve", "value", *WAY)) if row["status"] == OK]
+    rows = [row for row in compared(folder, "scaling") if row["status"] == OK]
     rows = [row for row in rows if all(row[key] == rows[-1][key] for key in PLACE)]
     curves = list(dict.fromkeys(row["curve"] for row in rows))
     if not curves:

@@ -72,25 +72,11 @@ def peer_of(config: dict) -> Callable[[], nn.Module] | None:
     return lambda: _network(config, node)
 
 
-class FromRest(nn.Module):
-    """Its network, reset before every forward pass: its neurons remember, ours do not."""
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x_seq: torch.Tensor) -> torch.Tensor:
-        from spikingjelly.activation_based import functional
-
-        functional.reset_net(self.net)
-        return self.net(x_seq)
-
-
 def _network(config: dict, node: Callable[..., nn.Module]) -> nn.Module:
     from spikingjelly.activation_based import neuron as nodes
     from spikingjelly.activation_based import surrogate as functions
 
-    from snnbench.bench.engines.spikingjelly import PeerSynapses, peer_norm
+    from snnbench.bench.engines.spikingjelly import FromRest, PeerSynapses, peer_norm
 
     alpha = config["surrogate"]["alpha"]
     parts = PeerParts(

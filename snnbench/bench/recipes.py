@@ -2,8 +2,9 @@
 
 `survey_nets`: each of `configs/experiment/survey` with its own network, neuron, norm, rule and objective at its own
 batch, on random data: a training step and a forward pass in evaluation mode (captured as CUDA graphs where the trainer
-captures them, else eager); beside it SpikingJelly's neuron in the same network, where it has that neuron. Teachers
-are untrained. A recipe that does not run becomes a row that says why.
+captures them, else eager); beside it SpikingJelly's neuron in the same network, where it has that neuron, in both
+precisions and layouts, captured and eager. Teachers are untrained. A recipe that does not run becomes a row that says
+why.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def recipes() -> list[str]:
     return [name for name in options("experiment") if name.startswith(FOLDERS)]
 
 
-def run_survey_nets(session: Session) -> None:
-    """Every recipe, training then test, ours then the peer's; returns early when the time is over."""
-    for recipe in recipes():
+def run_survey_nets(session: Session, chosen: list[str] | None = None) -> None:
+    """The chosen recipes (None: all), training then test, ours then the peer's; returns early when the time is over."""
+    for recipe in chosen or recipes():
         for engine in ("ours", PEER):
             for phase in ("train", "test"):
                 for way in _ways(engine, session.device):
@@ -49,12 +50,17 @@ def run_survey_nets(session: Session) -> None:
 
 
 def _ways(engine: str, device: torch.device) -> list[Variant]:
-    """Ours: the trainer's way first; a peer's: every way, its fastest counts."""
+    """Ours: the trainer's way, or the eager one if that cannot be captured; a peer's: every way, the fastest counts."""
     if device.type == "cpu":
         return [Variant("fp32", mode="eager")]
     if engine == "ours":
         return [Variant(mode=mode) for mode in ("captured", "eager")]
-    return [Variant(layout=layout, mode="eager") for layout in ("contiguous", "channels_last")]
+    return [
+        Variant(precision, layout, mode)
+        for mode in ("captured", "eager")
+        for precision in ("fp32", "bf16")
+        for layout in ("channels_last", "contiguous")
+    ]
 
 
 def _measure(session: Session, recipe: str, engine: str, phase: str, way: Variant) -> dict | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 from snnbench.bench.clock import Effort, fresh, measure
+from snnbench.bench.engines.spikingjelly import implementation
 from snnbench.bench.step import Prepared
 from snnbench.bench.works import Size
 from snnbench.bench_rows import OK, append
@@ -24,7 +26,17 @@ PACKAGES = ("torch", "triton", "spikingjelly")
 
 @dataclass
 class Session:
-    """size: "tiny" shrinks every work; limit_s: seconds after which no measurement starts; out: folder of the CSVs."""
+    """A call of the bench.
+
+    Args:
+        device: what it measures on. out: folder of the CSVs.
+        size: "tiny" shrinks every work.
+        effort: how long a step is timed.
+        limit_s: seconds after which no measurement starts.
+        thorough: more variants of the peers.
+        run: id of the call, which every row carries; empty: its time and commit. Rows of two runs make no ratio.
+        say: what is done with a line of progress. started: when the call began, on the monotonic clock.
+    """
 
     device: torch.device
     out: Path
@@ -32,6 +44,7 @@ class Session:
     effort: Effort = field(default_factory=Effort)
     limit_s: float | None = None
     thorough: bool = False
+    run: str = ""
     say: Callable[[str], None] = lambda text: print(text, flush=True)
     started: float = field(default_factory=time.monotonic)
 
@@ -42,7 +55,7 @@ class Session:
     def attempt(self, prepare: Callable[[], Prepared], samples: int, effort: Effort | None = None) -> dict:
         """Prepare a step and time it. Returns the TIMING columns; what goes wrong becomes a status and a sentence."""
         fresh(self.device)
-        return _attempt(prepare, samples, self.device, effort or self.effort)
+        return guarded(lambda: _timed(prepare, samples, self.device, effort or self.effort))
 
     def record(self, name: str, row: dict, title: str) -> None:
         """Write a row and say it."""
@@ -58,11 +71,12 @@ class Session:
         """What stays the same while the bench runs."""
         commit, dirty = git_state()
         return {
+            "run": self.run or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{(commit or 'unknown')[:7]}",
             "commit": commit and commit[:12],
             "dirty": None if dirty is None else int(dirty),
             "device": device_name(self.device),
             "size": self.size,
-            "versions": versions(),
+            "versions": versions(self.device),
         }
 
 
@@ -87,19 +101,21 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
-def versions() -> str:
-    """'torch 2.11.0+cu130; triton 3.6.0; spikingjelly 2.0.0', as installed."""
+def versions(device: torch.device) -> str:
+    """'torch 2.11.0+cu130; triton 3.6.0; spikingjelly 2.0.0 (triton)', as installed; in brackets its LIF kernel."""
     found = []
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             found.append(f"{package} {torch.__version__ if package == 'torch' else version(package)}")
+    if found[-1].startswith("spikingjelly") and (kernel := implementation(device)):
+        found[-1] += f" ({kernel})"
     return "; ".join(found)
 
 
-def _attempt(prepare: Callable[[], Prepared], samples: int, device: torch.device, effort: Effort) -> dict:
+def guarded(measurement: Callable[[], dict]) -> dict:
+    """The columns that a measurement gives; what goes wrong becomes a status and a sentence."""
     try:
-        prepared = prepare()
-        timing = measure(prepared.step, device, effort, peak_from_start=prepared.peak_from_start)
+        return measurement()
     except Exception as error:  # an engine may fail in any way, and the others shall still be measured
         status = "failed"
         if isinstance(error, torch.OutOfMemoryError):
@@ -110,6 +126,11 @@ def _attempt(prepare: Callable[[], Prepared], samples: int, device: torch.device
             status = "refused"
         lines = str(error).strip().splitlines() or [""]
         return {"status": status, "sentence": f"{type(error).__name__}: {lines[0][:300]}"}
+
+
+def _timed(prepare: Callable[[], Prepared], samples: int, device: torch.device, effort: Effort) -> dict:
+    prepared = prepare()
+    timing = measure(prepared.step, device, effort, peak_from_start=prepared.peak_from_start)
     return {
         "status": OK,
         "samples_per_s": samples / timing.ms_median * 1e3,
@@ -143,6 +164,8 @@ def _line(row: dict) -> str:
     if row["status"] != OK:
         return f"{row['status']} ({row['sentence']})"
     peak = "" if row["peak_gib"] is None else f", {row['peak_gib']:.2f} GiB"
+    if row["ms_p10"] is None:
+        return f"{row['samples_per_s']:,.0f} samples/s, {row['ms_median']:.3f} ms x {row['steps']}{peak}"
     return (
         f"{row['samples_per_s']:,.0f} samples/s, {row['ms_median']:.3f} ms "
         f"[{row['ms_p10']:.3f}, {row['ms_p90']:.3f}] x {row['steps']}{peak}, first step {row['first_step_s']:.1f} s"

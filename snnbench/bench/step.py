@@ -1,4 +1,8 @@
-"""The work of one step: a net's training step, or a layer's forward and backward; the same for every engine."""
+"""The work of one step: a net's training step, or a layer's forward and backward; the same for every engine.
+
+`MODES` holds every way of running a step, for all engines. An engine names those that it can do, and `variants_of`
+crosses them with both precisions and both memory layouts; each is measured, and the fastest counts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,11 @@ MakeStep = Callable[[nn.Module, torch.optim.Optimizer, Tensor, Tensor, str], Ste
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which an engine does a work; of an engine's variants the fastest counts."""
+    """One way in which an engine does a work; of an engine's variants the fastest counts.
+
+    precision: "bf16" (autocast) or "fp32" (with TF32 on CUDA). layout: "contiguous" or "channels_last". mode: a key of
+    `MODES`.
+    """
 
     precision: str = "bf16"
     layout: str = "channels_last"
@@ -34,7 +42,7 @@ class Variant:
 
 @dataclass
 class Prepared:
-    """A step ready to be timed. peak_from_start: its memory is allocated while it warms up (captured graphs)."""
+    """A step ready to be timed. peak_from_start: see `measure`; True for captured graphs."""
 
     step: Step
     parameters: int | None = None
@@ -73,11 +81,76 @@ def captured_step(
     batch, x = CapturedBatch(model, forward_backward), x_seq[0] if static else x_seq
 
     def step() -> Tensor:
-        (loss,) = batch(x, target)
+        found = batch(x, target)
+        if found is None:
+            raise RuntimeError("the training step cannot be captured as a CUDA graph")
         optimizer.step()
-        return loss
+        return found[0]
+
+    return tuned_first(train_step(model, optimizer, x_seq, target, precision), step)
+
+
+def tuned_first(eager: Step, captured: Step) -> Step:
+    """A step whose first call runs eagerly, and which is captured in its second.
+
+    The first call compiles kernels and lets cuDNN try its algorithms, whose memory is not that of the step: `measure`
+    forgets it.
+    """
+    first = iter([eager])
+
+    def step() -> object:
+        return next(first, captured)()
 
     return step
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way of running a training step.
+
+    make: makes the step. only_cuda: the way needs a CUDA graph. from_start: its memory is allocated when the graph is
+    captured, so its peak counts from the second step on.
+    """
+
+    make: MakeStep
+    only_cuda: bool = False
+    from_start: bool = False
+
+
+MODES = {
+    "eager": Mode(train_step),
+    "captured": Mode(captured_step, only_cuda=True, from_start=True),
+    # of torch.compile: the engine compiles the network, the step is the eager one
+    "default": Mode(train_step),
+    "reduce-overhead": Mode(train_step, only_cuda=True, from_start=True),
+    "max-autotune-no-cudagraphs": Mode(train_step),
+    # SpikingJelly's checkpoints with compressed spikes: the engine rewrites the network
+    "memopt": Mode(train_step),
+}
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def variants_of(work: Work, device: torch.device, modes: tuple[str, ...], first: str = "bf16") -> list[Variant]:
+    """All combinations of mode, precision and layout that run here; a layer has one precision and one layout.
+
+    What is likely to be fastest comes first, so that a bench that is cut short has measured it: precision `first`,
+    channels-last, and the modes in their order. On the CPU one precision and one layout are enough to try the code.
+    """
+    possible = [mode for mode in modes if device.type == "cuda" or not MODES[mode].only_cuda]
+    if work.is_layer:
+        return [Variant(work.precision, "contiguous", mode) for mode in possible]
+    if device.type == "cpu":
+        return [Variant("fp32", mode=mode) for mode in possible]
+    ways = [(first, "channels_last"), (first, "contiguous")]
+    ways += [("fp32" if first == "bf16" else "bf16", layout) for _, layout in ways]
+    return [Variant(precision, layout, mode) for precision, layout in ways for mode in possible]
+
+
+def prepare_net(model: nn.Module, x_seq: Tensor, target: Tensor, variant: Variant, device: torch.device) -> Prepared:
+    """The network's training step in the variant's mode and precision; it already has the variant's layout."""
+    mode = MODES[variant.mode]
+    step = mode.make(model, optimizer_of(model, device), x_seq, target, variant.precision)
+    return Prepared(step, count(model), mode.from_start)
 
 
 def autocast(device: torch.device, precision: str):
@@ -89,19 +162,6 @@ def optimizer_of(model: nn.Module, device: torch.device) -> torch.optim.Optimize
     return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=device.type == "cuda")
 
 
-def batch_of(work: Work, config: dict, device: torch.device, layout: str) -> tuple[Tensor, Tensor]:
-    """Random images `[N, C, H, W]` in the layout, and labels `[N]`; the same numbers for every engine."""
-    generator = torch.Generator().manual_seed(0)
-    data = config["data"]
-    x = torch.randn(work.batch, *data["shape"], generator=generator)
-    y = torch.randint(data["num_classes"], (work.batch,), generator=generator)
-    return in_layout(x.to(device), layout), y.to(device)
-
-
-def in_layout(x: Tensor, layout: str) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if layout == "channels_last" else x.contiguous()
-
-
 def net_in_layout(model: nn.Module, device: torch.device, layout: str) -> nn.Module:
     model = model.to(device).train()
     return channels_last(model) if layout == "channels_last" else model
@@ -109,8 +169,7 @@ def net_in_layout(model: nn.Module, device: torch.device, layout: str) -> nn.Mod
 
 def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.device) -> Step:
     """Forward and backward of a memoryless call `layer(x_seq)` on random currents of `work.shape`."""
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[variant.precision]
-    x = torch.randn(work.shape, device=device, dtype=dtype, requires_grad=True)
+    x = torch.randn(work.shape, device=device, dtype=DTYPES[variant.precision], requires_grad=True)
     grad = torch.randn_like(x)
     inputs = [x, *layer.parameters()]
 
@@ -121,21 +180,28 @@ def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.dev
 
 
 def captured_call(step: Step) -> Step:
-    """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        kept = step()
+    """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels.
+
+    The first call runs it eagerly, the second captures it.
+    """
+    graph, kept = torch.cuda.CUDAGraph(), []
+
+    def warm_up() -> object:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            found = step()
+        torch.cuda.current_stream().wait_stream(stream)
+        return found
 
     def replay() -> object:
+        if not kept:
+            with torch.cuda.graph(graph):
+                kept.append(step())
         graph.replay()
-        return kept
+        return kept[0]
 
-    return replay
+    return tuned_first(warm_up, replay)
 
 
 def count(model: nn.Module) -> int:

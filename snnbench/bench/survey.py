@@ -4,14 +4,16 @@
 is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline) and
 with SpikingJelly's fused LIF. The speed rows of its tables are `survey_nets` (recipes.py).
 
-A layer this small is launch latency above all. On CUDA ours replays a CUDA graph, as the trainer does by itself; the
-others run as they are called, as their users run them. A neuron that does not fit becomes a row that says why.
+A layer this small is launch latency above all. On CUDA ours replays a CUDA graph, as the trainer does by itself.
+SpikingJelly's runs as it is called and as a CUDA graph, of which the faster counts; the baseline runs as it is called.
+A neuron that does not fit becomes a row that says why.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -35,22 +37,28 @@ def run_survey_speed(session: Session) -> None:
     for power in node["powers"]:
         for time_steps in node["time_steps"]:
             for engine, neuron, build in _layers(node, 2 * 2**power, time_steps):
-                for phase in PHASES:
+                for phase, mode in product(PHASES, _modes(engine, session.device)):
                     if session.is_over:
                         return
                     shape = (time_steps, 1, 2 * 2**power)
-                    captured = engine == "ours" and session.device.type == "cuda"
+                    captured = mode == "captured"
                     row = session.attempt(
                         lambda: _layer(build, shape, phase, session.device, captured),  # noqa: B023
                         1,
                         effort,
                     )
                     row |= {"neuron": neuron, "engine": engine, "precision": "fp32", "layout": "contiguous"}
-                    row |= {"mode": "captured" if captured else "eager"}
+                    row |= {"mode": mode}
                     row |= {"time_steps": time_steps, "power": power, "phase": phase}
                     session.record(
                         "survey_speed", row, f"survey speed N=2^{power + 1} T={time_steps} {engine} {neuron} {phase}"
                     )
+
+
+def _modes(engine: str, device: torch.device) -> tuple[str, ...]:
+    if device.type != "cuda" or engine == BASELINE:
+        return ("eager",)
+    return ("captured",) if engine == "ours" else ("captured", "eager")
 
 
 def _layers(node: dict, channels: int, time_steps: int) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
@@ -58,7 +66,11 @@ def _layers(node: dict, channels: int, time_steps: int) -> Iterator[tuple[str, s
     overrides = node["overrides"]
     plain = compose([*overrides, "neuron=lif"]).config
     yield BASELINE, "lif", lambda: JitLIF(plain["neuron"]["tau"], plain["surrogate"]["alpha"])
-    yield "spikingjelly", "lif", lambda: _SpikingJellyLayer(spikingjelly.lif_node(plain["neuron"], plain["surrogate"]))
+    yield (
+        "spikingjelly",
+        "lif",
+        lambda: spikingjelly.FromRest(spikingjelly.lif_node(plain["neuron"], plain["surrogate"])),
+    )
     for name in node["neurons"]:
         for change in [None, *node.get("variants", {}).get(name, [])]:
             asked = [*overrides, f"neuron={name}", f"T={time_steps}", *([change] if change else [])]
@@ -82,18 +94,6 @@ def _layer(
 
     step = train if phase == "train" else test
     return Prepared(captured_call(step) if captured else step, peak_from_start=captured)
-
-
-class _SpikingJellyLayer(nn.Module):
-    """Its node from rest at each call."""
-
-    def __init__(self, node: nn.Module):
-        super().__init__()
-        self.node = node
-
-    def forward(self, x_seq: Tensor) -> Tensor:
-        self.node.reset()
-        return self.node(x_seq)
 
 
 def _charge(x: Tensor, v: Tensor, tau: float) -> Tensor:

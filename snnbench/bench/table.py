@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import zip_longest
+from types import ModuleType
 
 from snnbench.bench.engines import load_engine
+from snnbench.bench.flops import model_tflop
 from snnbench.bench.session import Session
+from snnbench.bench.step import Variant
 from snnbench.bench.works import Work, load_work
 
 
 def run_table(session: Session, works: list[str], engines: list[str]) -> None:
     """Measure `works` x `engines`; returns early once the session's time is over."""
     for name in works:
-        work = load_work(name, session.size)
-        for engine_name in engines:
-            engine = load_engine(engine_name)
-            for variant in engine.variants(work, session.device, session.thorough):
-                if session.is_over:
-                    return
-                row = session.attempt(lambda: engine.prepare(work, variant, session.device), work.batch)  # noqa: B023
-                row |= {"work": name, "engine": engine_name, **asdict(variant), "batch": work.batch}
-                session.record("bench", row | against_goal(work, row), f"{name} {engine_name} {variant}")
+        work, tflop = load_work(name, session.size), None
+        for engine_name, engine, variant in _turns(session, work, engines):
+            if session.is_over:
+                return
+            if tflop is None and not work.is_layer:
+                tflop = model_tflop(work)
+            row = session.attempt(lambda: engine.prepare(work, variant, session.device), work.batch)  # noqa: B023
+            row |= {"work": name, "engine": engine_name, **asdict(variant), "batch": work.batch}
+            row |= {"model_tflop": tflop} | against_goal(work, row)
+            session.record("bench", row, f"{name} {engine_name} {variant}")
+
+
+def _turns(session: Session, work: Work, engines: list[str]) -> Iterator[tuple[str, ModuleType, Variant]]:
+    """The engines take turns, each with its most promising variant first: a bench that is cut short is fair to all."""
+    loaded = [(name, load_engine(name)) for name in engines]
+    queues = [[(name, engine, variant) for variant in engine.variants(work, session.device, session.thorough)]
+              for name, engine in loaded]  # fmt: skip
+    for turn in zip_longest(*queues):
+        yield from filter(None, turn)
 
 
 def against_goal(work: Work, row: dict) -> dict:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from snnbench.bench.step import Prepared, Variant, autocast, batch_of, count, kernel_path, net_in_layout, optimizer_of
+from snnbench.bench.batch import batch_of
+from snnbench.bench.step import (
+    Prepared,
+    Variant,
+    autocast,
+    count,
+    kernel_path,
+    net_in_layout,
+    optimizer_of,
+    tuned_first,
+)
 from snnbench.bench.works import Work
 from snnbench.build import build_objective, instantiate
 from snnbench.errors import ConfigError
@@ -58,7 +68,8 @@ def train_step(
         return found[1]
 
     is_captured = way.mode == "captured"
-    return Prepared(captured if is_captured else eager, count(model), peak_from_start=is_captured)
+    step = tuned_first(eager, captured) if is_captured else eager
+    return Prepared(step, count(model), peak_from_start=is_captured)
 
 
 def evaluation_step(
@@ -78,13 +89,18 @@ def evaluation_step(
         return (model(encoder(x)).mean(0),)
 
     is_captured = way.mode == "captured"
-    run = CapturedBatch(model, forward, "the test") if is_captured else forward
+    batch = CapturedBatch(model, forward, "the test")
 
-    def step() -> Tensor:
+    def eager() -> Tensor:
         with torch.no_grad(), kernel_path("auto"), autocast(device, way.precision):
-            found = run(x, target)
+            return forward(x, target)[0]
+
+    def captured() -> Tensor:
+        with torch.no_grad(), kernel_path("auto"), autocast(device, way.precision):
+            found = batch(x, target)
         if found is None:
             raise RuntimeError("the test cannot be captured as a CUDA graph")
         return found[0]
 
+    step = tuned_first(eager, captured) if is_captured else eager
     return Prepared(step, count(model), peak_from_start=is_captured)

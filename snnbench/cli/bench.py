@@ -1,18 +1,24 @@
 """measure speed and memory beside the peers: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
 
-  snnbench bench [work=<names>] [engine=<names>] [kernel=<names>] [curve=<names>] [out=<folder>] [repeats=<n>]
-                 [limit_s=<seconds>] [size=full|tiny] [device=auto|cpu|cuda] [thorough=true] [render=true]
+  snnbench bench [work=<names>] [engine=<names>] [kernel=<names>] [curve=<names>] [recipe=<names>] [out=<folder>]
+                 [repeats=<n>] [limit_s=<seconds>] [size=full|tiny] [device=auto|cpu|cuda] [thorough=true]
+                 [run=<id>] [render=true]
 
-work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
-          scaling (curves over T, batch, depth; OTTT), survey_speed (the survey's speed study),
-          survey_nets (every survey recipe: the speed rows of its tables); or all
-engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
+work      csnn, resnet19, sew_resnet18, spikformer, spikformer_8_512, qkformer_10_384, qkformer_4_384, vggsnn, lif_bf16,
+          lif_fp32 (the table, default); kernels (rooflines), scaling (curves over T, batch, depth; OTTT), saturation
+          (the batch doubles until it no longer pays), end_to_end (`snnbench train` with its loader),
+          survey_speed (the survey's speed study), survey_nets (every survey recipe: the speed rows of its tables);
+          or all
+engine    of the table: ours, spikingjelly, compile, eager, floor (default), reference
 kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
 curve     of scaling: T, batch, depth, ottt_T (default: all)
+recipe    of survey_nets: survey/cifar10_lif, ... (default: all)
 out       folder of the CSVs, bench.md and the plots (default results/bench; size=tiny: runs/bench)
 repeats   steps timed at least (default 50); limit_s: after that, no new measurement starts
 size      tiny shrinks every network: a try on the CPU
-thorough  more variants of the peers (layouts, fp32, max-autotune)
+thorough  more variants of the peers (max-autotune)
+run       id of this call, which its rows carry (default: time and commit); several processes that measure different
+          works of one call, a GPU each, are given the same. Only rows of one run are compared
 render    true: only rebuild bench.md and the plots from the CSVs
 """
 
@@ -29,10 +35,10 @@ from snnbench.errors import ConfigError
 
 ALLOWED = {
     "work": "names", "engine": "names", "kernel": "names", "curve": "names", "out": "folder", "repeats": "n",
-    "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda", "thorough": "true|false",
-    "render": "true|false",
+    "recipe": "names", "run": "id", "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda",
+    "thorough": "true|false", "render": "true|false",
 }  # fmt: skip
-OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets")
+OTHERS = ("kernels", "scaling", "saturation", "end_to_end", "survey_speed", "survey_nets")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +53,7 @@ def main(arguments: list[str]) -> int:
     device = _one_of(given, "device", ("auto", "cpu", "cuda"))
     thorough = _one_of(given, "thorough", ("false", "true")) == "true"
 
-    from snnbench.bench import kernels, recipes, scaling, survey, table
+    from snnbench.bench import end_to_end, kernels, recipes, saturation, scaling, survey, table
     from snnbench.bench.clock import Effort
     from snnbench.bench.engines import DEFAULT, load_engine
     from snnbench.bench.session import Session, choose_device, device_name
@@ -57,16 +63,19 @@ def main(arguments: list[str]) -> int:
         load_engine(name)
     curves = _chosen(given, "curve", scaling.curve_names(), "scaling")
     rows = _chosen(given, "kernel", kernels.kernel_names(), "kernels")
+    chosen = _chosen(given, "recipe", recipes.recipes(), "survey_nets")
     effort = Effort(repeats) if size == "full" else Effort(repeats if "repeats" in given else 3, warmup=1, seconds=0)
-    session = Session(choose_device(device), out, size, effort, limit_s, thorough)
+    session = Session(choose_device(device), out, size, effort, limit_s, thorough, given.get("run", ""))
     session.say(f"bench on {device_name(session.device)}, {size} size, rows go to {out}")
     if in_table := [name for name in works if name not in OTHERS]:
         table.run_table(session, in_table, engines)
     runs = {
         "kernels": partial(kernels.run_kernels, names=rows),
         "scaling": partial(scaling.run_scaling, curves=curves),
+        "saturation": saturation.run_saturation,
+        "end_to_end": end_to_end.run_end_to_end,
         "survey_speed": survey.run_survey_speed,
-        "survey_nets": recipes.run_survey_nets,
+        "survey_nets": partial(recipes.run_survey_nets, chosen=chosen),
     }
     for name in works:
         if name in runs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snnbench.bench_rows import OK, load, number
+from snnbench.bench_rows import OK, load, number, of_one_run
 
 OURS, PEER = "ours", "spikingjelly"
 MIB = 1024
@@ -41,12 +41,13 @@ class Speeds:
 
 
 def load_speeds(folder: Path) -> Speeds:
-    """The last measurement of each recipe, engine and variant in full size; empty without the file.
+    """The fastest variant of each recipe and engine in full size, both of one run; empty without the file.
 
     Raises:
         ConfigError: the file was written by another version of the bench.
     """
-    rows = [row for row in load(folder, "survey_nets") if row["size"] == "full" and row["status"] == OK]
+    rows = [row for row in load(folder, "survey_nets") if row["size"] == "full"]
+    rows = [row for row in of_one_run(rows, ("device", "recipe")) if row["status"] == OK]
     if not rows:
         return Speeds()
     speeds = Speeds(device=rows[-1]["device"])

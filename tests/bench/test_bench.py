@@ -1,17 +1,19 @@
 """`snnbench bench` on the CPU in tiny size: rows, pages, errors, refusals."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
 
-from snnbench.bench import recipes, scaling, survey
+from snnbench.bench import end_to_end, recipes, saturation, scaling, survey
 from snnbench.bench.clock import Effort, measure
 from snnbench.bench.engines import eager, ours
 from snnbench.bench.kernels import run_kernels
 from snnbench.bench.pages import write_page
 from snnbench.bench.plots import write_plots
 from snnbench.bench.session import Session
+from snnbench.bench.step import MODES, Mode, Variant, variants_of
 from snnbench.bench.table import run_table
 from snnbench.bench.works import bench_config, load_work
 from snnbench.bench_rows import FILES, append, latest, load
@@ -79,7 +81,7 @@ def test_an_engine_that_fails_is_a_row(session, monkeypatch, error, status):
     assert failed["sentence"] == f"{type(error).__name__}: {str(error).splitlines()[0]}"
     assert measured["status"] == "ok"
     write_page(session.out)
-    assert f"lif_fp32, eager fp32 contiguous: {status}." in (session.out / "bench.md").read_text()
+    assert f"lif_fp32, eager fp32 contiguous eager: {status}." in (session.out / "bench.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -121,15 +123,13 @@ def test_a_training_step_can_be_replaced(session, monkeypatch):
         made.append((tuple(x_seq.shape), tuple(target.shape), precision))
         return lambda: None
 
-    monkeypatch.setitem(ours.STEPS, "eager", mine)
+    monkeypatch.setitem(MODES, "eager", Mode(mine))
     run_table(session, ["csnn"], ["ours"])
     assert made == [((2, 4, 3, 16, 16), (4,), "fp32")]
     assert load(session.out, "bench")[0]["status"] == "ok"
 
 
 def test_a_network_of_another_size_is_no_measurement(session):
-    from dataclasses import replace
-
     work = replace(load_work("csnn", "tiny"), parameters=1)
     with pytest.raises(ValueError, match="1 were expected"):
         ours.prepare(work, ours.variants(work, CPU, False)[0], CPU)
@@ -259,6 +259,37 @@ def test_the_clock_takes_quantiles():
     assert timing.steps == 5
     assert timing.ms_p10 <= timing.ms_median <= timing.ms_p90
     assert timing.peak_gib is None
+
+
+def test_engines_take_turns(session):
+    """A bench that is cut short has measured the first variant of every engine."""
+    run_table(session, ["csnn"], ["ours", "eager"])
+    assert [row["engine"] for row in load(session.out, "bench")] == ["ours", "eager"]
+    on_gpu = variants_of(load_work("csnn", "full"), torch.device("cuda"), ("captured", "eager"))
+    assert on_gpu[0] == Variant("bf16", "channels_last", "captured")
+    assert len({(v.precision, v.layout, v.mode) for v in on_gpu}) == 8
+
+
+def test_the_batch_doubles_until_it_no_longer_pays(session, monkeypatch):
+    speeds = {2: 100.0, 4: 190.0, 8: 191.0, 16: 400.0}
+    monkeypatch.setitem(bench_config()["saturation"]["tiny"], "most", 64)
+    measured = lambda prepare, batch: {"status": "ok", "samples_per_s": speeds[batch], "ms_median": 1.0}  # noqa: E731
+    monkeypatch.setattr(session, "attempt", measured)
+    monkeypatch.setattr(session, "record", lambda name, row, title: append(session.out, name, row))
+    saturation.run_saturation(session)
+    rows = [row for row in load(session.out, "scaling") if row["engine"] == "ours"]
+    assert [(row["curve"], row["value"]) for row in rows] == [
+        ("csnn_batch", "2"),
+        ("csnn_batch", "4"),
+        ("csnn_batch", "8"),
+    ]
+
+
+def test_the_whole_trainer_is_measured_on_random_files(session):
+    end_to_end.run_end_to_end(session)
+    (row,) = load(session.out, "bench")
+    assert (row["work"], row["engine"], row["status"]) == ("spikformer", "trainer", "ok"), row["sentence"]
+    assert float(row["samples_per_s"]) > 0
 
 
 def test_every_work_composes_in_both_sizes():

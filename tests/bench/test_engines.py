@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from snnbench.bench.engines.eager import PlainLIF, plain_net, repeated
+from snnbench.bench.batch import batch_of, sequence_of
+from snnbench.bench.engines.eager import PlainLIF, plain_net
 from snnbench.bench.engines.floor import contractions, copy_step
 from snnbench.bench.engines.ours import neuron_of
 from snnbench.bench.peers import peer_net, require_lif
 from snnbench.bench.recipe_peers import peer_of
 from snnbench.bench.recipes import work_of
-from snnbench.bench.step import batch_of, count, kernel_path
+from snnbench.bench.step import captured_call, count, kernel_path
 from snnbench.bench.survey import JitLIF
 from snnbench.bench.works import load_work, work_names
 from snnbench.build import build_model, instantiate
@@ -61,7 +62,7 @@ def test_plain_pytorch_equals_our_reference(name):
     ours, logits, gradient = reference(work, x)
     plain = plain_net(work)
     assert count(plain) == count(ours)
-    theirs, their_gradient = outputs_and_gradient(plain, repeated(x, work.config()["T"]))
+    theirs, their_gradient = outputs_and_gradient(plain, sequence_of(x, work.config()))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(their_gradient, gradient, rtol=1e-3, atol=1e-5)
 
@@ -77,7 +78,7 @@ def test_spikingjelly_equals_our_reference(name):
     ours, logits, _ = reference(work, x)
     net = peer_net(work, spikingjelly.lif_node, spikingjelly.peer_norm, spikingjelly.PeerSynapses())
     assert count(net) == count(ours)
-    theirs, _ = outputs_and_gradient(net, repeated(x, work.config()["T"]))
+    theirs, _ = outputs_and_gradient(net, sequence_of(x, work.config()))
     torch.testing.assert_close(theirs, logits, rtol=1e-5, atol=1e-5)
 
 
@@ -142,3 +143,51 @@ def test_copies_count_as_two_passes_each(passes, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "copy_", lambda a, b: (moved.append(2 * b.numel()), original(a, b))[1])
     copy_step((4, 2), torch.float32, CPU, passes)()
     assert sum(moved) == passes * 8
+
+
+def test_event_frames_keep_their_order_and_layout():
+    work = load_work("vggsnn", "tiny")
+    config = work.config()
+    x, _ = batch_of(work, config, CPU, "channels_last")
+    assert x.shape == (work.batch, config["T"], 2, 16, 16)
+    x_seq = sequence_of(x, config)
+    assert torch.equal(x_seq, x.transpose(0, 1))
+    assert x_seq.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.peer
+def test_spikingjelly_starts_from_rest_in_every_step():
+    """Its state is reset inside the forward pass, so that a captured graph contains the reset."""
+    pytest.importorskip("spikingjelly")
+    from snnbench.bench.engines.spikingjelly import FromRest, lif_node
+
+    config = load_work("lif_fp32", "tiny").config()
+    lif = FromRest(lif_node(config["neuron"], config["surrogate"]))
+    x = torch.full((3, 2, 4), 1.5)
+    first = lif(x)
+    assert lif.net.v.any()  # it remembers
+    assert torch.equal(lif(x), first)
+    assert not torch.equal(lif.net(x), first)
+    if torch.cuda.is_available():
+        lif, x = lif.cuda(), x.cuda()
+        replay = captured_call(lambda: lif(x))
+        assert torch.equal(replay().cpu(), first)
+        assert torch.equal(replay().cpu(), first)
+
+
+@pytest.mark.peer
+def test_memopt_changes_no_gradient():
+    pytest.importorskip("spikingjelly")
+    from snnbench.bench.engines import spikingjelly
+
+    work = lively("csnn")
+    config = work.config()
+    x, target = batch_of(work, config, CPU, "contiguous")
+    net = spikingjelly.FromRest(
+        peer_net(work, spikingjelly.lif_node, spikingjelly.peer_norm, spikingjelly.PeerSynapses())
+    )
+    x_seq = sequence_of(x, config)
+    _, plain = outputs_and_gradient(net, x_seq)
+    spikingjelly.save_memory(net, x_seq, target, "fp32")
+    _, gradient = outputs_and_gradient(net, x_seq)
+    torch.testing.assert_close(gradient, plain)

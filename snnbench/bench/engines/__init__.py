@@ -15,7 +15,7 @@ from types import ModuleType
 from snnbench.config.compose import nearest
 from snnbench.errors import ConfigError
 
-DEFAULT = ("ours", "eager", "compile", "spikingjelly", "floor")
+DEFAULT = ("ours", "spikingjelly", "compile", "eager", "floor")
 
 
 def engine_names() -> list[str]:

@@ -1,7 +1,8 @@
 """Plain PyTorch: `nn.Conv2d` and `nn.BatchNorm2d` on merged time, LIF as a Python loop over T, ATan in autograd.
 
 What a researcher writes without a library. Arithmetic is ours (membranes in fp32), so outputs are equal to those of
-our reference path; the image is repeated T times in memory, as the survey's code does.
+our reference path; the image is repeated T times in memory, as the survey's code does. Measured as it is called and
+captured as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -11,38 +12,25 @@ import math
 import torch
 from torch import Tensor, nn
 
+from snnbench.bench.batch import batch_of, sequence_of
 from snnbench.bench.peers import peer_net, require_lif
-from snnbench.bench.step import (
-    Prepared,
-    Variant,
-    batch_of,
-    count,
-    layer_step,
-    net_in_layout,
-    optimizer_of,
-    train_step,
-)
+from snnbench.bench.step import MODES, Prepared, Variant, layer_step, net_in_layout, prepare_net, variants_of
 from snnbench.bench.works import Work
 from snnbench.site import Site
 
 
 def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
-    if work.is_layer:
-        return [Variant(work.precision, "contiguous")]
-    if device.type == "cpu":
-        return [Variant("fp32")]
-    return [Variant("bf16"), *([Variant("bf16", "contiguous"), Variant("fp32")] if thorough else [])]
+    return variants_of(work, device, ("captured", "eager"))
 
 
 def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
     config = work.config()
     if work.is_layer:
         lif = plain_lif(config["neuron"], config["surrogate"]).to(device)
-        return Prepared(layer_step(lif, work, variant, device))
+        return Prepared(layer_step(lif, work, variant, device), peak_from_start=MODES[variant.mode].from_start)
     model = net_in_layout(plain_net(work), device, variant.layout)
     x, target = batch_of(work, config, device, variant.layout)
-    x_seq = repeated(x, config["T"])
-    return Prepared(train_step(model, optimizer_of(model, device), x_seq, target, variant.precision), count(model))
+    return prepare_net(model, sequence_of(x, config), target, variant, device)
 
 
 def plain_net(work: Work) -> nn.Module:
@@ -53,11 +41,6 @@ def plain_net(work: Work) -> nn.Module:
 def plain_lif(neuron: dict, surrogate: dict) -> nn.Module:
     require_lif(neuron, surrogate)
     return PlainLIF(neuron["tau"], neuron["v_th"], surrogate["alpha"])
-
-
-def repeated(x: Tensor, time_steps: int) -> Tensor:
-    """`[N, C, H, W] -> [T, N, C, H, W]`, T copies in memory, the image's layout kept."""
-    return torch.stack([x] * time_steps)
 
 
 class PlainATan(torch.autograd.Function):

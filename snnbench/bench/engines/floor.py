@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from snnbench.bench.step import Prepared, Step, Variant, captured_call, in_layout, kernel_path
+from snnbench.bench.batch import batch_shape, in_layout
+from snnbench.bench.step import DTYPES, Prepared, Step, Variant, captured_call, kernel_path
 from snnbench.bench.works import Work
 from snnbench.build import build_model, instantiate
 from snnbench.synapses.base import Synapse
@@ -36,12 +37,12 @@ def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
     if work.is_layer:
         return [Variant(work.precision, "contiguous")]
     if device.type == "cpu":
-        return [Variant("fp32")]
-    return [Variant("bf16", mode=mode) for mode in ("eager", "captured")]
+        return [Variant("fp32", mode="eager")]
+    return [Variant("bf16", mode=mode) for mode in ("captured", "eager")]
 
 
 def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[variant.precision]
+    dtype = DTYPES[variant.precision]
     if work.is_layer:
         return Prepared(copy_step(work.shape, dtype, device, LIF_PASSES))
     calls = [_ready(contraction, dtype, device) for contraction in contractions(work)]
@@ -70,7 +71,7 @@ def contractions(work: Work) -> list[Contraction]:
         synapse.register_forward_pre_hook(record)
     encode = instantiate(config["encoder"], time_steps=config["T"])
     with torch.no_grad(), kernel_path("reference"):
-        model(encode(torch.empty(work.batch, *config["data"]["shape"], device="meta")))
+        model(encode(torch.empty(batch_shape(work, config), device="meta")))
     return found
 
 

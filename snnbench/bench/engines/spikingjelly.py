@@ -1,40 +1,49 @@
-"""SpikingJelly 2.0 (optional extra `peers`): its layers in multi-step mode, its fused LIF.
+"""SpikingJelly 2.0 (optional extra `peers`): its layers in multi-step mode, its fused LIF; eager, captured, `memopt`.
 
 Its LIFNode picks the kernel itself (2.0 has no `backend=`): a native CUDA operator where it was built from source, else
-Triton, on the CPU plain PyTorch; the wheel of PyPI brings Triton. The variant's mode says which. fp32 runs with TF32.
+Triton, on the CPU plain PyTorch; the wheel of PyPI brings Triton, and the rows' `versions` say which one ran.
+Captured: forward and backward as a CUDA graph, by the same means as ours; its own `StaticCudaGraph` records the same.
+"memopt" is its way to save memory: `memopt.optimize_memory` at level 1 makes every unit (convolution, norm, neuron) a
+checkpoint, which keeps the spikes that enter it as bits.
 Only `activation_based` is imported (`spikingjelly.datasets` wants torchaudio): it needs loguru and tqdm, nothing else.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from snnbench.bench.engines.eager import repeated
-from snnbench.bench.peers import peer_net, require_lif
-from snnbench.bench.step import (
-    Prepared,
-    Step,
-    Variant,
-    batch_of,
-    count,
-    layer_step,
-    net_in_layout,
-    optimizer_of,
-    train_step,
-)
+from snnbench.bench.batch import batch_of, sequence_of
+from snnbench.bench.peers import PeerUnit, peer_net, require_lif
+from snnbench.bench.step import MODES, Prepared, Variant, autocast, layer_step, net_in_layout, prepare_net, variants_of
 from snnbench.bench.works import Work
 from snnbench.site import Site
 
 
+class FromRest(nn.Module):
+    """Its network or neuron, reset before every forward pass: its neurons remember, ours do not.
+
+    The reset belongs to the forward pass, so that a captured graph contains it: each replay fills the membranes with
+    fresh zeros.
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        from spikingjelly.activation_based import functional
+
+        functional.reset_net(self.net)
+        return self.net(x_seq)
+
+
 def variants(work: Work, device: torch.device, thorough: bool) -> list[Variant]:
-    kernel = implementation(device)
+    found = variants_of(work, device, ("captured", "eager"), first="fp32")
     if work.is_layer:
-        return [Variant(work.precision, "contiguous", kernel)]
-    if device.type == "cpu":
-        return [Variant("fp32", "contiguous", kernel)]
-    layouts = ("contiguous", "channels_last")
-    return [Variant(precision, layout, kernel) for layout in layouts for precision in ("fp32", "bf16")]
+        return found
+    return found + [Variant(precision, mode="memopt") for precision in dict.fromkeys(v.precision for v in found)]
 
 
 def implementation(device: torch.device) -> str:
@@ -48,17 +57,27 @@ def implementation(device: torch.device) -> str:
 
 
 def prepare(work: Work, variant: Variant, device: torch.device) -> Prepared:
-    from spikingjelly.activation_based import functional
-
     config = work.config()
     if work.is_layer:
-        lif = lif_node(config["neuron"], config["surrogate"]).to(device)
-        return Prepared(_reset_before(layer_step(lif, work, variant, device), lif, functional.reset_net))
-    model = net_in_layout(peer_net(work, lif_node, peer_norm, PeerSynapses()), device, variant.layout)
+        lif = FromRest(lif_node(config["neuron"], config["surrogate"])).to(device)
+        return Prepared(layer_step(lif, work, variant, device), peak_from_start=MODES[variant.mode].from_start)
+    model = net_in_layout(FromRest(peer_net(work, lif_node, peer_norm, PeerSynapses())), device, variant.layout)
     x, target = batch_of(work, config, device, variant.layout)
-    x_seq = repeated(x, config["T"])
-    step = train_step(model, optimizer_of(model, device), x_seq, target, variant.precision)
-    return Prepared(_reset_before(step, model, functional.reset_net), count(model))
+    x_seq = sequence_of(x, config)
+    if variant.mode == "memopt":
+        save_memory(model, x_seq, target, variant.precision)
+    return prepare_net(model, x_seq, target, variant, device)
+
+
+def save_memory(model: nn.Module, x_seq: Tensor, target: Tensor, precision: str) -> None:
+    """Its memory optimisation of a network, in place; the batch shows it which tensors are spikes."""
+    from spikingjelly.activation_based import memopt
+
+    def example(net: nn.Module) -> Tensor:
+        with autocast(x_seq.device, precision):
+            return F.cross_entropy(net(x_seq).float().mean(0), target)
+
+    memopt.optimize_memory(model, PeerUnit, example, level=1)
 
 
 def lif_node(neuron: dict, surrogate: dict) -> nn.Module:
@@ -94,13 +113,3 @@ class PeerSynapses:
         from spikingjelly.activation_based import layer
 
         return layer.Linear(c_in, c_out, bias=bias, step_mode="m")
-
-
-def _reset_before(step: Step, net: nn.Module, reset) -> Step:
-    """Its neurons remember: a step starts from rest only after a reset."""
-
-    def from_rest() -> object:
-        reset(net)
-        return step()
-
-    return from_rest
