@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from snnbench.data.batched.stage import Normalised, Pipeline
-from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform
+from snnbench.data.dataset import Normalise, SampledDataset, SampleSource, Transform
 from snnbench.data.host_loader import host_loader, next_epoch
 from snnbench.data.residence import Residence, obstacle, refuse_obstacle
 from snnbench.data.resident import ResidentLoader
@@ -26,9 +26,9 @@ Loader = DataLoader | ResidentLoader
 class Loaded:
     """What a data set found on the disk: two (source, indices) pairs and the hash of the content."""
 
-    train: Source
+    train: SampleSource
     train_indices: np.ndarray
-    test: Source
+    test: SampleSource
     test_indices: np.ndarray
     content: str
 
@@ -237,7 +237,7 @@ class BenchData(lightning.LightningDataModule):
         samples = self.train_size + self.val_size + self.test_size
         return self.residence.on(self._training_device(), self.augment, train, test, samples)
 
-    def _eval_loader(self, split: str, source: Source, indices: np.ndarray, is_whole: bool = False) -> Loader:
+    def _eval_loader(self, split: str, source: SampleSource, indices: np.ndarray, is_whole: bool = False) -> Loader:
         rank, world = process_group()
         if is_whole:  # in batches of one process's size, which are known to fit into its memory
             order = EvalBatches(len(indices), max(self.eval_batch_size // world, 1))

@@ -18,7 +18,7 @@ from snnbench.errors import ConfigError
 Transform = Callable[[Tensor], Tensor]
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Labelled samples, not yet transformed. `labels` is int64 `[N]` and needs no sample to be opened."""
 
     labels: np.ndarray
@@ -88,7 +88,11 @@ class SampledDataset(Dataset):
     """
 
     def __init__(
-        self, source: Source, indices: np.ndarray, sample_transform: Transform | None, batch_transform: Transform | None
+        self,
+        source: SampleSource,
+        indices: np.ndarray,
+        sample_transform: Transform | None,
+        batch_transform: Transform | None,
     ):
         self.source, self.indices = source, indices
         self.sample_transform, self.batch_transform = sample_transform, batch_transform

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnbench.data.dataset import ArraySource, Source
+from snnbench.data.dataset import ArraySource, SampleSource
 from snnbench.data.resident import Batch, hold
 from snnbench.errors import ConfigError
 
@@ -29,7 +29,7 @@ class Residence:
         self._held: dict[tuple[str, torch.device], Batch] = {}
 
     def on(
-        self, device: torch.device | None, augment: object, train: Source, test: Source, samples: int
+        self, device: torch.device | None, augment: object, train: SampleSource, test: SampleSource, samples: int
     ) -> torch.device | None:
         """The device that holds the samples, None: the host does.
 
@@ -56,7 +56,7 @@ class Residence:
         return self._held[split, device]
 
 
-def obstacle(augment: object, source: Source) -> str | None:
+def obstacle(augment: object, source: SampleSource) -> str | None:
     """What keeps a data set from being resident, as the key and its value; None when nothing does."""
     if not isinstance(source, ArraySource):
         return "samples that are decoded from files"
