@@ -30,7 +30,7 @@ _WIDTHS = {**dict.fromkeys("ijl.,:;!|'()[]`", 0.36), **dict.fromkeys("mwMW@%", 1
 
 
 def to_latex(table: Table, folders: tuple[str, str] = FOLDERS) -> str:
-    """The table as longtables for `\\input`, or its `pages` where it has some. `folders` are named in the first line."""
+    """The table, or its `pages` if it has some, as longtables for `\\input`. The first line names `folders`."""
     first = generated_line(folders).encode("ascii", "replace").decode()
     lines = [f"% {first}", "% needs \\usepackage{array,booktabs,longtable,pdflscape,textcomp}"]
     for page in table.pages or [table]:
