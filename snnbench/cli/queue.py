@@ -160,7 +160,7 @@ def run_queue(queue: Queue, slots: list[str | None]) -> None:
 
 
 def _prepare(job: Job) -> None:
-    """What is done already starts without waiting for torch."""
+    """Import torch ahead of the job, unless the job is already done and needs none."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
         signals.check()  # an import may have swallowed what a signal raised

@@ -1,4 +1,4 @@
-"""Overrides from the shell -> one resolved, checked configuration (a plain dict) and the choices that made it."""
+"""Compose the overrides from the shell into one resolved and checked configuration, a plain dict."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def compose(overrides: list[str]) -> Composed:
     check_no_secret(dict(enumerate(overrides, 1)), "override")
     raw = _compose([*_method_on_top(parsed), *_without_nulls(parsed)])
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
-    # an attention of none is as if there were no such axis: the run, its hash and its record are the same
+    # `attention=none` must give the same hash and record as a configuration without the axis attention.
     none = [axis for axis, about in AXES.items() if about.optional and choices[axis] == "none"]
     choices |= dict.fromkeys(none)
     empty = [axis for axis in (*none, *_nulls(parsed)) if choices[axis] is None]
@@ -102,9 +102,10 @@ def recipe_of(experiment: str, *chosen: str) -> Composed:
 
 
 def _method_on_top(parsed: list[Override]) -> list[str]:
-    """A method given beside an experiment, spelled out as overrides; in the files' order the experiment's would win.
+    """The overrides that a method sets, if the shell chose a method and an experiment.
 
-    What the shell says of the same axis or key comes after these, and wins.
+    Hydra would let the experiment's values win. As overrides, the method's values win over the experiment's, and any
+    other override of the shell wins over both.
     """
     given = {override.key_or_group: override.value() for override in parsed}
     method = given.get("method")

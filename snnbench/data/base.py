@@ -80,14 +80,12 @@ class BenchData(lightning.LightningDataModule):
             raise ConfigError(f"data.shape={list(shape)} must be [channels, height, width], three positive numbers.")
         self.root, self.shape, self.num_classes = root, tuple(shape), num_classes
         self.val_fraction, self.num_workers, self.drop_last = val_fraction, num_workers, drop_last
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.time_steps, self.seed, self.augment = time_steps, seed, augment
-        self.residence = Residence(resident)
+        self.batch_size, self.eval_batch_size, self.time_steps = batch_size, eval_batch_size, time_steps
+        self.seed, self.augment, self.residence = seed, augment, Residence(resident)
         self._device: torch.device | None = None
         self._loaded: Loaded | None = None
         self._train_indices = self._val_indices = np.empty(0, dtype=np.int64)
 
-    # A subclass defines `load` and may override the others.
     def load(self) -> Loaded:
         """Find the data; raises ConfigError (with the `snnbench data prepare` command) when it is missing."""
         raise NotImplementedError
@@ -113,7 +111,6 @@ class BenchData(lightning.LightningDataModule):
         if self.shape != actual:
             raise ConfigError(f"data.shape={list(self.shape)} must be {list(actual)}: this data set is not resized.")
 
-    # Subclasses inherit the following unchanged.
     def setup(self, stage: str | None = None) -> None:
         """Load once and split; for stage "fit" refuse a batch size that leaves no batch. Safe to call again."""
         if self._loaded is None:
@@ -174,10 +171,9 @@ class BenchData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[Loader]:
         """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
-        loaders = [self.test_dataloader()]
-        if len(self._val_indices):
-            loaders.append(self._eval_loader("val", self.loaded.train, self._val_indices))
-        return loaders
+        held_out = self._val_indices
+        validation = [self._eval_loader("val", self.loaded.train, held_out)] if len(held_out) else []
+        return [self.test_dataloader(), *validation]
 
     def test_dataloader(self) -> Loader:
         return self._eval_loader("test", self.loaded.test, self.loaded.test_indices)

@@ -57,7 +57,7 @@ class Residence:
 
 
 def obstacle(augment: object, source: SampleSource) -> str | None:
-    """What keeps a data set from being resident, as the key and its value; None when nothing does."""
+    """The reason why the samples cannot be stored on the device, as a key and its value; None if they can."""
     if not isinstance(source, ArraySource):
         return "samples that are decoded from files"
     if augment is None:
