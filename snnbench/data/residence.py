@@ -71,8 +71,11 @@ def resident_device(setting: str, device: torch.device | None, needed: int, reas
     """Where `data.resident` puts the samples: a device, or None for the host's loader.
 
     Args:
-        setting: auto, device or host. device: the trainer's, None without one. needed: bytes of all splits.
-        reason: what `obstacle` said.
+        setting: The value of `data.resident`: auto, device or host.
+        device: The training device, or None if there is no trainer.
+        needed: The number of bytes of all splits.
+        reason: The reason that `obstacle` returned, or None.
+
     Raises:
         ConfigError: `data.resident=device` cannot be had.
     """

@@ -1,4 +1,4 @@
-"""Flip, roll and padded crop of every sample in one gather: each only says which old row and column a pixel comes from.
+"""Flip, roll and padded crop of every sample in one gather. Each maps a new row or column to the old one.
 
 The same maps serve all channels and time steps of a sample.
 """
