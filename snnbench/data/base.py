@@ -39,13 +39,13 @@ class BenchData(lightning.LightningDataModule):
     Yields x `[N, C, H, W]` (images) or `[N, T, C, H, W]` (event frames), float32, and int64 targets `[N]`.
 
     Args:
-        root: folder that holds all data sets.
-        shape: [channels, height, width] of a sample, or of one of its frames, as the model sees it.
-        num_classes: number K of classes; labels are 0 .. K - 1.
+        root: The folder that holds all data sets.
+        shape: The [channels, height, width] of a sample, or of one of its frames, as the model sees it.
+        num_classes: The number K of classes. Labels are 0 .. K - 1.
         val_fraction: share of the training set that is held out for validation, the same of each class and drawn by the
             seed; 0 is the papers' protocol, which reports the best epoch on the test set.
-        num_workers: processes that load and augment samples; 0 does it in the training process.
-        drop_last: the last training batch of an epoch is left out where it is not full.
+        num_workers: The number of processes that load and augment samples. 0 uses the training process itself.
+        drop_last: If true, an incomplete last training batch of an epoch is left out.
         resident: where samples are kept and augmented. "device" holds them on the training device and augments whole
             batches there, "host" loads them sample by sample, "auto" takes a GPU that has room for them if every
             augmentation has a batched form (the same distribution, other random numbers).
