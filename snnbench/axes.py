@@ -14,8 +14,8 @@ class Axis:
     package: str
     injected: frozenset[str]
     help: str
-    optional: bool = False  # `axis=null`, `axis=none` or no word of it: the configuration has no key of this axis
-    functions: bool = False
+    optional: bool = False  # A configuration may leave the axis out, or choose `axis=null` or `axis=none`.
+    functions: bool = False  # A component of this axis may be a function instead of a class.
 
 
 def _axis(package: str, help: str, *injected: str, optional: bool = False, functions: bool = False) -> Axis:

@@ -1,4 +1,4 @@
-"""Measurements as CSV: a row is on disk the moment it is measured, so a bench that is killed loses nothing."""
+"""The CSV files of the benchmark. Each row is written at once, so a killed benchmark loses nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from snnbench.errors import ConfigError
 from snnbench.reading import csv_rows, is_number
 
-# who, where, when; run: the id of the call of the bench, which all rows of one call share
+# Columns that say when, where and with which code a row was measured. `run` is the id of the call of the bench; all
+# rows of one call share it.
 STAMP = (
     "run", "date", "commit", "dirty", "device", "size", "versions", "clock_mhz", "power_w", "temperature_c",
 )  # fmt: skip
-# what a measurement gives; times are milliseconds a step
+# Columns with the results of a measurement. The columns ms_* are milliseconds per step.
 TIMING = (
     "status", "samples_per_s", "ms_median", "ms_p10", "ms_p90", "steps", "peak_gib", "first_step_s", "parameters",
     "sentence",
@@ -36,7 +37,7 @@ FILES = {
     "survey_speed": SURVEY_SPEED,
     "survey_nets": SURVEY_NETS,
 }
-# cells that must be numbers: of every row, and of a measurement (some are empty there)
+# Columns that must hold numbers: COUNTED in every row, MEASURED in every successful one (where a cell may be empty).
 COUNTED = ("value", "time_steps", "power")
 MEASURED = (
     "samples_per_s", "ms_median", "ms_p10", "ms_p90", "peak_gib", "first_step_s", "gb_per_s", "share_of_copy",
@@ -87,7 +88,7 @@ def load(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def latest(rows: list[dict[str, str]], keys: tuple[str, ...]) -> list[dict[str, str]]:
-    """The last row of each kind, a kind being what `keys` say; in the order in which kinds first appear."""
+    """For each combination of values in the columns `keys`, the last row. Combinations keep their first order."""
     found: dict[tuple, dict[str, str]] = {}
     for row in rows:
         found[tuple(row[key] for key in keys)] = row

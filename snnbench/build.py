@@ -1,4 +1,4 @@
-"""From a checked configuration to objects: the one place that imports and calls what a config names."""
+"""Build objects from a checked configuration. Only this module imports and calls what a configuration names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def instantiate(node: dict, *args, **injected) -> Any:
 
 
 def build_model(config: dict):
-    """The network of a configuration, its rule prepared: (SpikingModel, Rule).
+    """Build the network and its learning rule from a configuration.
+
+    Returns:
+        The SpikingModel and its Rule. `Rule.prepare` has been called on the network.
 
     Raises:
         ConfigError: a value is refused, or no network can be built from these sizes.

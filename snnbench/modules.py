@@ -1,4 +1,4 @@
-"""What several rooms do with any network: evaluate it for a while, and hold a module that belongs to somebody else."""
+"""Two helpers for any network: run it in evaluation mode for a while, and refer to a module without owning it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 @contextmanager
 def evaluated(model: nn.Module) -> Iterator[nn.Module]:
-    """Inside, `model` is in evaluation mode; afterwards the mode of every module and every buffer is what it was."""
+    """Put `model` into evaluation mode inside the block. Afterwards all modes and buffers have their old values."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     model.eval()

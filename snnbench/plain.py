@@ -1,6 +1,6 @@
-"""A configuration holds plain values only, whoever wrote it: the shell, a YAML, a run.json of a stranger.
+"""Check that a configuration holds plain values only, whether it comes from the shell, a YAML or a foreign run.json.
 
-Nothing in it can name code to run but `_target_` at the top of a component, and `check` allows only components there.
+Only the key `_target_` at the top of a component names code, and `config.check` accepts only known components there.
 """
 
 from __future__ import annotations

@@ -11,6 +11,6 @@ from torch import nn
 
 
 def tell_progress(network: nn.Module, epoch: int, epochs: int) -> bool:
-    """Every such module in `network` hears of the epoch; returns whether captured graphs are stale."""
+    """Call `on_epoch` of every such module in `network`. Returns True if captured CUDA graphs must be dropped."""
     stale = [module.on_epoch(epoch / epochs) for module in network.modules() if hasattr(module, "on_epoch")]
     return any(stale)

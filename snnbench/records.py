@@ -128,7 +128,7 @@ def check_record(values: Mapping[str, Any], where: str = "record") -> RunRecord:
 
 
 def _json_safe(value: Any) -> Any:
-    """NaN and infinity (a diverged run) become null: JSON has no word for them."""
+    """Replace NaN and infinity, which a diverged run has, by null. JSON cannot hold them."""
     if isinstance(value, Mapping):
         return {str(key): _json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -177,7 +177,7 @@ def load_record(path: str | Path) -> RunRecord:
 
 
 def _check_depth(values: object) -> None:
-    """Raises RecursionError where JSON is nested deeper than any record, before something walks down there."""
+    """Raise RecursionError if the JSON is nested deeper than any record, before recursive code reads it."""
     level = [values]
     for _ in range(32):
         level = [item for node in level if isinstance(node, dict | list)

@@ -1,4 +1,4 @@
-"""Modules that know time, and the context in which a rule walks them step by step.
+"""Modules with an axis of time, and the context in which a learning rule runs them one time step at a time.
 
 Legend of shape suffixes in this package: T time steps, N samples of a batch, C channels, H height, W width, L tokens or
 length, K classes, * any further axes. Time leads: `[T, N, C, *]`.
@@ -155,20 +155,23 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 def is_static(x_seq: Tensor) -> bool:
-    """Whether the sequence is one step shown T times without a copy (`expand`), as the direct encoder makes it."""
+    """True if the sequence is one step repeated T times by `expand`. The direct encoder makes such."""
     return x_seq.shape[0] > 1 and x_seq.stride(0) == 0
 
 
 def shown(x_t: Tensor, time_steps: int) -> Tensor:
-    """The static sequence `[T, N, *]` that shows `x_t` `[N, *]` T times; it remembers what it shows."""
+    """Repeat `x_t` `[N, *]` T times without a copy, `[T, N, *]`. The result keeps `x_t` in its attribute `shown`."""
     x_seq = x_t.unsqueeze(0).expand(time_steps, *x_t.shape)
     x_seq.shown = x_t
     return x_seq
 
 
 def step_of(x_seq: Tensor) -> Tensor:
-    """The step `[N, *]` of a static sequence: the very tensor if known, since the gradient of `x_seq[0]` would be
-    a whole sequence, zero but for one step, to be summed up again."""
+    """The one step `[N, *]` that a static sequence repeats.
+
+    This is the tensor that `shown` kept, if there is one. The gradient of `x_seq[0]` would be a sequence of T steps,
+    zero in all but one of them, which autograd would then have to sum over time.
+    """
     step = getattr(x_seq, "shown", None)
     return x_seq[0] if step is None else step
 

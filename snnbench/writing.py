@@ -20,7 +20,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file to write to inside the block; it becomes `path` at the end, or vanishes after an error."""
+    """Yield a temporary file to write to. It is renamed to `path` at the end, or deleted after an error."""
     beside = path.with_name(f".{path.name}.tmp")
     try:
         with writing(path):

@@ -60,7 +60,7 @@ def _end(error: BaseException) -> int:
 
 
 def _trains(arguments: list[str]) -> bool:
-    """A training does not end because nobody watches it any more; any other command's output is what it is for."""
+    """True for a training, which must go on when its output is lost. Other commands exist for their output and end."""
     return arguments[:1] == ["train"] and not {"--show", "--help", "-h"} & set(arguments)
 
 

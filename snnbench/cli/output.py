@@ -1,4 +1,4 @@
-"""Where the output goes when nobody can take it any more: a closed pipe, a lost terminal, a full disk."""
+"""Handle output that can no longer be written: a closed pipe, a lost terminal, a full disk."""
 
 from __future__ import annotations
 

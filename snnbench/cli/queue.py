@@ -25,9 +25,13 @@ from snnbench.train.going_on import epochs_done
 class Job:
     """A command of snnbench.
 
-    arguments: the command and what follows it. teacher: run folder of the teacher that it needs. seconds: what it is
-    expected to take (0: not known). seconds_after: what the shortest student that waits for it takes; without time for
-    a student a teacher is no use. runs: the folder of the runs, None where the arguments or the defaults say it.
+    Args:
+        arguments: The command and its arguments.
+        teacher: The run folder of the teacher that this job needs, or None.
+        seconds: The expected duration; 0 if it is not known.
+        seconds_after: For a teacher, the expected duration of its shortest student. Without time for that student,
+            the teacher is not started.
+        runs: The folder of all runs, or None to take it from the arguments or the defaults.
     """
 
     arguments: list[str]
@@ -84,9 +88,13 @@ class Job:
 class Queue:
     """Jobs that wait.
 
-    deadline: seconds since the epoch (`time.time`) by which a job of known length must be able to end, else it is not
-    started; None starts everything. on_end: called with the run folder of each training that has ended well.
-    teachers: the run folders of trainings still to come that students may wait for.
+    Args:
+        jobs: The jobs in the order in which they should start.
+        deadline: A time in seconds since the epoch (`time.time`). A job that is expected to end later is not started.
+            None starts every job.
+        on_end: A function that is called with the run folder of each training that has ended well.
+
+    The attribute `teachers` holds the run folders of unfinished trainings for which students may wait.
     """
 
     def __init__(self, jobs: list[Job], deadline: float | None = None, on_end: Callable[[Path], None] | None = None):
@@ -160,7 +168,7 @@ def run_queue(queue: Queue, slots: list[str | None]) -> None:
 
 
 def _prepare(job: Job) -> None:
-    """What is done already starts without waiting for torch."""
+    """Import torch ahead of the job, unless the job is already done and needs none."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
         signals.check()  # an import may have swallowed what a signal raised

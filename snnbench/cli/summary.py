@@ -1,4 +1,4 @@
-"""What a run says of itself on the console: what it is going to train, and what came of it."""
+"""The texts that a run prints on the console: what it will train, and at the end its results."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _check_values(section: str, values: dict, allowed: dict[str, Parameter], nee
 
 
 def _check_kind(data: Component, choices: dict[str, str | None]) -> None:
-    """Encoders, augmentations and measures go by what the samples are, and must not guess it."""
+    """Check that the data set says whether it holds images or events. Encoders and augmentations depend on it."""
     if len({"images", "events"} & data.traits) != 1:
         raise ConfigError(
             f"data={choices['data']} must say whether it holds images or events: write "
@@ -113,7 +113,7 @@ def _check_tests(config: dict, data: Component, choices: dict[str, str | None]) 
 
 
 def _check_processes(devices: int, components: dict[str, Component], choices: dict[str, str | None]) -> None:
-    """`snnbench.train.launch` says the same of the processes that were really started."""
+    """Refuse several devices for a component that trains in one process. `train.launch` checks started processes."""
     for axis, one in components.items():
         if devices > 1 and "one_process" in one.traits:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Overrides from the shell -> one resolved, checked configuration (a plain dict) and the choices that made it."""
+"""Compose the overrides from the shell into one resolved and checked configuration, a plain dict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from snnbench.axes import AXES
+from snnbench.axes import AXES, SECTIONS
 from snnbench.config.catalogue import options, path_of
 from snnbench.config.check import check
 from snnbench.config.environment import check_interpolations, check_no_secret
@@ -66,10 +66,11 @@ def compose(overrides: list[str]) -> Composed:
     check_no_secret(dict(enumerate(overrides, 1)), "override")
     raw = _compose([*_method_on_top(parsed), *_without_nulls(parsed)])
     choices = {group: raw.hydra.runtime.choices.get(group) for group in GROUPS}
-    # an attention of none is as if there were no such axis: the run, its hash and its record are the same
+    # `attention=none` must give the same hash and record as a configuration without the axis attention.
     none = [axis for axis, about in AXES.items() if about.optional and choices[axis] == "none"]
     choices |= dict.fromkeys(none)
-    config = _resolve(raw, dropped=[axis for axis in (*none, *_nulls(parsed)) if choices[axis] is None])
+    empty = [axis for axis in (*none, *_nulls(parsed)) if choices[axis] is None]
+    config = _resolve(raw, _deletions(parsed), empty)
     check_choices(config, choices)
     check(config, choices)
     _check_deleted(parsed, config, choices)
@@ -80,12 +81,19 @@ def compose(overrides: list[str]) -> Composed:
 
 
 def _check_deleted(parsed: list[Override], config: dict, choices: dict[str, str | None]) -> None:
-    """`~neuron.tau` drops what a recipe sets for another neuron; of this one the record would not say its tau."""
+    """Refuse `~neuron.tau` where the chosen neuron has a tau: the record would not show which value the run used.
+
+    Such an override is meant for keys that a recipe sets for another neuron.
+    """
     for override in parsed:
-        axis, _, key = override.key_or_group.partition(".")
-        node = config.get(axis) if override.is_delete() and axis in AXES else None
-        if node and key not in node and key in component(node["_target_"]).parameters:
-            raise ConfigError(f"'{override.input_line}': {axis}={choices[axis]} needs it; write {axis}.{key}=<value>")
+        section, _, key = override.key_or_group.partition(".")
+        node = config.get(section) if override.is_delete() and section in (*AXES, *SECTIONS) else None
+        if not node or key in node:
+            continue
+        schema = node["_target_"] if section in AXES else f"snnbench.config.schema.{SECTIONS[section]}"
+        if key in component(schema).parameters:
+            whose = f"{section}={choices[section]}" if section in AXES else section
+            raise ConfigError(f"'{override.input_line}': {whose} needs it; write {section}.{key}=<value>")
 
 
 def recipe_of(experiment: str, *chosen: str) -> Composed:
@@ -94,9 +102,10 @@ def recipe_of(experiment: str, *chosen: str) -> Composed:
 
 
 def _method_on_top(parsed: list[Override]) -> list[str]:
-    """A method given beside an experiment, spelled out as overrides; in the files' order the experiment's would win.
+    """The overrides that a method sets, if the shell chose a method and an experiment.
 
-    What the shell says of the same axis or key comes after these, and wins.
+    Hydra would let the experiment's values win. As overrides, the method's values win over the experiment's, and any
+    other override of the shell wins over both.
     """
     given = {override.key_or_group: override.value() for override in parsed}
     method = given.get("method")
@@ -123,8 +132,14 @@ def _without_nulls(parsed: list[Override]) -> list[str]:
     """The overrides, with `~teacher` for `teacher=null`, which Hydra does not take for a group."""
     nulls = _nulls(parsed)
     empty = [o for o in parsed if o.key_or_group in GROUPS and (o.is_delete() or o.value() is None)]
-    kept = [o.input_line for o in parsed if o not in empty and o.key_or_group not in nulls]
+    kept = [o.input_line for o in parsed if o not in empty and o.key_or_group not in nulls and not o.is_delete()]
     return [*kept, *(f"~{key}" for key in nulls)]
+
+
+def _deletions(parsed: list[Override]) -> list[Override]:
+    """The overrides `~key` and `~key=value` of single keys, but for keys that a later override sets again."""
+    last = {override.key_or_group: override for override in parsed}
+    return [override for key, override in last.items() if override.is_delete() and key not in GROUPS]
 
 
 def _compose(overrides: list[str]) -> DictConfig:
@@ -189,11 +204,20 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
     return found
 
 
-def _resolve(raw: DictConfig, dropped: list[str]) -> dict:
-    """A plain dict without interpolations; of the `dropped` axes nothing is left, whatever a recipe sets for them."""
+def _resolve(raw: DictConfig, deletions: list[Override], empty: list[str]) -> dict:
+    """The configuration as a plain dict without interpolations.
+
+    Args:
+        raw: The configuration as Hydra composed it.
+        deletions: The overrides that delete single keys.
+        empty: The axes and bundles that the configuration does not have. Keys that a recipe sets for them are removed.
+    """
     OmegaConf.set_struct(raw, False)
     raw = raw.copy()
-    for key in ("hydra", *dropped):
+    raw.pop("hydra")
+    for override in deletions:
+        _delete(raw, override)
+    for key in empty:
         raw.pop(key, None)
     check_interpolations(OmegaConf.to_container(raw, resolve=False))
     try:
@@ -201,3 +225,16 @@ def _resolve(raw: DictConfig, dropped: list[str]) -> dict:
     except (OmegaConfBaseException, RecursionError) as error:
         key = getattr(error, "full_key", None) or "?"
         raise ConfigError(f"{key} cannot be resolved: {first_line(error)}") from None
+
+
+def _delete(raw: DictConfig, override: Override) -> None:
+    """Apply `~key` or `~key=value` to `raw`. Hydra cannot: it takes a key whose value is null for a missing key."""
+    key, text = override.key_or_group, override.input_line
+    if key not in _keys(raw):
+        raise ConfigError(_override_error(text, key, raw, ""))
+    section, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(raw, section) if section else raw
+    value = OmegaConf.to_container(node, resolve=False)[leaf]
+    if override.value() not in (None, value):
+        raise ConfigError(f"'{text}' does not fit {key}: its value is {json.dumps(value)}; write ~{key}")
+    node.pop(leaf)

@@ -1,4 +1,4 @@
-"""Which run a configuration is: its hashes, its name and its folder. Torch-free."""
+"""The identity of a run: the hashes, the name and the folder that follow from its configuration. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# What changes where or how a run is watched, but not its result.
+# Keys that change where or how a run takes place or is observed, but not its result.
 VOLATILE = (
     "name",
     "paths",
@@ -31,10 +31,10 @@ VOLATILE = (
 )
 
 
-# What changes a run only where it says something: an empty value is as if the key were not there.
+# Keys whose empty value means the same as a missing key.
 EMPTY_IS_ABSENT = ("data.accept_md5", "rule.steps")
 
-# What makes a repetition of a run: the generator's seed and the split it goes with.
+# Keys that differ between repetitions of one run: the random seed and the data split.
 REPETITION = ("seed", "data.fold", "data.split_seed")
 
 

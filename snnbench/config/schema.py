@@ -12,8 +12,15 @@ from typing import Annotated, Literal
 
 @dataclass
 class Run:
-    """Top level. T: time steps; kernels: fused on CUDA where possible, or plain PyTorch;
-    reproduces: id of a published row in results/reported, or null."""
+    """The keys at the top level of a configuration.
+
+    Args:
+        name: The folder of the run below `paths.runs`; null derives it from the experiment or the components.
+        T: The number of time steps.
+        seed: The seed of initial weights, order, augmentation and validation split.
+        kernels: "auto" uses fused kernels on CUDA where there are any; "reference" uses plain PyTorch everywhere.
+        reproduces: The id of a published row in results/reported, or null.
+    """
 
     name: str | None
     T: Annotated[int, "in [1, 1000000]"]

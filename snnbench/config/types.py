@@ -1,4 +1,4 @@
-"""Does a value fit an annotation? Annotations are syntax trees (signature.py), values come from YAML or the shell."""
+"""Compare values with annotations. Annotations are syntax trees (signature.py); values come from YAML or the shell."""
 
 from __future__ import annotations
 

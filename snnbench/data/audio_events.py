@@ -29,7 +29,9 @@ class TimeGrid:
     """How the spikes of a recording become counts `[T, 1, 1, bands]`.
 
     Args:
-        time_steps: T. bands: channels after summing 700 / bands neighbours. bin_ms: length of a step.
+        time_steps: The number T of time steps.
+        bands: The number of frequency bands. Each is the sum of 700 / bands neighbouring units.
+        bin_ms: The length of a time step in milliseconds.
     """
 
     time_steps: int

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from snnbench.data.batched.stage import Normalised, Pipeline
-from snnbench.data.dataset import Normalise, SampledDataset, Source, Transform
+from snnbench.data.dataset import Normalise, SampledDataset, SampleSource, Transform
 from snnbench.data.host_loader import host_loader, next_epoch
 from snnbench.data.residence import Residence, obstacle, refuse_obstacle
 from snnbench.data.resident import ResidentLoader
@@ -24,11 +24,11 @@ Loader = DataLoader | ResidentLoader
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a data set found on the disk: two (source, indices) pairs and the hash of the content."""
+    """What a data set found on disk: samples and indices of both splits, and a hash of the content."""
 
-    train: Source
+    train: SampleSource
     train_indices: np.ndarray
-    test: Source
+    test: SampleSource
     test_indices: np.ndarray
     content: str
 
@@ -39,21 +39,21 @@ class BenchData(lightning.LightningDataModule):
     Yields x `[N, C, H, W]` (images) or `[N, T, C, H, W]` (event frames), float32, and int64 targets `[N]`.
 
     Args:
-        root: folder that holds all data sets.
-        shape: [channels, height, width] of a sample, or of one of its frames, as the model sees it.
-        num_classes: number K of classes; labels are 0 .. K - 1.
+        root: The folder that holds all data sets.
+        shape: The [channels, height, width] of a sample, or of one of its frames, as the model sees it.
+        num_classes: The number K of classes. Labels are 0 .. K - 1.
         val_fraction: share of the training set that is held out for validation, the same of each class and drawn by the
             seed; 0 is the papers' protocol, which reports the best epoch on the test set.
-        num_workers: processes that load and augment samples; 0 does it in the training process.
-        drop_last: the last training batch of an epoch is left out where it is not full.
+        num_workers: The number of processes that load and augment samples. 0 uses the training process itself.
+        drop_last: If true, an incomplete last training batch of an epoch is left out.
         resident: where samples are kept and augmented. "device" holds them on the training device and augments whole
             batches there, "host" loads them sample by sample, "auto" takes a GPU that has room for them if every
             augmentation has a batched form (the same distribution, other random numbers).
-        batch_size: samples of a training batch, of all processes together.
-        eval_batch_size: the same for evaluation.
-        time_steps: T.
-        seed: of order, augmentation and split.
-        augment: an ImageAugment or EventAugment, or None.
+        batch_size: The number of samples in a training batch, counted over all processes.
+        eval_batch_size: The number of samples in a validation or test batch, counted over all processes.
+        time_steps: The number T of time steps.
+        seed: The seed of the order, the augmentation and the validation split.
+        augment: The training augmentation (an ImageAugment or EventAugment), or None for no augmentation.
     """
 
     traits: tuple[str, ...] = ()
@@ -80,29 +80,27 @@ class BenchData(lightning.LightningDataModule):
             raise ConfigError(f"data.shape={list(shape)} must be [channels, height, width], three positive numbers.")
         self.root, self.shape, self.num_classes = root, tuple(shape), num_classes
         self.val_fraction, self.num_workers, self.drop_last = val_fraction, num_workers, drop_last
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.time_steps, self.seed, self.augment = time_steps, seed, augment
-        self.residence = Residence(resident)
+        self.batch_size, self.eval_batch_size, self.time_steps = batch_size, eval_batch_size, time_steps
+        self.seed, self.augment, self.residence = seed, augment, Residence(resident)
         self._device: torch.device | None = None
         self._loaded: Loaded | None = None
         self._train_indices = self._val_indices = np.empty(0, dtype=np.int64)
 
-    # what a subclass gives, or may replace
     def load(self) -> Loaded:
         """Find the data; raises ConfigError (with the `snnbench data prepare` command) when it is missing."""
         raise NotImplementedError
 
     def train_transforms(self) -> tuple[Transform | None, Transform | None]:
-        """(per sample, per batch) for training: what is random runs on each sample under its own seed."""
+        """The transforms (per sample, per batch) for training. Random ones run per sample, each with its own seed."""
         random = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
         return (None, self.normalise) if random is None else (random, None)
 
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:
-        """(per sample, per batch) for test and validation; nothing in them is random."""
+        """The transforms (per sample, per batch) for test and validation. They are deterministic."""
         return None, self.normalise
 
     def batched_transforms(self, device: torch.device) -> tuple[Pipeline, Pipeline]:
-        """(training, test) for held samples on `device`, where data.resident puts them there."""
+        """The pipelines (training, test) for samples that are stored on `device`; see the argument `resident`."""
         normalise, sample_shape = self.test_transforms()[1], self.loaded.train.array.shape[1:]
         plain = [Normalised(normalise, device)]
         random = plain if self.augment is None else self.augment.batched(sample_shape, normalise, device)
@@ -113,7 +111,6 @@ class BenchData(lightning.LightningDataModule):
         if self.shape != actual:
             raise ConfigError(f"data.shape={list(self.shape)} must be {list(actual)}: this data set is not resized.")
 
-    # what everybody uses
     def setup(self, stage: str | None = None) -> None:
         """Load once and split; for stage "fit" refuse a batch size that leaves no batch. Safe to call again."""
         if self._loaded is None:
@@ -138,9 +135,14 @@ class BenchData(lightning.LightningDataModule):
         self._loaded = loaded
 
     def make_ready(self) -> str:
-        """What `data prepare` does once the files are in place: check them, convert once; returns what to print."""
+        """Check and convert the files for `snnbench data prepare`. Returns the sentence to print."""
         self.setup()
         return f"{self.train_size:,} training and {self.test_size:,} test samples found"
+
+    @property
+    def _training_device(self) -> torch.device | None:
+        trainer = getattr(self, "trainer", None)
+        return self._device if trainer is None else trainer.strategy.root_device
 
     @property
     def loaded(self) -> Loaded:
@@ -148,13 +150,13 @@ class BenchData(lightning.LightningDataModule):
         return self._loaded
 
     def place(self, device: torch.device) -> None:
-        """Say where training happens, where no Lightning trainer does (it is attached to the module otherwise)."""
+        """Set the training device by hand. Needed only without a Lightning trainer, which knows the device itself."""
         self._device = torch.device(device)
 
     @property
     def placement(self) -> str:
-        """Where samples are kept and augmented: `host` or a device such as `cuda:0`; before training data.resident."""
-        return self.residence.setting if self._training_device() is None else str(self._resident_on() or "host")
+        """Where samples are stored: "host" or a device such as "cuda:0"; before training the setting data.resident."""
+        return self.residence.setting if self._training_device is None else str(self._resident_on() or "host")
 
     def train_dataloader(self) -> Loader:
         """Shuffled by (seed, epoch); call `loader.sampler.set_epoch(epoch)` when Lightning does not."""
@@ -169,10 +171,9 @@ class BenchData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[Loader]:
         """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
-        loaders = [self.test_dataloader()]
-        if len(self._val_indices):
-            loaders.append(self._eval_loader("val", self.loaded.train, self._val_indices))
-        return loaders
+        held_out = self._val_indices
+        validation = [self._eval_loader("val", self.loaded.train, held_out)] if len(held_out) else []
+        return [self.test_dataloader(), *validation]
 
     def test_dataloader(self) -> Loader:
         return self._eval_loader("test", self.loaded.test, self.loaded.test_indices)
@@ -223,26 +224,21 @@ class BenchData(lightning.LightningDataModule):
 
     def _training_order(self) -> SeededSampler:
         rank, world = process_group()
-        return SeededSampler(
-            self.train_size, self.seed, self.batch_size, drop_last=self.drop_last, rank=rank, world=world
-        )
-
-    def _training_device(self) -> torch.device | None:
-        trainer = getattr(self, "trainer", None)
-        return self._device if trainer is None else trainer.strategy.root_device
+        kept = {"drop_last": self.drop_last, "rank": rank, "world": world}
+        return SeededSampler(self.train_size, self.seed, self.batch_size, **kept)
 
     def _resident_on(self) -> torch.device | None:
         """The device that holds the samples, or None. Decided once, as soon as the training device is known."""
         train, test = self.loaded.train, self.loaded.test
         samples = self.train_size + self.val_size + self.test_size
-        return self.residence.on(self._training_device(), self.augment, train, test, samples)
+        return self.residence.on(self._training_device, self.augment, train, test, samples)
 
-    def _eval_loader(self, split: str, source: Source, indices: np.ndarray, is_whole: bool = False) -> Loader:
+    def _eval_loader(self, split: str, source: SampleSource, indices: np.ndarray, is_whole: bool = False) -> Loader:
         rank, world = process_group()
-        if is_whole:  # in batches of one process's size, which are known to fit into its memory
-            order = EvalBatches(len(indices), max(self.eval_batch_size // world, 1))
-        else:
-            order = EvalBatches(len(indices), self.eval_batch_size, rank=rank, world=world)
+        batch_size = self.eval_batch_size
+        if is_whole:  # this process reads every sample, in batches of the size that fits into its memory
+            batch_size, rank, world = max(batch_size // world, 1), 0, 1
+        order = EvalBatches(len(indices), batch_size, rank=rank, world=world)
         if (device := self._resident_on()) is not None:
             held = self.residence.held(split, source, indices, device)
             return ResidentLoader(held, self.batched_transforms(device)[1], order)

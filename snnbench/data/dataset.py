@@ -1,4 +1,4 @@
-"""Where samples lie (sources) and the data set that fetches a whole batch of them with per-sample seeds."""
+"""Sources of samples, and the data set that fetches a whole batch from one, with a seed for each sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snnbench.errors import ConfigError
 Transform = Callable[[Tensor], Tensor]
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Labelled samples, not yet transformed. `labels` is int64 `[N]` and needs no sample to be opened."""
 
     labels: np.ndarray
@@ -43,7 +43,7 @@ class ArraySource:
 
 
 class FileSource:
-    """Image files, decoded when asked for. Sizes differ, so `many` needs a sample transform and is not offered."""
+    """Image files that are decoded on access. Their sizes differ, so `many` cannot stack them and raises TypeError."""
 
     def __init__(self, folder: str, names: Sequence[str], labels: np.ndarray, decode: Callable[[str], Tensor]):
         # bytes in one block of memory: forked workers would come to copy a million str objects
@@ -82,13 +82,18 @@ class SampledDataset(Dataset):
     """One split: positions -> `(x, target)`, fetched a batch at a time.
 
     Args:
-        source: all samples. indices: the ones in this split.
-        sample_transform: applied to each sample under its own seed (augmentation), or None.
-        batch_transform: applied to the stacked batch without randomness (to float, normalise), or None.
+        source: The source that holds all samples.
+        indices: The indices of the samples in this split.
+        sample_transform: The augmentation, which is applied to each sample under that sample's own seed, or None.
+        batch_transform: A deterministic transform of the stacked batch (to float, normalise), or None.
     """
 
     def __init__(
-        self, source: Source, indices: np.ndarray, sample_transform: Transform | None, batch_transform: Transform | None
+        self,
+        source: SampleSource,
+        indices: np.ndarray,
+        sample_transform: Transform | None,
+        batch_transform: Transform | None,
     ):
         self.source, self.indices = source, indices
         self.sample_transform, self.batch_transform = sample_transform, batch_transform

@@ -59,7 +59,7 @@ class Digits(BenchData):
     """8x8 digits in memory: x `[N, 1, 8, 8]` in [0, 1].
 
     Args:
-        fold: which of five parts is the test set, about 360 images; the other four are the training set.
+        fold: The number of the fold that is the test set, about 360 images. The other four folds are the training set.
     """
 
     traits = ("images",)

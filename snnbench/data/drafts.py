@@ -1,4 +1,4 @@
-"""Hidden folders that become data when they are finished, and removing those that a killed process left."""
+"""Hidden draft folders that are renamed once complete, and the removal of drafts that a killed process left."""
 
 from __future__ import annotations
 

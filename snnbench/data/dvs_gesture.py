@@ -103,7 +103,7 @@ class DVSGesture(EventData):
             return None
         if self.release == "original":
             trials = self._trials()
-            rows = [(label, part) for path, part in trials for label in self._cuts(path)[:, 0]]
+            rows = [(label, part) for path, part in trials for label in read_labels(labels_of(path))[:, 0]]
             paths = [part for path, _ in trials for part in (path, labels_of(path))]
             paths += [self.folder / ORIGINAL / name for name in LISTS]
         else:
@@ -127,7 +127,7 @@ class DVSGesture(EventData):
         for path, _ in self._trials():
             events = check_events(read_aedat31(path), self.sensor, path)
             end = int(events["t"].max())
-            for label, first, last in self._cuts(path):
+            for label, first, last in read_labels(labels_of(path)):
                 if end < (first + last) // 2:
                     raise ConfigError(
                         f"'{path}' ends at {end} us, before the gesture from {first} to {last} us of its labels is "
@@ -151,9 +151,6 @@ class DVSGesture(EventData):
                     raise ConfigError(f"'{path}' is listed in {name} but missing: unpack DvsGesture.tar.gz again.")
                 found.append((path, part))
         return found
-
-    def _cuts(self, path: Path) -> np.ndarray:
-        return read_labels(labels_of(path))
 
     def _arrays(self) -> list[tuple[Path, int]]:
         """(file, 0 train or 1 test) of tonic's release, sorted by class, then person, light and part."""

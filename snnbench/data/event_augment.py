@@ -84,7 +84,7 @@ class EventAugment(MixedAugment):
         return v2.Compose([*stages, normalise]) if stages else None
 
     def unbatched(self) -> str | None:
-        """The setting that has no batched form: none has."""
+        """Every setting has a batched form, so there is none to name."""
         return None
 
     def batched(self, shape: tuple[int, ...], normalise: Normalise, device: torch.device) -> list[BatchedStage]:

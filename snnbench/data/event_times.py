@@ -1,4 +1,4 @@
-"""The times of a recording: clocks that wrapped are unwrapped, events are sorted, times that cannot be are left out.
+"""Clean the times of a recording: unwrap the clock, sort the events, drop events with impossible times.
 
 What was seen in real recordings (1,100 of N-MNIST, 40 of MNIST-DVS, 5.2 million events) decides what is normal. All are
 in order of time and none wraps. The longest pause is 0.08 of the time that the shortest nine tenths of all pauses cover

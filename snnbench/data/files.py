@@ -1,4 +1,4 @@
-"""Files that people put into data folders: listed without what systems leave there, read with the true reason."""
+"""List and read files in data folders. System files are skipped; errors name the path, the reason and the remedy."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ class Framing:
     """How a recording becomes frames `[T, 2, H, W]`.
 
     Args:
-        time_steps: T. sensor: (height, width) of the camera. size: (height, width) of the frames.
+        time_steps: The number T of frames.
+        sensor: The (height, width) of the camera in pixels.
+        size: The (height, width) of the frames in pixels.
         by: equal event `number` or equal `time`.
         resize: `sum` puts each event into the pixel that covers it (counts stay whole), `bilinear` (with antialias) and
             `nearest` resize the counted frames; without effect when size equals sensor.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from snnbench.data.dataset import ArraySource, Source
+from snnbench.data.dataset import ArraySource, SampleSource
 from snnbench.data.resident import Batch, hold
 from snnbench.errors import ConfigError
 
@@ -29,7 +29,7 @@ class Residence:
         self._held: dict[tuple[str, torch.device], Batch] = {}
 
     def on(
-        self, device: torch.device | None, augment: object, train: Source, test: Source, samples: int
+        self, device: torch.device | None, augment: object, train: SampleSource, test: SampleSource, samples: int
     ) -> torch.device | None:
         """The device that holds the samples, None: the host does.
 
@@ -56,8 +56,8 @@ class Residence:
         return self._held[split, device]
 
 
-def obstacle(augment: object, source: Source) -> str | None:
-    """What keeps a data set from being resident, as the key and its value; None when nothing does."""
+def obstacle(augment: object, source: SampleSource) -> str | None:
+    """The reason why the samples cannot be stored on the device, as a key and its value; None if they can."""
     if not isinstance(source, ArraySource):
         return "samples that are decoded from files"
     if augment is None:
@@ -71,8 +71,11 @@ def resident_device(setting: str, device: torch.device | None, needed: int, reas
     """Where `data.resident` puts the samples: a device, or None for the host's loader.
 
     Args:
-        setting: auto, device or host. device: the trainer's, None without one. needed: bytes of all splits.
-        reason: what `obstacle` said.
+        setting: The value of `data.resident`: auto, device or host.
+        device: The training device, or None if there is no trainer.
+        needed: The number of bytes of all splits.
+        reason: The reason that `obstacle` returned, or None.
+
     Raises:
         ConfigError: `data.resident=device` cannot be had.
     """

@@ -41,8 +41,11 @@ class ResidentLoader:
     """Batches of held samples: device tensors `(x float32 [N, *], target int64 [N])`, views of an augmented chunk.
 
     Args:
-        held: what `hold` returned. pipeline: from stored samples to x. sampler: the order, by rank.
-        batch_size: this rank's, for a SeededSampler (EvalBatches brings its own). seed: of the augmentation.
+        held: The samples and targets that `hold` returned.
+        pipeline: The stages that turn stored samples into x.
+        sampler: The order of the samples for this process.
+        batch_size: The batch size of this process. Ignored for EvalBatches, which has its own.
+        seed: The seed of the augmentation.
     """
 
     def __init__(

@@ -43,7 +43,10 @@ class SeededSampler(Sampler[Key]):
     of an epoch), because ranks must take the same number of steps with batches of the same size.
 
     Args:
-        size: samples in the split. seed, epoch: what the order depends on. batch_size: GLOBAL batch size.
+        size: The number of samples in the split.
+        seed: The seed of the order, together with the epoch.
+        batch_size: The global batch size, counted over all processes.
+
     Raises:
         ConfigError: the global batch cannot be divided by the number of processes, or no batch would be left.
     """

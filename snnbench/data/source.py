@@ -1,6 +1,6 @@
-"""What is said of a data set to fetch: its archives, its files, its folder, and the command that prepares it.
+"""The description of a data set to download: its archives, files and folder, and the command that prepares it.
 
-Imports nothing heavy.
+This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class MissingData(ConfigError):
 
 
 def default_root() -> str:
-    """Where data sets lie when nobody says: what `paths.data` and `data prepare` start from."""
+    """The default folder of all data sets, for `paths.data` and `snnbench data prepare`."""
     return os.environ.get("SNNBENCH_DATA", "data")
 
 
 def prepare_command(name: str, root: str | Path, archives: str | Path | None = None) -> str:
-    """`snnbench data prepare <name>` with the folders that this user has to give."""
+    """The command `snnbench data prepare <name>` with those folders that differ from the defaults."""
     given = [] if str(root) == default_root() else [f"root={root}"]
     given += [f"archives={archives}"] if archives else []
     return shlex.join(["snnbench", "data", "prepare", name, *given])

@@ -1,4 +1,4 @@
-"""How a cache knows its source files again: quickly by what the file system says of them, surely by their content."""
+"""Fingerprints by which a cache recognises its source files: quick from metadata, sure from content."""
 
 from __future__ import annotations
 

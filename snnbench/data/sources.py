@@ -13,22 +13,21 @@ from snnbench.data.source import Archive, Source, prepare_command
 from snnbench.errors import ConfigError
 
 FIGSHARE = "https://ndownloader.figshare.com/files/"
+IMAGE_NET = "https://image-net.org"
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 MENDELEY = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
 IBM = "https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8/folder/50167556794"
+
+
+def _cifar(file: str, md5: str, folder: str) -> Archive:
+    return Archive(file, md5, TORONTO + file, folder)
+
 
 CIFAR10 = Source(
     "cifar10",
     "CIFAR-10",
     "cifar-10-batches-py",
-    (
-        Archive(
-            "cifar-10-python.tar.gz",
-            "c58f30108f718f92721af3b95e74349a",
-            TORONTO + "cifar-10-python.tar.gz",
-            "cifar-10-batches-py",
-        ),
-    ),
+    (_cifar("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", "cifar-10-batches-py"),),
     (
         ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
         ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
@@ -42,14 +41,7 @@ CIFAR100 = Source(
     "cifar100",
     "CIFAR-100",
     "cifar-100-python",
-    (
-        Archive(
-            "cifar-100-python.tar.gz",
-            "eb9058c3a382ffc7106e4002c42a8d85",
-            TORONTO + "cifar-100-python.tar.gz",
-            "cifar-100-python",
-        ),
-    ),
+    (_cifar("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python"),),
     (("train", "16019d7e3df5f24257cddd939b257f8d"), ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc")),
 )
 IMAGENET = Source(
@@ -57,16 +49,9 @@ IMAGENET = Source(
     "ImageNet (ILSVRC 2012)",
     "imagenet",
     (
-        Archive(
-            "ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", "https://image-net.org", "imagenet/train"
-        ),
-        Archive("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", "https://image-net.org", "imagenet/val"),
-        Archive(
-            "ILSVRC2012_devkit_t12.tar.gz",
-            "fa75699e90414af021442c21a62c3abf",
-            "https://image-net.org",
-            "imagenet/devkit",
-        ),
+        Archive("ILSVRC2012_img_train.tar", "1d675b47d978889d74fa0da5fadfb00e", IMAGE_NET, "imagenet/train"),
+        Archive("ILSVRC2012_img_val.tar", "29b22e2961454d5413ddabcf34fc5622", IMAGE_NET, "imagenet/val"),
+        Archive("ILSVRC2012_devkit_t12.tar.gz", "fa75699e90414af021442c21a62c3abf", IMAGE_NET, "imagenet/devkit"),
     ),
     note="After logging in at image-net.org. An existing folder with train/WNID/*.JPEG and val/WNID/*.JPEG can be "
     "linked instead: ln -s /path/to/imagenet <paths.data>/imagenet.",
@@ -210,11 +195,11 @@ _ALL = (
     SHD,
     SSC,
 )
-SOURCES = {s.name: s for s in _ALL}
+SOURCES = {source.name: source for source in _ALL}
 
 
 def find_source(name: str) -> Source:
-    """The source of that name; ConfigError lists the known ones."""
+    """The source called `name`. Raises ConfigError with the list of known names if there is none."""
     if name not in SOURCES:
         raise ConfigError(f"There is no data set '{name}' to prepare: choose one of {', '.join(SOURCES)}.")
     return SOURCES[name]

@@ -1,4 +1,4 @@
-"""Splits are data: made from labels and a seed, disjoint, hashed, and the hash goes into the record."""
+"""Disjoint data splits, drawn from labels and a seed, and their hashes, which go into the record."""
 
 from __future__ import annotations
 

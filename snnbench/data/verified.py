@@ -1,4 +1,4 @@
-"""Files whose bytes are known: their MD5 is the published one, or one that the user accepts."""
+"""Read files only if their MD5 is the published one or one that the user accepts."""
 
 from __future__ import annotations
 

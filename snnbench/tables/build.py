@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snnbench.config.paths import PACKAGE
 from snnbench.records import load_records
 from snnbench.tables.excerpt import fill
 from snnbench.tables.groups import group_records
@@ -53,7 +54,7 @@ def build_all(
     tables.append(systems_table(load_systems(reported_dir, reported), reported, groups))
     for table in tables:
         for suffix, render in RENDERERS.items():
-            files[f"{table.name}.{suffix}"] = render(table)
+            files[f"{table.name}.{suffix}"] = render(table, (_shown(records_dir), _shown(reported_dir)))
     files["runs.csv"] = runs_csv(records)  # a line a record, where runs.md has one a group
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -62,6 +63,12 @@ def build_all(
     if readme is not None:
         fill(readme, tables)
     return [out / name for name in sorted(files)]
+
+
+def _shown(folder: str | Path) -> str:
+    """A folder as tables name it: relative to the checkout or to the installed package, else as the user wrote it."""
+    place, root = Path(folder).resolve(), PACKAGE.parent
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(folder)
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:

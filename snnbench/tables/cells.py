@@ -1,4 +1,4 @@
-"""How a text becomes a cell, whatever the table's format: names in records may come from strangers."""
+"""Make a text safe for a table cell of any format. Records may come from strangers, so any text may stand there."""
 
 from __future__ import annotations
 

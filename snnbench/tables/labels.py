@@ -1,4 +1,4 @@
-"""Where the labels of a scatter plot stand: beside their points, clear of each other, of all points and lines."""
+"""Place the labels of a scatter plot beside their points so that they cover no other label, point or line."""
 
 from __future__ import annotations
 

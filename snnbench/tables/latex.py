@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from snnbench.tables.cells import EMPTY, plain
-from snnbench.tables.render import CODE, GENERATED, Part, Table
+from snnbench.tables.render import CODE, FOLDERS, Part, Table, generated_line
 
 UPRIGHT, SIDEWAYS = 40.0, 64.0  # em of the font in a line of an article
 FONT = r"\fontsize{8}{9.5}\selectfont"
@@ -29,9 +29,10 @@ _BREAKS = re.compile(r"(?<=[/_=;&])(?=.)|(?<=[,.:+-])(?=[^\d ])")  # a word may 
 _WIDTHS = {**dict.fromkeys("ijl.,:;!|'()[]`", 0.36), **dict.fromkeys("mwMW@%", 1.0), **dict.fromkeys("†‡", 0.45)}
 
 
-def to_latex(table: Table) -> str:
-    """Longtables that can be `\\input`: the table, or where it names `pages`, those."""
-    lines = [f"% {GENERATED}", "% needs \\usepackage{array,booktabs,longtable,pdflscape,textcomp}"]
+def to_latex(table: Table, folders: tuple[str, str] = FOLDERS) -> str:
+    """The table, or its `pages` if it has some, as longtables for `\\input`. The first line names `folders`."""
+    first = generated_line(folders).encode("ascii", "replace").decode()
+    lines = [f"% {first}", "% needs \\usepackage{array,booktabs,longtable,pdflscape,textcomp}"]
     for page in table.pages or [table]:
         lines += _page(_with_keys(page))
     lines += _notes(table.notes) if table.pages else []

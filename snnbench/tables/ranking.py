@@ -1,4 +1,4 @@
-"""What a grid prints at its end: its jobs, best first, with what differs between them, and whose layers died."""
+"""The ranking that a grid prints at its end: jobs by accuracy, their differing settings, and dead layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Scatter panels as SVG text, in plain Python: the same points give the same bytes everywhere, so CI can compare them.
+"""Scatter panels as SVG text, written without matplotlib.
+
+CI compares the committed plots byte by byte, and each version of matplotlib (3.9, 3.10, 3.11) writes other bytes.
 
 One panel beside the other; x may be logarithmic; every point carries its label, placed where it covers nothing.
 """

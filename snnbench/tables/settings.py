@@ -1,4 +1,4 @@
-"""What sets runs apart: the choices and values of their configurations that differ between them."""
+"""Find the choices and values in which the configurations of several runs differ."""
 
 from __future__ import annotations
 

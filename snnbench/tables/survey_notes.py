@@ -1,4 +1,4 @@
-"""What is said below the survey's tables: how its figures and ours were made, and how well they rank alike."""
+"""The notes below the survey's tables: how both sets of figures were measured, and their rank correlation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """What people type: an axis without a component, several values, Hydra's settings, special characters, other names."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -167,3 +168,29 @@ def every_key():
 def test_every_keys_last_part_finds_the_key():
     for key in every_key():
         assert key in nearest(key.split(".")[-1], every_key()).split(" ", 3)[3].split(", ")
+
+
+def test_every_key_that_is_there_can_be_deleted_or_is_needed():
+    """Also where its value is null."""
+    refusals = (
+        "needs it; write|is missing: give it|every axis needs|must be a section|is no component|cannot be resolved"
+    )
+    cases = [(key, []) for key in every_key()]
+    for choice in [*(f"optimizer={option}" for option in options("optimizer")), "augment=crop_flip", "data=cifar10"]:
+        axis = choice.split("=")[0]
+        cases += [(f"{axis}.{key}", [choice]) for key in compose([choice]).config[axis]]
+    for key, choice in cases:
+        section, _, leaf = key.rpartition(".")
+        try:
+            found = compose([*choice, f"~{key}"]).config
+            refused = "" if leaf not in (found[section] if section else found) else "not deleted"
+        except ConfigError as error:
+            refused = str(error)
+        assert not refused or re.search(refusals, refused), (key, refused)
+
+
+def test_a_key_that_is_set_again_after_its_deletion_has_the_later_value():
+    assert compose(["~neuron.tau", "neuron.tau=3.0"]).config["neuron"]["tau"] == 3.0
+    assert "tau" not in compose(["neuron=if", "+neuron.tau=3.0", "~neuron.tau"]).config["neuron"]
+    with pytest.raises(ConfigError, match=r"train\.epochs: its value is 10; write ~train\.epochs"):
+        compose(["~train.epochs=3"])

@@ -1,4 +1,4 @@
-"""Flip, roll and padded crop of every sample in one gather: each only says which old row and column a pixel comes from.
+"""Flip, roll and padded crop of every sample in one gather. Each maps a new row or column to the old one.
 
 The same maps serve all channels and time steps of a sample.
 """
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from snnbench.data.batched.stage import Draws, to_device
-from snnbench.errors import ConfigError
 
 
 class Move(Protocol):
@@ -108,8 +107,6 @@ class KeepFrames:
     """Keep `keep` of the T frames of `[n, T, ...]`, drawn for each sample without replacement, in their order."""
 
     def __init__(self, keep: int, time_steps: int):
-        if keep > time_steps:
-            raise ConfigError(f"augment.keep_frames={keep} exceeds T={time_steps}; lower it or raise T")
         self.keep, self.time_steps = keep, time_steps
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws:

@@ -1,4 +1,4 @@
-"""Automatic augmentation policies over many pictures: who gets which operation, and running each on its own pictures.
+"""Automatic augmentation policies over many pictures: draw an operation for each picture, run each on its pictures.
 
 Operations, magnitudes, signs and AutoAugment's sub-policies are read from torchvision's own classes, so the draw has
 their distribution by construction. TrivialAugment: Mueller & Hutter 2021; AutoAugment: Cubuk et al. 2019; RandAugment

@@ -1,8 +1,8 @@
 """What a batched stage is, and how its random numbers reach the device.
 
 Every random *parameter* (which operation, how far, where) is drawn on the host, once an epoch for all samples of the
-split, from a numpy generator of (seed, epoch). So the host knows how many samples need which operation and no kernel
-runs for samples that it does not change; the device is never asked back; and a sample's augmentation depends on
+split, from a numpy generator of (seed, epoch). So the host knows which samples need which operation, kernels run only
+for those samples, and the host never waits for the device; and a sample's augmentation depends on
 (seed, epoch, index) alone, whatever the chunk, the rank or the device. Only noise that fills pixels is drawn there.
 """
 
