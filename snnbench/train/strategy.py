@@ -27,9 +27,11 @@ class Replicas(DDPStrategy):
 
     def setup(self, trainer) -> None:
         super().setup(trainer)
-        # Lightning asks process 0 before each batch whether a signal came, and waits for the device to answer.
-        # `signals` obeys the signals of this process, and a launcher sends them to all.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing
+        # Before each batch Lightning (2.6) broadcasts whether its own handler saw SIGTERM, and waits for the device.
+        # The answer is always no: `signals` takes the handler's place. It has no public switch.
+        loop = trainer.fit_loop.epoch_loop
+        if hasattr(loop, "_broadcast_sigterm_tensor"):
+            loop._broadcast_sigterm_tensor = _nothing
 
     def configure_ddp(self) -> None:
         """Give all processes the first weights of process 0; this also opens the connections between them."""
@@ -37,7 +39,8 @@ class Replicas(DDPStrategy):
 
     def on_exception(self, exception: BaseException) -> None:
         """Graphs may hold messages between processes: they go before the process group does."""
-        self.lightning_module.forget_graphs()
+        if self.lightning_module is not None:
+            self.lightning_module.forget_graphs()
 
 
 def _nothing() -> None:

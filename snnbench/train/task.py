@@ -33,11 +33,10 @@ class Task(L.LightningModule):
     """Trains `model` on sequences made by `encoder`.
 
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
-    mix: None or a `BatchMix`; optimizer: model -> torch optimiser;
-    schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on CUDA, replay forward
-    and backward, and the test, as CUDA graphs; log_every: after so many batches the loss is read, looked at and logged (on
-    the CPU it is looked at after every batch); teacher: None or a `Teacher` for an objective that needs one. It is no
-    submodule: whatever walks this module neither trains nor saves it.
+    mix: None or a `BatchMix`; optimizer: model -> torch optimiser; schedule: factor on the lr by epoch; grad_clip:
+    largest gradient norm or None; capture: on CUDA, replay forward and backward, and the test, as CUDA graphs;
+    log_every: after so many batches the loss is read, looked at and logged (on the CPU it is looked at after each);
+    teacher: None or a `Teacher` for an objective that needs one, which is no submodule, so it is not trained or saved.
     """
 
     EVAL_SETS = ("test", "val")
@@ -98,7 +97,8 @@ class Task(L.LightningModule):
         self._captured_test = CapturedBatch(self.model, self._test, "the test", pool)
         if self.rule.one_step_at_the_end:
             agreed = partial(all_succeeded, device=self.device)
-            self._captured = CapturedBatch(self.trained(), self._make_gradients, pool=pool, agreed=agreed)
+            gradients = partial(self.run_rule, optimizer_step=self._reduction.gather)
+            self._captured = CapturedBatch(self.trained(), gradients, pool=pool, agreed=agreed)
 
     def on_fit_end(self) -> None:
         self._captured = self._captured_test = None
@@ -132,8 +132,7 @@ class Task(L.LightningModule):
             self.lr_schedulers().step()
         self.train_meter.add(batch_tally, len(x))
         is_last = batch_index + 1 == self.trainer.num_training_batches
-        if is_last:
-            # before a test or a checkpoint: a loss that was not looked at, or a weight after the last step, may be broken
+        if is_last:  # before a test or a checkpoint: losses not looked at, and the weights after the last step
             self._refuse_non_finite(self.train_meter.sums[0] / self.train_meter.seen, x, all_finite(self.trained()))
         elif (batch_index + 1) % self.log_every == 0 or self.reads_every_loss:
             self._refuse_non_finite(loss, x)
@@ -148,16 +147,14 @@ class Task(L.LightningModule):
         """(tally, loss), detached, after the optimiser's step. batch: samples, targets, and their index if known."""
         found = replayed(self._captured, *batch)
         if found is not None:
-            self._step(optimizer, is_gathered=True)
+            self._step(optimizer)
             return found
-        steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
-        return self.run_rule(*batch, backward=self.manual_backward, **steps)
 
-    def _make_gradients(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        """What a CUDA graph holds of a batch: all but the optimiser's step."""
-        found = self.run_rule(*batch)
-        self._reduction.gather()
-        return found
+        def step() -> None:
+            self._reduction.gather()
+            self._step(optimizer)
+
+        return self.run_rule(*batch, backward=self.manual_backward, optimizer_step=step, zero_grad=optimizer.zero_grad)
 
     def _show(self, x: Tensor, target: Tensor) -> None:
         """Show the rule the epoch's first batch, if it wants to see it; the run's first batch twice."""
@@ -185,8 +182,8 @@ class Task(L.LightningModule):
             x: Samples as the loader gives them, `[N, *]`, augmented and mixed.
             target: Labels `[N]` or probabilities `[N, K]`.
             index: The samples' numbers `[N]`, or None.
-            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made: that
-                is what a CUDA graph holds of a rule whose only optimiser step comes last.
+            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made. A
+                CUDA graph holds that of a rule whose only optimiser step comes last, and gathers them in its place.
         """
         with self._posed(x, target) as (x_seq, loss_of):
             logits, loss, _ = self.rule.train_batch(self.model, Batch(x_seq, target, loss_of, index=index, **calls))
@@ -199,10 +196,8 @@ class Task(L.LightningModule):
         with lessons(self.model, self.objective, x, x_seq, self._teacher.module) as lesson:
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
 
-    def _step(self, optimizer, is_gathered: bool = False) -> None:
-        """Clip and step by the mean gradients of all processes. is_gathered: whether a CUDA graph has gathered them."""
-        if not is_gathered:
-            self._reduction.gather()
+    def _step(self, optimizer) -> None:
+        """Clip and step by the mean of the gathered gradients of all processes."""
         self._reduction.average()
         if self.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.trained().parameters(), self.grad_clip)
@@ -211,11 +206,10 @@ class Task(L.LightningModule):
     def _refuse_non_finite(self, loss: Tensor, x: Tensor, network: Tensor | bool = True) -> None:
         """Raise in all processes if the loss of one is not finite, or the network (bool: whether it is) is not."""
         loss = mean(loss)
-        if torch.isfinite(loss) & network:
-            return
-        with kernels.use("reference"):  # every layer by itself
-            layer = first_non_finite(self.model, self.encoder(x))
-        raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
+        if not torch.isfinite(loss) & network:
+            with kernels.use("reference"):  # every layer by itself
+                layer = first_non_finite(self.model, self.encoder(x))
+            raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
 
     def _log_loss(self, loss: Tensor) -> None:
         """The training loss by step, for the mirrors of metrics.csv; reading it waits for the device, so seldom."""
