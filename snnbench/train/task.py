@@ -67,9 +67,8 @@ class Task(L.LightningModule):
         self._teacher = Aside(teacher)
         self._captured: CapturedBatch | None = None
         self._captured_test: CapturedBatch | None = None
-        self.train_meter = Meter()
+        self.train_meter, self._firing = Meter(), FiringMeter()
         self.eval_meters: dict[str, Meter] = {}
-        self._firing = FiringMeter()
         self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
     def configure_optimizers(self):
@@ -126,8 +125,7 @@ class Task(L.LightningModule):
         x, target = self.mixing(x, target, batch_index, **at)
         if batch_index == 0:
             self._show(x, target)
-        optimizer = self.optimizers()
-        batch_tally, loss = self._train_batch(x, target, *index, optimizer=optimizer)
+        batch_tally, loss = self._train_batch(x, target, *index, optimizer=self.optimizers())
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
         self.train_meter.add(batch_tally, len(x))
@@ -164,9 +162,8 @@ class Task(L.LightningModule):
             take_over(self.model)
         if self.rule.previewed != 0:
             with self._aside(x, target, self.rule.previewed) as (x_seq, loss_of):
-                stale = self.rule.before_epoch(self.model, x_seq, loss_of)
-            if stale:
-                self.forget_graphs()
+                if self.rule.before_epoch(self.model, x_seq, loss_of):
+                    self.forget_graphs()
 
     @contextmanager
     def _aside(self, x: Tensor, target: Tensor, count: int | None) -> Iterator[tuple]:
