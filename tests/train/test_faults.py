@@ -82,6 +82,8 @@ def test_bad_checkpoint_is_one_sentence(small, tmp_path, capsys, bad):
 
 def test_several_devices_without_a_launcher_are_refused(small, tmp_path, capsys):
     assert main(["train", *small, "train.devices=2", f"paths.runs={tmp_path / 'runs'}"]) == 2
-    assert "torchrun" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "torchrun" in printed.err
+    assert printed.out == ""
     assert not (tmp_path / "runs").exists()
     assert "WORLD_SIZE" not in os.environ
