@@ -14,7 +14,6 @@ from typing import Annotated
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
 
 from snnbench.kernels.common.form import NormForm, Refusal, unstated
@@ -27,6 +26,20 @@ def batch_norm(x: Tensor, *arguments) -> Tensor:
     if x.ndim == 3 and x.is_cuda:
         return F.batch_norm(as_map(x), *arguments).squeeze(2)
     return F.batch_norm(x, *arguments)
+
+
+class Total(torch.autograd.Function):
+    """The sum of a tensor over all processes; the gradient is the sum of those of all processes."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return Total.apply(gradient)
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -93,11 +106,11 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         per_channel = [1, -1] + [1] * (x.dim() - 2)
         values = x.to(torch.promote_types(x.dtype, torch.float32))
         here = values.new_full((1,), x.numel() / x.shape[1])
-        totals = all_reduce(torch.cat([values.sum(axes), here]))
+        totals = Total.apply(torch.cat([values.sum(axes), here]))
         count = totals[-1].detach()
         mean = totals[:-1] / count
         centred = values - mean.view(per_channel)
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = Total.apply(centred.square().sum(axes)) / count
         with torch.no_grad():
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
             unbiased = variance * (count / (count - 1))

@@ -26,7 +26,8 @@ class Batch:
         loss_of: Maps logits `[T', N, K]` to a scalar loss and its named parts, using the target and, in distillation,
             the teacher's output for this batch.
         backward: A rule calls it with the loss, in place of `loss.backward()`.
-        optimizer_step: Clips the gradients if the run is configured so, and steps the optimiser.
+        optimizer_step: Averages the gradients over the processes, clips them if the run is configured so, and steps the
+            optimiser.
         zero_grad: Removes all gradients.
         index: The positions `[N]` of the samples in the training set, or None if the loader does not give them.
     """
@@ -44,8 +45,8 @@ class Rule:
     """Decides the order of forward pass, backward pass and optimiser step for a batch.
 
     A rule that cannot train in several processes has the trait "one_process"; such a run is then refused before
-    anything is written. Every other rule computes its gradients by calling the batch's `backward`, which averages them
-    over the processes.
+    anything is written. Every other rule leaves its gradients in `.grad` of the parameters before it calls the batch's
+    `optimizer_step`, which averages them over the processes.
     """
 
     one_step_at_the_end = False  # True: the optimiser steps once, last in a batch; all before may be a CUDA graph

@@ -1,7 +1,7 @@
 """The training loop of online rules: each time step has its own loss and backward pass, so memory is constant in T.
 
-Under DistributedDataParallel the backward pass of every step averages the gradients over the processes. With one
-optimiser step for each batch, averaging them once at the last step would be enough.
+Several processes average their gradients when the optimiser steps: once a batch where the gradients of all steps are
+added up, and at every step that the rule learns from where the optimiser steps there.
 """
 
 from __future__ import annotations

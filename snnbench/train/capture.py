@@ -38,11 +38,13 @@ class CapturedBatch:
         model: whose parameters and buffers the function reads and writes. what: its name in a warning.
         pool: memory shared with other graphs, `torch.cuda.graph_pool_handle()`: they must not run at once, and none
             may need another's outputs.
+        agreed: is told whether a capture succeeded here and says whether it did in all processes of the run: either all
+            replay, or all run eagerly. By default each process goes by itself.
     """
 
     def __init__(self, model: nn.Module, function: Callable[..., tuple[Tensor, ...]],
-                 what: str = "the training step", pool=None):  # fmt: skip
-        self.model, self.function, self.what, self.pool = model, function, what, pool
+                 what: str = "the training step", pool=None, agreed: Callable[[bool], bool] = bool):  # fmt: skip
+        self.model, self.function, self.what, self.pool, self.agreed = model, function, what, pool, agreed
         self._graphs: dict[tuple, _Graph] = {}
         self._refused = False
 
@@ -57,14 +59,8 @@ class CapturedBatch:
     def __call__(self, *batch: Tensor) -> tuple[Tensor, ...] | None:
         """Outputs of this batch, or None if it cannot be captured (said once; nothing has changed then)."""
         key = self._key(batch)
-        if key not in self._graphs:
-            try:
-                self._graphs[key] = self._capture(batch)
-            except RuntimeError as error:
-                self._refused = True
-                self.model.zero_grad(set_to_none=True)
-                log.warning(f"{self.what} cannot be captured as a CUDA graph and runs eagerly: {error}")
-                return None
+        if key not in self._graphs and not self._record(key, batch):
+            return None
         found = self._graphs[key]
         for held, given in zip(found.batch, batch):
             held.copy_(given, non_blocking=True)
@@ -72,6 +68,22 @@ class CapturedBatch:
         for parameter, gradient in found.gradients:
             parameter.grad = gradient
         return found.outputs
+
+    def _record(self, key: tuple, batch: tuple[Tensor, ...]) -> bool:
+        """Whether there is a graph for this shape now."""
+        reason: Exception | str = "another process of the run failed to capture it"
+        graph = None
+        try:
+            graph = self._capture(batch)
+        except RuntimeError as error:
+            reason = error
+        if self.agreed(graph is not None):
+            self._graphs[key] = graph
+            return True
+        self._refused = True
+        self.model.zero_grad(set_to_none=True)
+        log.warning(f"{self.what} cannot be captured as a CUDA graph and runs eagerly: {reason}")
+        return False
 
     @staticmethod
     def _key(batch: tuple[Tensor, ...]) -> tuple:

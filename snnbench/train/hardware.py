@@ -8,6 +8,7 @@ import torch
 
 from snnbench.errors import ConfigError
 from snnbench.train.launch import Launch
+from snnbench.train.strategy import Replicas
 
 LIGHTNING_PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
 
@@ -37,7 +38,7 @@ class Hardware:
 
     def trainer_arguments(self) -> dict:
         """The arguments of a Lightning trainer that say where and how precisely it computes."""
-        several = {"num_nodes": self.nodes, "strategy": "ddp"} if self.devices * self.nodes > 1 else {}
+        several = {"num_nodes": self.nodes, "strategy": Replicas()} if self.devices * self.nodes > 1 else {}
         return {"accelerator": self.accelerator, "devices": self.devices, "precision": self.precision, **several}
 
 
@@ -61,21 +62,11 @@ def all_devices(train: dict, launch: Launch) -> Hardware:
     Processes are started by torchrun or srun and never by Lightning, which would start a whole grid again.
 
     Raises:
-        ConfigError: the number of processes fits neither `train.devices`, nor the batch, nor the GPUs of the machine.
+        ConfigError: the machine has fewer GPUs than processes.
     """
     hardware = one_device(train)
     if launch.processes == 1:
-        if (wanted := train["devices"]) > 1:
-            raise ConfigError(
-                f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
-                f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
-            )
         return hardware
-    if train["batch_size"] % launch.processes:
-        raise ConfigError(
-            f"train.batch_size={train['batch_size']} is the global batch and does not divide by "
-            f"{launch.processes} processes: choose a multiple of {launch.processes}"
-        )
     devices = launch.processes // launch.nodes
     if train["accelerator"] != "cpu" and 0 < torch.cuda.device_count() < devices:
         raise ConfigError(

@@ -39,8 +39,19 @@ class Launch:
 
 
 def refuse_processes(launch: Launch, config: dict, choices: dict[str, str | None]) -> None:
-    """Raises ConfigError where a component trains in one process (trait "one_process") and the launch has more."""
+    """Refuse a launch that does not fit the configuration, before anything is printed.
+
+    Raises:
+        ConfigError: `train.devices` asks for more processes than the one that was started, a component trains in one
+            process (trait "one_process") and there are more, or the global batch does not divide by the processes.
+    """
+    train, wanted = config["train"], config["train"]["devices"]
     if launch.processes == 1:
+        if wanted > 1:
+            raise ConfigError(
+                f"train.devices={wanted} needs {wanted} processes: start with `torchrun --nproc-per-node "
+                f"{wanted} -m snnbench train ...` (or srun), or set train.devices=1"
+            )
         return
     for axis in present(config):
         if "one_process" in component(config[axis]["_target_"]).traits:
@@ -48,6 +59,11 @@ def refuse_processes(launch: Launch, config: dict, choices: dict[str, str | None
                 f"{axis}={choices[axis]} trains in one process and {launch.processes} were started: start one, "
                 f"without torchrun or srun, or choose another {axis}"
             )
+    if train["batch_size"] % launch.processes:
+        raise ConfigError(
+            f"train.batch_size={train['batch_size']} is the global batch and does not divide by "
+            f"{launch.processes} processes: choose a multiple of {launch.processes}"
+        )
 
 
 ALONE = Launch("alone", 0, 0, 1, 0, 1, "127.0.0.1", 0)

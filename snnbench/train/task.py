@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from functools import partial
 
 import lightning as L
 import torch
@@ -21,22 +21,22 @@ from snnbench.modules import Aside
 from snnbench.objectives.lessons import lessons
 from snnbench.progress import tell_progress
 from snnbench.rules.base import Batch
-from snnbench.train.agree import take_over
+from snnbench.train.agree import all_succeeded, mean, take_over
 from snnbench.train.capture import CapturedBatch, replayed
 from snnbench.train.finite import NonFiniteLoss, all_finite, first_non_finite
 from snnbench.train.meters import Meter, tally
 from snnbench.train.mixing import EpochMixing
+from snnbench.train.reduce import Reduction
 
 
 class Task(L.LightningModule):
     """Trains `model` on sequences made by `encoder`.
 
     model: `[T,N,C,H,W] -> [T,N,K]`; encoder: batch -> `[T,N,C,H,W]`; objective: `(logits, target) -> (loss, parts)`;
-    mix: None or a `BatchMix`; optimizer: model -> torch optimiser;
-    schedule: factor on the lr by epoch; grad_clip: largest gradient norm or None; capture: on one CUDA device, replay
-    forward and backward, and the test, as CUDA graphs; log_every: after so many batches the loss is read, looked at and
-    logged (on the CPU it is looked at after every batch); teacher: None or a `Teacher` for an objective that needs one.
-    It is no submodule: whatever walks this module neither trains nor saves it.
+    mix: None or a `BatchMix`; optimizer: model -> torch optimiser; schedule: factor on the lr by epoch; grad_clip:
+    largest gradient norm or None; capture: on CUDA, replay forward and backward, and the test, as CUDA graphs;
+    log_every: after so many batches the loss is read, looked at and logged (on the CPU it is looked at after each);
+    teacher: None or a `Teacher` for an objective that needs one, which is no submodule, so it is not trained or saved.
     """
 
     EVAL_SETS = ("test", "val")
@@ -67,9 +67,8 @@ class Task(L.LightningModule):
         self._teacher = Aside(teacher)
         self._captured: CapturedBatch | None = None
         self._captured_test: CapturedBatch | None = None
-        self.train_meter = Meter()
+        self.train_meter, self._firing = Meter(), FiringMeter()
         self.eval_meters: dict[str, Meter] = {}
-        self._firing = FiringMeter()
         self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
 
     def configure_optimizers(self):
@@ -90,20 +89,23 @@ class Task(L.LightningModule):
         teacher = self._teacher.module
         if teacher is not None:
             teacher.to(self.device)
-        if not self.capture or self.trainer.world_size > 1 or self.device.type != "cuda":
+        self._reduction = Reduction(self.trained())
+        if not self.capture or self.device.type != "cuda":
             return
         pool = torch.cuda.graph_pool_handle()
         self._captured_test = CapturedBatch(self.model, self._test, "the test", pool)
         if self.rule.one_step_at_the_end:
-            self._captured = CapturedBatch(self.trained(), self.run_rule, pool=pool)
+            agreed = partial(all_succeeded, device=self.device)
+            gradients = partial(self.run_rule, optimizer_step=self._reduction.gather)
+            self._captured = CapturedBatch(self.trained(), gradients, pool=pool, agreed=agreed)
 
     def on_fit_end(self) -> None:
         self._captured = self._captured_test = None
         # a run that resumes after its last epoch has not heard of it
         tell_progress(self, self.trainer.max_epochs - 1, self.trainer.max_epochs)
 
-    def _forget_graphs(self) -> None:
-        """Something that they hold as a number has changed."""
+    def forget_graphs(self) -> None:
+        """Something that they hold as a number has changed, or the training is cut off."""
         for captured in (self._captured, self._captured_test):
             if captured is not None:
                 captured.forget()
@@ -115,7 +117,7 @@ class Task(L.LightningModule):
     def _tell_epoch(self) -> None:
         """Also right after a resume."""
         if tell_progress(self, self.current_epoch, self.trainer.max_epochs):
-            self._forget_graphs()
+            self.forget_graphs()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, target, *index = batch  # a loader may say which samples these are
@@ -123,14 +125,13 @@ class Task(L.LightningModule):
         x, target = self.mixing(x, target, batch_index, **at)
         if batch_index == 0:
             self._show(x, target)
-        optimizer = self.optimizers()
-        batch_tally, loss = self._train_batch(x, target, *index, optimizer=optimizer)
+        batch_tally, loss = self._train_batch(x, target, *index, optimizer=self.optimizers())
         if self.schedule.interval == "step":
             self.lr_schedulers().step()
         self.train_meter.add(batch_tally, len(x))
         is_last = batch_index + 1 == self.trainer.num_training_batches
-        if is_last:
-            self._refuse_non_finite_epoch(x)
+        if is_last:  # before a test or a checkpoint: losses not looked at, and the weights after the last step
+            self._refuse_non_finite(self.train_meter.sums[0] / self.train_meter.seen, x, all_finite(self.trained()))
         elif (batch_index + 1) % self.log_every == 0 or self.reads_every_loss:
             self._refuse_non_finite(loss, x)
         self._log_loss(loss)
@@ -146,8 +147,12 @@ class Task(L.LightningModule):
         if found is not None:
             self._step(optimizer)
             return found
-        steps = {"optimizer_step": lambda: self._step(optimizer), "zero_grad": optimizer.zero_grad}
-        return self.run_rule(*batch, backward=self.manual_backward, **steps)
+
+        def step() -> None:
+            self._reduction.gather()
+            self._step(optimizer)
+
+        return self.run_rule(*batch, backward=self.manual_backward, optimizer_step=step, zero_grad=optimizer.zero_grad)
 
     def _show(self, x: Tensor, target: Tensor) -> None:
         """Show the rule the epoch's first batch, if it wants to see it; the run's first batch twice."""
@@ -157,9 +162,8 @@ class Task(L.LightningModule):
             take_over(self.model)
         if self.rule.previewed != 0:
             with self._aside(x, target, self.rule.previewed) as (x_seq, loss_of):
-                stale = self.rule.before_epoch(self.model, x_seq, loss_of)
-            if stale:
-                self._forget_graphs()
+                if self.rule.before_epoch(self.model, x_seq, loss_of):
+                    self.forget_graphs()
 
     @contextmanager
     def _aside(self, x: Tensor, target: Tensor, count: int | None) -> Iterator[tuple]:
@@ -175,8 +179,8 @@ class Task(L.LightningModule):
             x: Samples as the loader gives them, `[N, *]`, augmented and mixed.
             target: Labels `[N]` or probabilities `[N, K]`.
             index: The samples' numbers `[N]`, or None.
-            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made: that
-                is what a CUDA graph holds of a rule whose only optimiser step comes last.
+            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made. A
+                CUDA graph holds that of a rule whose only optimiser step comes last, and gathers them in its place.
         """
         with self._posed(x, target) as (x_seq, loss_of):
             logits, loss, _ = self.rule.train_batch(self.model, Batch(x_seq, target, loss_of, index=index, **calls))
@@ -190,28 +194,19 @@ class Task(L.LightningModule):
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
 
     def _step(self, optimizer) -> None:
+        """Clip and step by the mean of the gathered gradients of all processes."""
+        self._reduction.average()
         if self.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.trained().parameters(), self.grad_clip)
         optimizer.step()
 
-    def _refuse_non_finite(self, loss: Tensor, x: Tensor) -> None:
-        if not torch.isfinite(loss):
-            self._raise_non_finite(float(loss), x)
-
-    def _refuse_non_finite_epoch(self, x: Tensor) -> None:
-        """After an epoch's last batch, before anything is tested or saved: its summed loss, and the network.
-
-        Between the batches that are looked at a loss may have been infinite, and a step may have broken the weights
-        after the last loss was computed.
-        """
-        loss = self.train_meter.sums[0] / self.train_meter.seen
-        if not (torch.isfinite(loss) & all_finite(self.trained())):
-            self._raise_non_finite(float(loss), x)
-
-    def _raise_non_finite(self, loss: float, x: Tensor) -> NoReturn:
-        with kernels.use("reference"):  # every layer by itself
-            layer = first_non_finite(self.model, self.encoder(x))
-        raise NonFiniteLoss(loss, self.global_step, self.current_epoch, layer)
+    def _refuse_non_finite(self, loss: Tensor, x: Tensor, network: Tensor | bool = True) -> None:
+        """Raise in all processes if the loss of one is not finite, or the network (bool: whether it is) is not."""
+        loss = mean(loss)
+        if not torch.isfinite(loss) & network:
+            with kernels.use("reference"):  # every layer by itself
+                layer = first_non_finite(self.model, self.encoder(x))
+            raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
 
     def _log_loss(self, loss: Tensor) -> None:
         """The training loss by step, for the mirrors of metrics.csv; reading it waits for the device, so seldom."""

@@ -1,10 +1,8 @@
-"""What goes wrong in a long run: kill -9, Ctrl-C, a loss that explodes, two processes that must equal one."""
+"""What goes wrong in a long run: kill -9, Ctrl-C, a loss that explodes, a bad checkpoint."""
 
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -82,37 +80,10 @@ def test_bad_checkpoint_is_one_sentence(small, tmp_path, capsys, bad):
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_processes_equal_one(small, tmp_path):
-    # Two steps: after more, rounding flips a spike and the trajectories part, as those of any two machines do.
-    options = [
-        "norm.sync=true",
-        "train.epochs=1",
-        "optimizer.momentum=0.0",
-        "train.precision=fp32",
-        "data.drop_last=true",
-        "train.limit_train_batches=2",
-        "measure.mirrored=true",
-        "measure.samples=null",
-    ]
-    assert main(["train", *small, *options, f"paths.runs={tmp_path / 'one'}"]) == 0
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command = [*torchrun, "snnbench", "train", *small, *options, f"paths.runs={tmp_path / 'two'}"]
-    two = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert two.returncode == 0, two.stdout + two.stderr
-    expected, found = weights(tmp_path / "one"), weights(tmp_path / "two")  # only_run: exactly one run folder
-    for key in expected:
-        torch.testing.assert_close(found[key], expected[key], rtol=1e-4, atol=1e-5)
-    one, two = (record(only_run(tmp_path / name)) for name in ("one", "two"))
-    assert (one["device"]["count"], two["device"]["count"]) == (1, 2)
-    assert two["operations"]["samples"] == one["operations"]["samples"] == 360
-    for key in ("firing_rates", "acc_last", "acc_mirrored", "loss_last"):
-        assert two[key] == pytest.approx(one[key], rel=2e-3), key
-    for key in ("sop", "macs", "acs", "energy_mj"):
-        assert two["operations"][key] == pytest.approx(one["operations"][key], rel=2e-3), key
-
-
 def test_several_devices_without_a_launcher_are_refused(small, tmp_path, capsys):
     assert main(["train", *small, "train.devices=2", f"paths.runs={tmp_path / 'runs'}"]) == 2
-    assert "torchrun" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "torchrun" in printed.err
+    assert printed.out == ""
     assert not (tmp_path / "runs").exists()
     assert "WORLD_SIZE" not in os.environ
