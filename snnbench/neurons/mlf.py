@@ -20,7 +20,6 @@ from snnbench.modules import Aside
 from snnbench.neurons.base import Neuron
 from snnbench.neurons.lif import LIF
 from snnbench.site import Site
-from snnbench.temporal import Temporal
 
 
 class MLF(Neuron):
@@ -59,14 +58,6 @@ class MLF(Neuron):
     def levels(self) -> nn.ModuleList:
         """The LIF neuron of each level, lowest threshold first."""
         return self._levels.module
-
-    def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Spike counts of `norm(x_seq) + residual`; the current is shared, each level may run as a fused kernel."""
-        current = x_seq if norm is None else norm(x_seq)
-        return Temporal.forward(self, current if residual is None else current + residual)
-
-    def sequence(self, x_seq: Tensor) -> Tensor:
-        return sum(level(x_seq) for level in self.levels)
 
     def initial_state(self, x_t: Tensor) -> tuple[Tensor, ...]:
         return tuple(level.initial_state(x_t) for level in self.levels)

@@ -4,8 +4,6 @@ import pytest
 import torch
 from tiny import site
 
-from snnbench import kernels
-from snnbench.kernels.common.form import Refusal
 from snnbench.neurons.lif import LIF
 from snnbench.neurons.mlf import MLF
 from snnbench.surrogates.rectangle import Rectangle
@@ -107,15 +105,6 @@ def test_walking_equals_running_and_norm_and_residual_enter_the_current():
     twice = torch.nn.Module()
     twice.forward = lambda z: 2 * z
     assert torch.equal(neuron(x, twice, x), neuron(3 * x))
-
-
-def test_levels_run_as_fused_kernels_where_a_lif_does():
-    neuron = MLF(site(), Rectangle())
-    assert isinstance(neuron.kernel_form(), Refusal)
-    forms = [level.kernel_form() for level in neuron.levels]
-    assert [form.constants[1] for form in forms] == pytest.approx([0.6, 1.6, 2.6])
-    with kernels.use("reference"):
-        assert neuron(torch.randn(2, 2, 3)).shape == (2, 2, 3)
 
 
 def test_spikes_under_bf16_are_whole_numbers():
