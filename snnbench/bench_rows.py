@@ -24,6 +24,7 @@ KERNELS = (
 SCALING = (*STAMP, "curve", "value", *WAY, "batch", *TIMING)
 SURVEY_SPEED = (*STAMP, "neuron", *WAY, "time_steps", "power", "phase", *TIMING)
 SURVEY_NETS = (*STAMP, "recipe", "reproduces", *WAY, "batch", "phase", *TIMING)
+NEURONS = (*STAMP, "neuron", *WAY, "work", "batch", *TIMING)
 
 FILES = {
     "bench": TABLE,
@@ -31,6 +32,7 @@ FILES = {
     "scaling": SCALING,
     "survey_speed": SURVEY_SPEED,
     "survey_nets": SURVEY_NETS,
+    "neurons": NEURONS,
 }
 # cells that must be numbers: of every row, and of a measurement (some are empty there)
 COUNTED = ("value", "time_steps", "power")

@@ -5,7 +5,8 @@
 
 work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
           scaling (curves over T, batch, depth; OTTT), survey_speed (the survey's speed study),
-          survey_nets (every survey recipe: the speed rows of its tables); or all
+          survey_nets (every survey recipe: the speed rows of its tables),
+          neurons (neurons without a kernel: compiled, walked, beside LIF; kernels beside compiled code); or all
 engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
 kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
 curve     of scaling: T, batch, depth, ottt_T (default: all)
@@ -32,7 +33,7 @@ ALLOWED = {
     "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda", "thorough": "true|false",
     "render": "true|false",
 }  # fmt: skip
-OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets")
+OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets", "neurons")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     device = _one_of(given, "device", ("auto", "cpu", "cuda"))
     thorough = _one_of(given, "thorough", ("false", "true")) == "true"
 
-    from snnbench.bench import kernels, recipes, scaling, survey, table
+    from snnbench.bench import kernels, neurons, recipes, scaling, survey, table
     from snnbench.bench.clock import Effort
     from snnbench.bench.engines import DEFAULT, load_engine
     from snnbench.bench.session import Session, choose_device, device_name
@@ -67,6 +68,7 @@ def main(arguments: list[str]) -> int:
         "scaling": partial(scaling.run_scaling, curves=curves),
         "survey_speed": survey.run_survey_speed,
         "survey_nets": recipes.run_survey_nets,
+        "neurons": neurons.run_neurons,
     }
     for name in works:
         if name in runs:

@@ -10,12 +10,12 @@ for all layers that share it; after `MOST_KINDS` kinds of calls of a class, furt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 import torch
@@ -26,7 +26,9 @@ from snnbench.kernels.common.layout import dense, layout_of
 from snnbench.kernels.common.mode import DTYPES, log
 from snnbench.temporal import Temporal, is_static, step_of
 
-_BACKENDS: ContextVar[dict[str, str]] = ContextVar("snnbench_compilers", default={"cuda": "inductor"})
+_BACKENDS: ContextVar[Mapping[str, str]] = ContextVar(
+    "snnbench_compilers", default=MappingProxyType({"cuda": "inductor"})
+)
 CHUNK = 16  # steps that are compiled as one: what is longer is walked in pieces, so that compiling takes seconds
 MOST_KINDS = 32  # of calls (shapes, dtypes, training or not) that are compiled for a class of neurons
 # Rounding as in PyTorch: no contraction of a product and a sum, half types rounded where PyTorch rounds them; and the
