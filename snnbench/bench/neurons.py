@@ -1,16 +1,17 @@
 """What a neuron costs that no hand-written kernel knows, and whether each kernel beats what `torch.compile` makes.
 
-Two parts, both to neurons.csv. In the survey's CSNN each neuron without a kernel trains with its `step` compiled
-("compiled") and walked by Python ("walk"), beside the built-in LIF on its kernel ("kernel"). As a single layer with its
-norm, one neuron of each family of kernels runs forward and backward on its kernel and compiled.
-On CUDA every step is replayed as a CUDA graph, as the trainer does.
+Two works, both to neurons.csv. `neurons`: in the survey's CSNN each neuron without a kernel trains with its `step`
+compiled ("compiled") and walked by Python ("walk"), beside the built-in LIF on its kernel ("kernel"). `neuron_layers`:
+as a single layer with its norm, one neuron of each family of kernels runs forward and backward on its kernel and
+compiled. On CUDA every step is replayed as a CUDA graph, as the trainer does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from snnbench.bench.engines import ours
 from snnbench.bench.session import Session
 from snnbench.bench.step import (
     Prepared,
+    Step,
     Variant,
     batch_of,
     captured_call,
@@ -27,6 +29,7 @@ from snnbench.bench.step import (
     net_in_layout,
     optimizer_of,
 )
+from snnbench.bench.step_only import StepOnly
 from snnbench.bench.works import Work, load_work, section
 from snnbench.build import build_model, factory, instantiate
 from snnbench.config.compose import compose
@@ -35,53 +38,67 @@ from snnbench.kernels.common.form import Refusal
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 
-STEP_ONLY = {"_target_": "snnbench.bench.step_only.StepOnly", "v_th": 1.0, "keep": 0.5}
-WAYS = ("compiled", "walk")
+STEP_ONLY = "step_only"  # README's own neuron
 
 
 def run_neurons(session: Session) -> None:
-    """The CSNN with LIF and with each neuron without a kernel, then the layers; returns early when time is over."""
+    """The CSNN with LIF, then with each neuron without a kernel; returns early when the time is over."""
     node = section("neurons", session.size)
-    work, mode = load_work(node["work"], session.size), "captured" if session.device.type == "cuda" else "eager"
-    nets = [("lif", "kernel"), *((name, way) for way in WAYS for name in node["without_kernel"])]
-    layers = [(name, way) for name in node["layer"]["neurons"] for way in ("kernel", "compiled")]
-    precision = "bf16" if mode == "captured" else "fp32"
-    for place, chosen in ((work.name, nets), ("layer", layers)):
-        shape = tuple(node["layer"]["shape"])
-        for name, way in chosen:
-            if session.is_over:
-                return
-            variant = Variant(precision, mode=mode)
-            batch = work.batch if place == work.name else shape[1]
-            row = session.attempt(
-                lambda: (
-                    _net(work, name, way, variant, session.device)  # noqa: B023
-                    if place == work.name  # noqa: B023
-                    else _layer(shape, name, way, variant, session.device)  # noqa: B023
-                ),
-                batch,
-            )
-            row |= {"neuron": name, "engine": way, **asdict(variant), "work": place, "batch": batch}
-            session.record("neurons", row, f"neurons {place} {name} {way}")
+    work = load_work(node["work"], session.size)
+    for way, names in (("kernel", ["lif"]), *((way, node["without_kernel"]) for way in ("compiled", "walk"))):
+        for name in names:
+            prepare = partial(_net, work, name, way, _variant(session), session.device)
+            _measure(session, prepare, name, way, work.name, work.batch)
 
 
-def _config(overrides: tuple[str, ...] | list[str], name: str) -> dict:
-    """The configuration with this neuron; `step_only` is no choice of ours and takes the place of another's."""
-    rest = [text for text in overrides if not text.startswith("neuron=")]
-    config = compose([*rest, f"neuron={'lif' if name == 'step_only' else name}"]).config
-    return config | {"neuron": dict(STEP_ONLY)} if name == "step_only" else config
+def run_neuron_layers(session: Session) -> None:
+    """A layer of each family of kernels, on its kernel and compiled; returns early when the time is over."""
+    node = section("neurons", session.size)["layer"]
+    shape = tuple(node["shape"])
+    for name in node["neurons"]:
+        for way in ("kernel", "compiled"):
+            prepare = partial(_layer, shape, name, way, _variant(session), session.device)
+            _measure(session, prepare, name, way, "layer", shape[1])
+
+
+def _variant(session: Session) -> Variant:
+    return Variant("fp32", mode="eager") if session.device.type == "cpu" else Variant("bf16", mode="captured")
+
+
+def _measure(session: Session, prepare: Callable[[], Prepared], name: str, way: str, place: str, batch: int) -> None:
+    if session.is_over:
+        return
+    row = session.attempt(prepare, batch) | {"neuron": name, "engine": way, "work": place, "batch": batch}
+    session.record("neurons", row | asdict(_variant(session)), f"{place} {name} {way}")
 
 
 def _net(work: Work, name: str, way: str, variant: Variant, device: torch.device) -> Prepared:
     """A training step of the work's network with another neuron."""
     config = _config(work.overrides, name)
     torch.manual_seed(0)
-    model = net_in_layout(build_model(config)[0], device, variant.layout)
+    model, _ = build_model(config)
+    if name == STEP_ONLY:
+        _step_only(model)
     _without_kernel(model, way)
-    x, target = batch_of(replace(work, parameters=None), config, device, variant.layout)
+    model = net_in_layout(model, device, variant.layout)
+    x, target = batch_of(work, config, device, variant.layout)
     x_seq = instantiate(config["encoder"], time_steps=config["T"])(x)
     step = ours.STEPS[variant.mode](model, optimizer_of(model, device), x_seq, target, variant.precision)
     return Prepared(_on(step, way), count(model), variant.mode in ours.FROM_START)
+
+
+def _config(overrides: Iterable[str], name: str) -> dict:
+    """The configuration with this neuron, or with LIF in the place of the one that is no choice of ours."""
+    neuron = f"neuron={'lif' if name == STEP_ONLY else name}"
+    return compose([*(text for text in overrides if not text.startswith("neuron=")), neuron]).config
+
+
+def _step_only(model: nn.Module) -> None:
+    """Put README's own neuron in the place of each of the model's."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Neuron):
+                setattr(parent, name, StepOnly(child.site, child.surrogate))
 
 
 def _layer(shape: tuple[int, ...], name: str, way: str, variant: Variant, device: torch.device) -> Prepared:
@@ -91,7 +108,7 @@ def _layer(shape: tuple[int, ...], name: str, way: str, variant: Variant, device
     layer["neuron"] = factory(config["neuron"], surrogate=instantiate(config["surrogate"]))(site)
     layer = layer.to(device)
     _without_kernel(layer, way)
-    dtype = torch.bfloat16 if variant.precision == "bf16" else torch.float32
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[variant.precision]
     x = torch.randn(shape, device=device).flatten(0, 1).to(dtype)
     x = in_layout(x, variant.layout).unflatten(0, shape[:2]).requires_grad_()
     grad, wanted = torch.randn_like(x), [x, *layer.parameters()]
@@ -113,7 +130,7 @@ def _without_kernel(model: nn.Module, way: str) -> None:
             neuron.kernel_form = lambda: Refusal("the bench times it without one")
 
 
-def _on(step, way: str):
+def _on(step: Step, way: str) -> Step:
     """The step with `torch.compile` of neurons on CUDA, or nowhere."""
 
     def on_way() -> object:

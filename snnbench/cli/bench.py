@@ -6,7 +6,8 @@
 work      csnn, resnet19, sew_resnet18, spikformer, lif_bf16, lif_fp32 (the table, default); kernels (rooflines),
           scaling (curves over T, batch, depth; OTTT), survey_speed (the survey's speed study),
           survey_nets (every survey recipe: the speed rows of its tables),
-          neurons (neurons without a kernel: compiled, walked, beside LIF; kernels beside compiled code); or all
+          neurons (those without a kernel: compiled and walked, beside LIF),
+          neuron_layers (each family of kernels beside the same neuron compiled); or all
 engine    of the table: ours, eager, compile, spikingjelly, floor (default), reference
 kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
 curve     of scaling: T, batch, depth, ottt_T (default: all)
@@ -33,7 +34,7 @@ ALLOWED = {
     "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda", "thorough": "true|false",
     "render": "true|false",
 }  # fmt: skip
-OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets", "neurons")
+OTHERS = ("kernels", "scaling", "survey_speed", "survey_nets", "neurons", "neuron_layers")
 
 
 def main(arguments: list[str]) -> int:
@@ -69,6 +70,7 @@ def main(arguments: list[str]) -> int:
         "survey_speed": survey.run_survey_speed,
         "survey_nets": recipes.run_survey_nets,
         "neurons": neurons.run_neurons,
+        "neuron_layers": neurons.run_neuron_layers,
     }
     for name in works:
         if name in runs:
