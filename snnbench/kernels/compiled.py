@@ -1,8 +1,9 @@
 """A neuron that no hand-written kernel knows: its own Python, compiled by `torch.compile`, in place of a walk.
 
-The function that is compiled takes a whole sequence: norm, residual, then `step` after `step` (or the neuron's own
-`sequence`). AOTAutograd differentiates it and inductor makes one kernel of all steps for each direction, so that the
-states between steps stay in registers. The backward computes them again from the currents.
+The function that is compiled takes a whole sequence: the residual is added, then `step` runs after `step` (or the
+neuron's own `sequence`). AOTAutograd differentiates it and inductor makes one kernel of all steps for each direction,
+so that the states between steps stay in registers. The backward computes them again from the currents. The norm runs
+by itself before: its sums over the whole sequence would split the kernel and write the states to memory.
 
 A neuron of a class that cannot be compiled runs as plain PyTorch, said once with the reason. A shape is compiled once
 for all layers that share it; after `MOST_KINDS` kinds of calls of a class, further ones run as plain PyTorch.
@@ -21,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbench.kernels.common.form import Form, NormForm, Refusal
-from snnbench.kernels.common.layout import dense, layout_of
+from snnbench.kernels.common.form import Refusal
+from snnbench.kernels.common.layout import dense
 from snnbench.kernels.common.mode import DTYPES, log
 from snnbench.temporal import Temporal, is_static, step_of
 
@@ -74,41 +75,34 @@ def walk_of(neuron: nn.Module, x_seq: Tensor) -> CompiledWalk | Refusal | None:
 
 
 @dataclass(frozen=True)
-class CompiledWalk(Form):
-    """A neuron's Python, compiled. It takes in norms as the kernels do, where the sequence is one chunk."""
+class CompiledWalk:
+    """A neuron's Python over sequences, compiled."""
 
     neuron: nn.Module
 
-    takes_steps = True
+    def run(self, x_seq: Tensor, residual: Tensor | None) -> Tensor:
+        """Spikes `[T, N, C, *]` of the currents x_seq plus the residual, in the memory layout of x_seq.
 
-    def run(self, x_seq: Tensor, residual: Tensor | None, norm: NormForm | None) -> Tensor:
-        """See `Form.run`. Where compiling fails, the very same function runs as plain PyTorch."""
-        static = is_static(x_seq)
-        x = step_of(x_seq).unsqueeze(0) if static else x_seq
-        if not layout_of(x, False):
-            x = dense(x)
+        Where compiling fails, the very same function runs as plain PyTorch.
+        """
+        time_steps = len(x_seq)
+        x = step_of(x_seq).unsqueeze(0) if is_static(x_seq) else x_seq
+        x = dense(x)
         axes = _axes(x)
         rows = x.permute(axes.order)
-        residual = None if residual is None else residual.permute(axes.order).contiguous()
-        if len(x_seq) <= CHUNK or not _walks(type(self.neuron)):
-            spikes, _ = self._call(rows, residual, norm, None, axes, len(x_seq), True, False)
+        beside = None if residual is None else residual.permute(axes.order).contiguous()
+        if time_steps <= CHUNK or not _walks(type(self.neuron)):
+            spikes, _ = self._call(rows, beside, None, axes, time_steps, True, False)
             return spikes.permute(axes.undo)
-        return self._in_chunks(rows, residual, norm, axes, len(x_seq)).permute(axes.undo)
-
-    def _in_chunks(self, rows, residual, norm, axes: _Axes, time_steps: int) -> Tensor:
-        """Spikes in the order of memory; the states are handed from chunk to chunk."""
-        if norm is not None:
-            rows, norm = _normed(rows.permute(axes.undo), norm).permute(axes.order), None
-        if len(rows) == 1:
-            rows = rows.expand(time_steps, *rows.shape[1:])
-        state, spikes = None, []
+        state, pieces = None, []
         for first in range(0, time_steps, CHUNK):
-            piece = slice(first, min(first + CHUNK, time_steps))
-            beside = None if residual is None else residual[piece]
-            count = piece.stop - piece.start
-            found, state = self._call(rows[piece], beside, None, state, axes, count, first == 0, True)
-            spikes.append(found)
-        return torch.cat(spikes)
+            piece = slice(first, first + CHUNK)
+            some = rows if len(rows) < time_steps else rows[piece]
+            count = min(CHUNK, time_steps - first)
+            here = None if beside is None else beside[piece]
+            spikes, state = self._call(some, here, state, axes, count, first == 0, True)
+            pieces.append(spikes)
+        return torch.cat(pieces).permute(axes.undo)
 
     def _call(self, *arguments) -> tuple[Tensor, Any]:
         cls, failure = type(self.neuron), None
@@ -131,7 +125,6 @@ def _walk(
     neuron: nn.Module,
     rows: Tensor,
     residual: Tensor | None,
-    norm: NormForm | None,
     state: Any,
     axes: _Axes,
     time_steps: int,
@@ -140,34 +133,25 @@ def _walk(
 ) -> tuple[Tensor, Any]:
     """Spikes of `time_steps` steps in the order of memory, and the state after them where it goes on.
 
-    This is what is compiled, for each class of neurons by itself (`_compiled`).
+    This is what is compiled, for each class of neurons by itself (`_compiled`). `unbind` gives the currents a gradient
+    that is one stack; that of an index would be a whole sequence for each step.
     """
-    current = rows.permute(axes.undo)
-    if norm is not None:
-        current = _normed(current, norm)
-    if len(current) < time_steps:
-        current = current.expand(time_steps, *current.shape[1:])
-    if residual is not None:
-        current = current + residual.permute(axes.undo)
     if not _walks(type(neuron)):
+        current = rows.permute(axes.undo).expand(time_steps, *[-1] * (rows.ndim - 1))
+        current = current if residual is None else current + residual.permute(axes.undo)
         return neuron.sequence(current).permute(axes.order).contiguous(), None
-    if begins:
-        state = neuron.initial_state(current[0])
-    order, spikes = [axis - 1 for axis in axes.order[1:]], []
-    for t in range(time_steps):
-        spike, state = neuron.step(current[t], state)
+    order, undo = ([axis - 1 for axis in some[1:]] for some in (axes.order, axes.undo))
+    steps, spikes = rows.unbind(0), []
+    steps = steps if len(steps) == time_steps else steps * time_steps
+    if residual is not None:
+        steps = [row + beside for row, beside in zip(steps, residual.unbind(0))]
+    for t, row in enumerate(steps):
+        x_t = row.permute(undo)
+        if begins and t == 0:
+            state = neuron.initial_state(x_t)
+        spike, state = neuron.step(x_t, state)
         spikes.append(spike.permute(order))
     return torch.stack(spikes), state if goes_on else None
-
-
-def _normed(x_seq: Tensor, norm: NormForm) -> Tensor:
-    """Batch normalisation over (T, N, space) of `[T or 1, N, C, *]`, the factors of TEBN's steps included."""
-    y = torch.nn.functional.batch_norm(
-        x_seq.flatten(0, 1), norm.running_mean, norm.running_var, norm.gain, norm.bias, norm.training, norm.momentum,
-        norm.eps,
-    )  # fmt: skip
-    y_seq = y.unflatten(0, x_seq.shape[:2])
-    return y_seq if norm.steps is None else y_seq * norm.steps.to(y.dtype).view(-1, *[1] * (y_seq.ndim - 1))
 
 
 def _walks(cls: type) -> bool:

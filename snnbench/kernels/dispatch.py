@@ -31,10 +31,7 @@ def run(neuron, x_seq: Tensor, norm, residual: Tensor | None) -> Tensor | None:
     form = neuron.form()
     refused = refusal(form, x_seq)
     if refused is not None:
-        form = compiled.walk_of(neuron, x_seq)
-        _say_once(neuron, refused, form)
-    if form is None or isinstance(form, Refusal):
-        return None
+        return _compiled(neuron, x_seq, norm, residual, refused)
     if not form.fits(len(x_seq)):
         return None
     norm_form = None if norm is None else _norm_form(norm, form, len(x_seq))
@@ -62,9 +59,18 @@ def _norm_form(norm, form: Form, time_steps: int) -> NormForm | None:
     return norm_form if steps is None or (form.takes_steps and len(steps) == time_steps) else None
 
 
-def _say_once(neuron, refused: Refusal, instead: Form | Refusal | None) -> None:
+def _compiled(neuron, x_seq: Tensor, norm, residual: Tensor | None, refused: Refusal) -> Tensor | None:
+    """Spikes from the neuron's own Python, compiled, or None: the caller takes the reference path."""
+    walk = compiled.walk_of(neuron, x_seq)
+    _say_once(neuron, refused, walk)
+    if not isinstance(walk, compiled.CompiledWalk):
+        return None
+    return walk.run(x_seq if norm is None else norm(x_seq), residual)
+
+
+def _say_once(neuron, refused: Refusal, instead: compiled.CompiledWalk | Refusal | None) -> None:
     text = f"no fused kernel for {type(neuron).__name__}, because {refused.why}: this layer "
-    if isinstance(instead, Form):
+    if isinstance(instead, compiled.CompiledWalk):
         text += "runs its own Python compiled by torch.compile"
     else:
         text += "runs as plain PyTorch" + (f", since {instead.why}" if instead else "")
