@@ -2,7 +2,8 @@
 
 A neuron maps a sequence of input currents `[T, N, *]` to spikes `[T, N, *]`, starting from rest. `Neuron.forward` lets
 a fused kernel stand in for the loop of `step`s, and a membrane neuron's `step` one for a walk that cuts the state from
-the graph; either must give the same spikes and gradients.
+the graph; either must give the same spikes and gradients. On CUDA a neuron without a kernel runs compiled, for which it
+need do nothing: `snnbench.kernels.compiled`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Neuron(Temporal):
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
 
     def kernel_form(self) -> Form | Refusal:
-        """This neuron as a family of fused kernels knows it, or why none does: it then runs as plain PyTorch."""
+        """This neuron as a family of fused kernels knows it, or why none does: its `step` then runs compiled."""
         return Refusal("nobody has written one for its dynamics")
 
     def form(self) -> Form | Refusal:
@@ -63,7 +64,7 @@ class Neuron(Temporal):
         return self.kernel_form()
 
     def forward(self, x_seq: Tensor, norm: nn.Module | None = None, residual: Tensor | None = None) -> Tensor:
-        """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass where kernels can, else step by step."""
+        """Spikes `[T, N, C, *]` of `norm(x_seq) + residual`: one fused pass, or its steps compiled, or one by one."""
         if active_states() is None and wanted(x_seq):
             spikes = dispatch.run(self, x_seq, norm, residual)
             if spikes is not None:
