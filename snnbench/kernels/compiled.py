@@ -11,6 +11,7 @@ for all layers that share it; after `MOST_KINDS` kinds of calls of a class, furt
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +32,7 @@ _BACKENDS: ContextVar[Mapping[str, str]] = ContextVar(
     "snnbench_compilers", default=MappingProxyType({"cuda": "inductor"})
 )
 CHUNK = 16  # steps that are compiled as one: what is longer is walked in pieces, so that compiling takes seconds
-MOST_KINDS = 32  # of calls (shapes, dtypes, training or not) that are compiled for a class of neurons
+MOST_KINDS = 64  # of calls (shapes, dtypes, training or not) that are compiled for a class of neurons
 # Rounding as in PyTorch: no contraction of a product and a sum, half types rounded where PyTorch rounds them; and the
 # random numbers that PyTorch would draw.
 OPTIONS = {"emulate_precision_casts": True, "fallback_random": True}
@@ -177,17 +178,29 @@ def _compiled(cls: type, backend: str) -> Callable[..., tuple[Tensor, Any]]:
     """`_walk` compiled for one class: a code object of its own, since `torch.compile` counts recompilations by it."""
     walk = FunctionType(_walk.__code__.replace(co_name=f"walk_{cls.__name__}"), globals(), _walk.__name__)
     options = OPTIONS if backend == "inductor" else None
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # inductor's advice on products of matrices
     return torch.compile(walk, backend=backend, fullgraph=True, dynamic=False, options=options)
 
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """States are computed again in the backward, which is compiled with the forward; see `MOST_KINDS`."""
+    """How `torch.compile` works here; it may compile anew in any call.
+
+    States are computed again in the backward. That is compiled with the forward, so that what fails in it fails here,
+    and its inputs stay, as those of other layers do, for those who go back twice. No pool of compiling processes is
+    started: a grid would start one in each job, for two small kernels at a time. `MOST_KINDS` says how often.
+    """
     from torch._dynamo import config as tracing
     from torch._functorch import config as differentiation
+    from torch._inductor import config as inductor
 
-    once = tracing.patch(recompile_limit=2 * MOST_KINDS)
-    with once, differentiation.patch(aggressive_recomputation=True, force_non_lazy_backward_lowering=True):
+    with (
+        tracing.patch(recompile_limit=2 * MOST_KINDS),
+        differentiation.patch(
+            aggressive_recomputation=True, force_non_lazy_backward_lowering=True, donated_buffer=False
+        ),
+        inductor.patch(compile_threads=1),
+    ):
         yield
 
 
