@@ -29,6 +29,7 @@ KERNELS = (
 SCALING = (*STAMP, "curve", "value", *WAY, "batch", *TIMING)
 SURVEY_SPEED = (*STAMP, "neuron", *WAY, "time_steps", "power", "phase", *TIMING)
 SURVEY_NETS = (*STAMP, "recipe", "reproduces", *WAY, "batch", "phase", *TIMING)
+NEURONS = (*STAMP, "neuron", *WAY, "work", "batch", *TIMING)
 
 FILES = {
     "bench": TABLE,
@@ -36,6 +37,7 @@ FILES = {
     "scaling": SCALING,
     "survey_speed": SURVEY_SPEED,
     "survey_nets": SURVEY_NETS,
+    "neurons": NEURONS,
 }
 # Columns that must hold numbers: COUNTED in every row, MEASURED in every successful one (where a cell may be empty).
 COUNTED = ("value", "time_steps", "power")

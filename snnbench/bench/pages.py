@@ -21,6 +21,7 @@ from snnbench.bench.comparison import (
     value,
     works_of,
 )
+from snnbench.bench.neuron_lines import neuron_lines
 from snnbench.bench.sections import kernel_lines, scaling_lines, survey_lines
 from snnbench.bench.works import bench_config
 from snnbench.bench_rows import OK, number
@@ -49,6 +50,7 @@ def write_page(folder: Path) -> list[Path]:
         rows = [row for row in table if tuple(row[key] for key in PLACE) == place]
         lines += [f"## {escape_markdown(place_title(*place))}", "", *_table_lines(rows), *_measurement_lines(rows)]
     lines += [*kernel_lines(folder), *scaling_lines(folder), *survey_lines(folder, _reported())]
+    lines += neuron_lines(folder)
     path = folder / "bench.md"
     write_if_changed(path, "\n".join(lines).rstrip() + "\n")
     return [path]

@@ -7,8 +7,9 @@
 work      csnn, resnet19, sew_resnet18, spikformer, spikformer_8_512, qkformer_10_384, qkformer_4_384, vggsnn, lif_bf16,
           lif_fp32 (the table, default); kernels (rooflines), scaling (curves over T, batch, depth; OTTT), saturation
           (the batch doubles until it no longer pays), end_to_end (`snnbench train` with its loader),
-          survey_speed (the survey's speed study), survey_nets (every survey recipe: the speed rows of its tables);
-          or all
+          survey_speed (the survey's speed study), survey_nets (every survey recipe: the speed rows of its tables),
+          neurons (those without a kernel: compiled and walked, beside LIF),
+          neuron_layers (each family of kernels beside the same neuron compiled); or all
 engine    of the table: ours, spikingjelly, compile, eager, floor (default), reference
 kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
 curve     of scaling: T, batch, depth, ottt_T (default: all)
@@ -38,7 +39,9 @@ ALLOWED = {
     "recipe": "names", "run": "id", "limit_s": "seconds", "size": "full|tiny", "device": "auto|cpu|cuda",
     "thorough": "true|false", "render": "true|false",
 }  # fmt: skip
-OTHERS = ("kernels", "scaling", "saturation", "end_to_end", "survey_speed", "survey_nets")
+OTHERS = (
+    "kernels", "scaling", "saturation", "end_to_end", "survey_speed", "survey_nets", "neurons", "neuron_layers"
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +56,7 @@ def main(arguments: list[str]) -> int:
     device = _one_of(given, "device", ("auto", "cpu", "cuda"))
     thorough = _one_of(given, "thorough", ("false", "true")) == "true"
 
-    from snnbench.bench import end_to_end, kernels, recipes, saturation, scaling, survey, table
+    from snnbench.bench import end_to_end, kernels, neurons, recipes, saturation, scaling, survey, table
     from snnbench.bench.clock import Effort
     from snnbench.bench.engines import DEFAULT, load_engine
     from snnbench.bench.session import Session, choose_device, device_name
@@ -76,6 +79,8 @@ def main(arguments: list[str]) -> int:
         "end_to_end": end_to_end.run_end_to_end,
         "survey_speed": survey.run_survey_speed,
         "survey_nets": partial(recipes.run_survey_nets, chosen=chosen),
+        "neurons": neurons.run_neurons,
+        "neuron_layers": neurons.run_neuron_layers,
     }
     for name in works:
         if name in runs:

@@ -1,6 +1,7 @@
 """Fused operators (Triton) beside their plain PyTorch reference. Importing this needs neither CUDA nor Triton.
 
-dispatch.py      decides for each layer whether a kernel or plain PyTorch runs, and says why
+dispatch.py      decides for each layer whether a kernel, compiled code or plain PyTorch runs, and says why
+compiled.py      a neuron that no kernel knows: its own Python through torch.compile
 common/          what the families share: forms, the norm's kernels, tiles, memory layout, surrogate derivatives
 membrane/        charge, fire, reset over time: IF, LIF, PLIF, CLIF, GLIF; one step of a walk
 adaptive/        ALIF and BlockALIF

@@ -2,7 +2,8 @@
 
 A neuron maps a sequence of input currents `[T, N, C, *]` to spikes of the same shape and starts each sequence from
 rest. A subclass defines `step`. On a GPU, `forward` calls a fused kernel instead of looping over `step` where one
-exists; the kernel must give the same spikes and gradients.
+exists; the kernel must give the same spikes and gradients. A neuron without a kernel needs to do nothing: on CUDA its
+`step` runs compiled (`snnbench.kernels.compiled`).
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Neuron(Temporal):
         self.v_th, self.strict, self.amplitude = v_th, strict, amplitude
 
     def kernel_form(self) -> Form | Refusal:
-        """What a fused kernel needs to compute this neuron, or why none can; the neuron then runs as plain PyTorch."""
+        """What a fused kernel needs to compute this neuron, or why none can; its `step` then runs compiled."""
         return Refusal("nobody has written one for its dynamics")
 
     def form(self) -> Form | Refusal:

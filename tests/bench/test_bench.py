@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from snnbench.bench import end_to_end, recipes, saturation, scaling, survey
+from snnbench.bench import end_to_end, neurons, recipes, saturation, scaling, survey
 from snnbench.bench.clock import Effort, measure
 from snnbench.bench.engines import eager, ours
 from snnbench.bench.kernels import run_kernels
@@ -306,3 +306,24 @@ def test_the_committed_page_is_what_its_csvs_give(tmp_path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (page,) = write_page(tmp_path)
     assert page.read_text() == (folder / "bench.md").read_text(), "run `snnbench bench render=true`"
+
+
+def test_neurons_without_a_kernel_beside_those_with_one(session, monkeypatch):
+    """The rows are told apart by their way; README's neuron has a LIF's place in the network."""
+    node = bench_config()["neurons"] | {"without_kernel": ["step_only", "cuba_lif"]}
+    monkeypatch.setitem(bench_config(), "neurons", node)
+    neurons.run_neurons(session)
+    neurons.run_neuron_layers(session)
+    rows = load(session.out, "neurons")
+    assert {row["status"] for row in rows} == {"ok"}
+    assert [(row["work"], row["neuron"], row["engine"]) for row in rows] == [
+        ("csnn", "lif", "kernel"),
+        *(("csnn", name, way) for way in ("compiled", "walk") for name in ("step_only", "cuba_lif")),
+        *(("layer", name, way) for name in ("lif", "alif") for way in ("kernel", "compiled")),
+    ]
+    assert len({row["parameters"] for row in rows if row["work"] == "csnn"}) == 1
+    write_page(session.out)
+    page = (session.out / "bench.md").read_text()
+    assert "| neuron | compiled samples/s | of LIF |" in page
+    assert "| step_only |" in page
+    assert "| alif |" in page

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from snnbench import kernels
-from snnbench.kernels import dispatch
+from snnbench.kernels import compiled, dispatch
 from snnbench.kernels.common.form import Refusal
 from snnbench.kernels.common.mode import wanted
 from snnbench.kernels.membrane import ops
@@ -98,6 +98,8 @@ WORDS = {"complement": "step", "gains": "coefficients"}
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
     monkeypatch.setattr(dispatch, "_said", set())
+    with compiled.backends():
+        yield
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from snnbench.kernels.common.form import Form, NormForm, Refusal
@@ -73,6 +74,8 @@ def walk_step(
         v: the state `[N, *]`, fp32.
         threshold: 0-d, in place of the form's v_th, or None.
     """
+    if torch.compiler.is_compiling():  # which sees through the caller's own code, and not through this walk's context
+        return None
     states = active_states()
     if states is None or not states.detach or not ready(x_t) or x_t.dtype not in DTYPES:
         return None
