@@ -98,22 +98,23 @@ def latest(rows: list[dict[str, str]], keys: tuple[str, ...]) -> list[dict[str, 
 
 
 def of_one_run(rows: list[dict[str, str]], subject: tuple[str, ...], sides: str = "engine") -> list[dict[str, str]]:
-    """The rows that may be compared: of each subject those of one run alone.
+    """The rows that may be compared: of each subject, those of one run.
 
     Two runs differ in commit, in temperature and in what else the machine did, so a ratio across them means nothing.
-    The run that counts is the newest of those that measured the most `sides` of the subject. A later run of one engine
-    alone therefore changes no ratio until the others are measured again beside it.
+    The newest run that measured at least two `sides` of a subject counts, so a later run of one engine alone changes no
+    ratio. A side that this run did not measure is missing: an older number of it is not comparable.
 
     Args:
-        rows: rows of one CSV, oldest first. subject: the columns that name what is compared (place and work, say).
-        sides: the column that names what is compared with each other.
+        rows: The rows of one CSV, oldest first.
+        subject: The columns that name what is measured, e.g. device and work.
+        sides: The column that names what is compared with each other.
     """
     found: dict[tuple, dict[str, set[str]]] = {}
     for row in rows:
         runs = found.setdefault(tuple(row[key] for key in subject), {})
         runs.setdefault(row["run"], set()).add(row[sides])
-    # max takes the first of equals: ask the newest run first
-    chosen = {key: max(reversed(runs), key=lambda run: len(runs[run])) for key, runs in found.items()}
+    # max takes the first of equals, so the newest run is asked first
+    chosen = {key: max(reversed(runs), key=lambda run: min(len(runs[run]), 2)) for key, runs in found.items()}
     return [row for row in rows if row["run"] == chosen[tuple(row[key] for key in subject)]]
 
 

@@ -31,6 +31,8 @@ def test_ratios_are_of_one_run():
     assert [row["run"] for row in of_one_run(both, ("device", "work"))] == ["a", "a"]
     other = row_of("b", "eager", "9", work="resnet19")  # what another work has changes nothing
     assert [row["run"] for row in of_one_run([*both, other], ("device", "work"))] == ["a", "a", "b"]
+    fewer = [row_of("a", "floor", "1"), *both, row_of("c", "ours", "3"), row_of("c", "eager", "9")]
+    assert [row["run"] for row in of_one_run(fewer, ("device", "work"))] == ["c", "c"]  # the floor is missing then
     again = [*both, row_of("c", "ours", "3"), row_of("c", "eager", "", status="failed")]
     assert [row["run"] for row in of_one_run(again, ("device", "work"))] == ["c", "c"]
 
