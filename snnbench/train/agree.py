@@ -1,4 +1,7 @@
-"""Processes of one run that must hold the same network and take the same way, although each has seen other samples."""
+"""Agreement between the processes of one run, each of which has seen other samples.
+
+All of them must hold the same network and make the same decisions.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ def take_over(model: nn.Module) -> None:
     if is_alone():
         return
     for tensor in (*model.parameters(), *model.buffers()):
-        sent = tensor.contiguous()  # weights in channels-last order are copied; backends send no other layout
+        sent = tensor.contiguous()  # backends send contiguous tensors only, so channels-last weights are copied
         dist.broadcast(sent, src=0)
         tensor.copy_(sent)
 
 
 def mean(value: Tensor) -> Tensor:
-    """The mean of a value, 0-d, over all processes; NaN or infinite if it is that in one of them."""
+    """The mean of a 0-d value over all processes. It is NaN or infinite if the value of one process is."""
     if is_alone():
         return value
     total = value.detach().clone()
@@ -33,7 +36,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def all_succeeded(succeeded: bool, device: torch.device) -> bool:
-    """Whether all processes succeeded in what they have just tried; each calls this once. Waits for the device."""
+    """Whether all processes succeeded in what they just tried. All must call this, and it waits for the device."""
     if is_alone():
         return succeeded
     count = torch.tensor(int(succeeded), device=device)

@@ -6,7 +6,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 
 
 class MovingAverage(EMAWeightAveraging):
-    """Lightning's average, which becomes the network when the fit ends.
+    """Lightning's weight average; the network takes over the averaged weights when training ends.
 
     Lightning copies it at the end of training, and a run that resumes after its last epoch does not train any more:
     what is measured afterwards would be measured on the weights that were not averaged.

@@ -1,6 +1,6 @@
-"""Checkpoints written while training goes on.
+"""Checkpoints that are written while training goes on.
 
-A network of 17 million weights whose epochs take two seconds would wait half a second for each file.
+Without this, a network with 17 million weights and epochs of two seconds would wait half a second for each file.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MOST_WAITING = 2  # an epoch may leave two files, its own and the best one
 
 
 class BackgroundCheckpointIO(TorchCheckpointIO):
-    """Takes the state to the host at once and writes it in a thread, one file after the other.
+    """Copies the state to the host at once and writes it in a thread, one file after the other.
 
     Lightning's AsyncCheckpointIO keeps its copies on the device, where they would count as the run's peak memory, and
-    lets them pile up where epochs are shorter than writing. A file is whole or absent: it is written beside its place
-    and then moved there. What goes wrong is raised by a later write, or by `teardown`.
+    lets them pile up where an epoch takes less time than writing. A file is whole or absent: it is written under
+    another name and then renamed. An error in the thread is raised by the next write or by `teardown`.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class BackgroundCheckpointIO(TorchCheckpointIO):
         self._writing: deque[Future] = deque()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Returns when the state is safe from what training does next; at most MOST_WAITING files are on their way."""
+        """Return once the state is copied. At most MOST_WAITING files wait to be written; beyond that, this waits."""
         state = apply_to_collection(checkpoint, Tensor, _on_host)
         self._wait(MOST_WAITING - 1)
         if self._thread is None:
@@ -50,7 +50,7 @@ class BackgroundCheckpointIO(TorchCheckpointIO):
         super().remove_checkpoint(path)
 
     def teardown(self) -> None:
-        """The end of a fit, also of one that fails: the last file is written."""
+        """Wait until the last file is written. Lightning calls this when a fit ends, also when it fails."""
         try:
             self._wait()
         finally:
@@ -59,7 +59,7 @@ class BackgroundCheckpointIO(TorchCheckpointIO):
                 self._thread = None
 
     def _wait(self, until: int = 0) -> None:
-        """Until so many files are on their way at most; what went wrong with those that are not is raised."""
+        """Wait until at most this many files are unwritten, and raise the error of a finished one that failed."""
         while len(self._writing) > until or (self._writing and self._writing[0].done()):
             self._writing.popleft().result()
 
@@ -81,11 +81,13 @@ def _write(state: dict[str, Any], path: Path) -> None:
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    """Through a file of Python's: where torch writes by itself, an error says nothing about its cause."""
+    """Write through a Python file object. Where torch opens the file itself, its errors do not name their cause."""
     with path.open("wb") as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # torch stumbled over the end of a file that it could not write
+            if isinstance(
+                error.__context__, OSError
+            ):  # torch raises this when it closes a file that it could not write
                 raise error.__context__ from None
             raise

@@ -11,10 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 
 class RunBar(L.Callback):
-    """A bar over the batches of the present epoch; what others print meanwhile appears above it, a line an epoch.
+    """A bar over the batches of the current epoch. Other output, such as the line of each epoch, appears above it.
 
-    The loss and the accuracy are means over the epoch so far. They wait for the device, so that after the first batch
-    of an epoch they are read again only at every `every`-th one.
+    The loss and the accuracy are means over the epoch so far. Reading them waits for the device, so they are read after
+    the first batch of an epoch and then only after every `every`-th batch.
     """
 
     def __init__(self, every: int):
@@ -50,7 +50,7 @@ class RunBar(L.Callback):
         self._bar.update(self._line, completed=batch_idx + 1, refresh=bool(changes), **changes)
 
     def _seconds_left(self, trainer, batches: int) -> float:
-        """Of the whole run, at the pace of this process so far, tests included."""
+        """Seconds until the whole run ends, tests included, at the pace of this process so far."""
         an_epoch = trainer.num_training_batches
         left = (trainer.max_epochs - trainer.current_epoch) * an_epoch - batches
         return left * (time.perf_counter() - self._began) / self._done

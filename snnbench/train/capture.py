@@ -1,4 +1,4 @@
-"""What is done with one batch as a CUDA graph: the GPU replays a thousand kernel launches as one.
+"""Training on one batch as a CUDA graph: the GPU replays a thousand kernel launches as one.
 
 Python runs once, at capture; what it computes from Python numbers is frozen then (a component whose numbers change
 while training must call for a new capture by `CapturedBatch.forget`). The optimiser step stays outside, so learning
@@ -57,7 +57,7 @@ class CapturedBatch:
         self._graphs.clear()
 
     def __call__(self, *batch: Tensor) -> tuple[Tensor, ...] | None:
-        """Outputs of this batch, or None if it cannot be captured (said once; nothing has changed then)."""
+        """The outputs of this batch. None if it cannot be captured: the log says so once, and nothing has changed."""
         key = self._key(batch)
         if key not in self._graphs and not self._record(key, batch):
             return None
@@ -70,7 +70,7 @@ class CapturedBatch:
         return found.outputs
 
     def _record(self, key: tuple, batch: tuple[Tensor, ...]) -> bool:
-        """Whether there is a graph for this shape now."""
+        """Capture a graph for this shape; return whether there is one now."""
         reason: Exception | str = "another process of the run failed to capture it"
         graph = None
         try:
@@ -110,7 +110,9 @@ class CapturedBatch:
         finally:
             torch.cuda.current_stream().wait_stream(stream)
             for buffer, before in buffers:
-                if not torch.equal(buffer, before):  # what is read as a number must not look changed in the capture
+                if not torch.equal(
+                    buffer, before
+                ):  # a module may read such a buffer as a number, which the warm-up must not have changed
                     buffer.copy_(before)
             torch.cuda.set_rng_state(generator, device)
         self.model.zero_grad(set_to_none=True)
@@ -122,5 +124,5 @@ class CapturedBatch:
 
 
 def replayed(captured: CapturedBatch | None, *batch: Tensor) -> tuple[Tensor, ...] | None:
-    """What the CUDA graph of such a batch gives, or None: run it eagerly."""
+    """The outputs of the CUDA graph for this batch, or None if the caller has to run the batch eagerly."""
     return captured(*batch) if captured is not None and captured.fits(*batch) else None

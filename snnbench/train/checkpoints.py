@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the best epoch's, and the newest, written no more often than writing it is worth."""
+"""Checkpoints of a run: best.ckpt of the best epoch, and last.ckpt, which is written only as often as it pays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from snnbench.config.identity import checkpoint_path
 
-SHARE = 50  # the newest is written when what it would save from being lost took this many times as long as writing it
+SHARE = 50  # Write last.ckpt only when a crash would lose at least this many times as much work as one write takes.
 
 
 def checkpoints(run_folder: Path, best_on: str) -> list[ModelCheckpoint]:
@@ -30,29 +30,29 @@ def checkpoints(run_folder: Path, best_on: str) -> list[ModelCheckpoint]:
 
 
 def is_tested(trainer) -> bool:
-    """Whether the present epoch ends with a test (`train.eval_every`)."""
+    """Whether the current epoch ends with a test (`train.eval_every`)."""
     return (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch == 0
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """After epochs that were tested: in the others what it monitors is missing, or old.
+    """Keeps best.ckpt. It looks only at epochs that were tested: the others have no new accuracy to compare.
 
     Lightning forgets the best accuracy so far if the folder has another path than before, and then overwrites best.ckpt
     with a worse epoch. Here the checkpoint's state is read as the state of this folder, wherever it lies now.
     """
 
     def on_load_checkpoint(self, trainer, pl_module, checkpoint) -> None:
-        """A run may resume from another folder's last.ckpt: it takes along the best.ckpt that lies beside that one."""
+        """Where a run resumes from another folder's last.ckpt, copy the best.ckpt beside it as well."""
         beside, own = Path(trainer.ckpt_path).with_name("best.ckpt"), Path(self.dirpath, "best.ckpt")
         if trainer.is_global_zero and not own.exists() and beside.exists():
             score = _score(checkpoint, self.state_key)
             if score is not None and _score(_read(beside), self.state_key) == score:
                 own.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(beside, own)
-        trainer.strategy.barrier("best.ckpt")  # every rank then looks whether it is there
+        trainer.strategy.barrier("best.ckpt")  # every rank then checks whether the file exists
 
     def load_state_dict(self, state: dict) -> None:
-        if not Path(self.dirpath, "best.ckpt").exists():  # the best of the epochs to come is better than none
+        if not Path(self.dirpath, "best.ckpt").exists():  # only the best of the coming epochs is known then
             return
         moved = {key: self._here(state[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
         moved["best_k_models"] = {self._here(path): score for path, score in state["best_k_models"].items()}
@@ -81,8 +81,10 @@ def _read(path: Path) -> dict:
 
 
 class NewestCheckpoint(ModelCheckpoint):
-    """After an epoch, but so that writing costs at most 1 / SHARE of the time: a large network with epochs of two
-    seconds would spend a fifth of it. The first and the last epoch are always kept."""
+    """Writes last.ckpt after an epoch, so seldom that writing takes at most 1 / SHARE of the time.
+
+    A large network with epochs of two seconds would otherwise spend a fifth of its time on it. The first and the last
+    epoch are always written."""
 
     _written: float | None = None
     _cost = 0.0
@@ -91,7 +93,9 @@ class NewestCheckpoint(ModelCheckpoint):
         began = time.perf_counter()
         is_last = trainer.current_epoch + 1 >= trainer.max_epochs
         is_due = is_last or self._written is None or began - self._written >= SHARE * self._cost
-        if not trainer.strategy.broadcast(is_due):  # all ranks or none
+        if not trainer.strategy.broadcast(
+            is_due
+        ):  # all ranks must decide alike, since writing is a collective operation
             return
         super().on_train_epoch_end(trainer, pl_module)
         self._written = time.perf_counter()

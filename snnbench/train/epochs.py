@@ -1,4 +1,4 @@
-"""What a run tells after each epoch: a row of metrics.csv and a line on the console."""
+"""What a run reports after each epoch: a row of metrics.csv and a line on the console."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class EpochLog(L.Callback):
         }
         self.rows.append(row)
         self._write()
-        for logger in trainer.loggers:  # by step, as the loss within an epoch is: the two axes would mix
+        for logger in (
+            trainer.loggers
+        ):  # the mirrors log this by step, like the loss within an epoch, so that all curves share one axis
             logger.log_metrics({k: v for k, v in row.items() if v is not None}, step=trainer.global_step)
             if tested:
                 logger.log_metrics({f"firing/{k}": v for k, v in self.rates.items()}, step=trainer.global_step)
@@ -88,7 +90,7 @@ class EpochLog(L.Callback):
             self._say(self._line(row, trainer.max_epochs))
 
     def _line(self, row: dict, epochs: int) -> str:
-        """At most 80 columns. Layers that hardly fire are counted here and named when the run ends."""
+        """The console's line, at most 80 columns. It counts layers that hardly fire; the end of the run names them."""
         test = "" if row["acc_test"] is None else f"  test {row['acc_test']:.2f}"
         val = "" if row["acc_val"] is None else f"  val {row['acc_val']:.2f}"
         silent = len(dead(self.rates))

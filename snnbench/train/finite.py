@@ -1,4 +1,4 @@
-"""A non-finite loss or weight stops the run, which then says where it began."""
+"""Stopping a run whose loss or weights are no longer finite, with a sentence that names where this began."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NonFiniteLoss(RuntimeError):
 
 @torch.no_grad()
 def first_non_finite(model: nn.Module, x_seq: Tensor) -> str:
-    """A clause naming the first that is not finite: the input, a parameter, a statistic, or a layer's output on it."""
+    """A clause that names the first non-finite tensor: the input, a parameter, a statistic, or a layer's output."""
     if not torch.isfinite(x_seq).all():
         return "the input itself holds non-finite values"
     learnt = dict(model.named_parameters())
@@ -41,7 +41,7 @@ def first_non_finite(model: nn.Module, x_seq: Tensor) -> str:
 
 @torch.no_grad()
 def all_finite(module: nn.Module) -> Tensor:
-    """Whether every parameter and every saved statistic is finite, bool 0-d on their device; waits for nothing."""
+    """Whether every parameter and every saved statistic is finite, a 0-d bool on their device. It does not wait."""
     values = [v for v in module.state_dict().values() if v.is_floating_point()]
     return torch.stack([torch.isfinite(v).all() for v in values]).all()
 

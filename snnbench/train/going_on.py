@@ -1,4 +1,4 @@
-"""What a run that was cut off goes on from. Torch-free, so that a command can say it before torch is imported."""
+"""The checkpoint from which an interrupted run continues. Torch-free, so that a command can name it early."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from snnbench.config.identity import checkpoint_path
 
 
 def checkpoint_to_resume(composed: Composed) -> Path | None:
-    """The checkpoint that a run goes on from: `train.ckpt_path`, else its own folder's newest one, else None.
+    """The checkpoint from which a run continues: `train.ckpt_path`, else last.ckpt of its folder, else None.
 
-    Whether the file is there and belongs to this run is asked by `snnbench.train.resume.refuse_other_run`.
+    `snnbench.train.resume.refuse_other_run` checks that the file exists and belongs to this run.
     """
     explicit = composed.config["train"]["ckpt_path"]
     if explicit is not None:
@@ -21,6 +21,6 @@ def checkpoint_to_resume(composed: Composed) -> Path | None:
 
 
 def epochs_done(folder: Path) -> int:
-    """How many epochs have a line in the metrics of a run folder; a run that resumes writes a damaged file anew."""
+    """The number of epochs in metrics.csv of a run folder; 0 for a damaged file, which a resumed run rewrites."""
     metrics = folder / "metrics.csv"
     return max(0, metrics.read_bytes().count(b"\n") - 1) if metrics.exists() else 0

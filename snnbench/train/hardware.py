@@ -1,4 +1,4 @@
-"""On what a run computes: its devices and its precision, decided once from the configuration and the launch."""
+"""The devices and the precision of a run, decided once from the configuration and the launch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Hardware:
     """What a run computes on.
 
     Args:
-        accelerator: Lightning's name of it: auto, cpu or gpu.
-        on_cuda: whether the network runs on a CUDA device.
-        precision: Lightning's name of it: bf16-mixed or 32-true.
-        devices: devices of each node that the run uses, one process each.
-        nodes: machines that the run is spread over.
+        accelerator: Lightning's name of the kind of device: auto, cpu or gpu.
+        on_cuda: Whether the network runs on a CUDA device.
+        precision: Lightning's name of the precision: bf16-mixed or 32-true.
+        devices: The number of devices that the run uses on each machine, one process each.
+        nodes: The number of machines.
     """
 
     accelerator: str

@@ -25,7 +25,7 @@ from snnbench.errors import ConfigError
 class Launch:
     """The place of this process among the processes of one run.
 
-    name is the same in all of them and differs from that of every other start.
+    `name` is the same in all of them, and no other start has it.
     """
 
     name: str

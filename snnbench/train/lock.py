@@ -1,4 +1,4 @@
-"""One start at a time trains in a run folder. Torch-free.
+"""A lock on a run folder, so that only one command at a time trains in it. Torch-free.
 
 The first process of a run holds a POSIX lock (fcntl) on the folder's file `.lock`, which says who holds it. The kernel
 frees the lock when that process dies, also by kill -9, and data workers forked from it do not inherit it (a lock of
@@ -27,12 +27,12 @@ from snnbench.writing import writing
 
 NAME = ".lock"
 PATIENCE_S = 10.0  # a run that was told to end, e.g. by its killed grid, needs a moment
-FIRST_S = 30.0  # how long other processes wait for the first one of their launch
+FIRST_S = 30.0  # seconds that the other processes of a launch wait for its first one
 
 
 @contextmanager
 def locked(folder: Path, launch: Launch) -> Iterator[None]:
-    """Hold `folder` for this launch; folders that were made for the lock and stay empty are removed again.
+    """Lock `folder` for this launch. Folders that were made for the lock and stayed empty are removed at the end.
 
     Raises:
         ConfigError: another process trains there, or the first process of this launch does not.
@@ -49,7 +49,9 @@ def locked(folder: Path, launch: Launch) -> Iterator[None]:
             file.write(f"{os.getpid()}\n{socket.gethostname()}\n{launch.name}\n".encode())
         yield
     finally:
-        with suppress(OSError):  # while the lock is held: who waits for it then finds a file without a name
+        with suppress(
+            OSError
+        ):  # removed while the lock is held, so that a waiting process notices that its open file has no name any more
             (folder / NAME).unlink()
         file.close()
         with suppress(OSError):
@@ -63,7 +65,7 @@ def _acquire(folder: Path) -> BinaryIO:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             file = path.open("ab+", buffering=0)
-        except FileNotFoundError:  # the folder was removed again by the one before
+        except FileNotFoundError:  # the previous holder has removed the folder
             continue
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +84,7 @@ def _acquire(folder: Path) -> BinaryIO:
 
 
 def _is_still(path: Path, file: BinaryIO) -> bool:
-    """False if the one before removed the file between our opening and our locking it."""
+    """False if the previous holder removed the file after this process opened it and before it locked it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

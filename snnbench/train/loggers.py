@@ -37,7 +37,7 @@ def loggers(log: dict, run_dir: Path, run_id: str, config: dict) -> list:
 
 
 def close(log: dict, status: str) -> None:
-    """End the mirrors' runs; a W&B run that is not finished loses its config and its last rows."""
+    """Close the loggers. A W&B run that is not finished loses its config and its last rows."""
     if log["wandb"]:
         import wandb
 

@@ -12,9 +12,9 @@ from snnbench.train.task import Task
 
 
 def measures(settings: dict, task: Task, data, half: bool) -> dict:
-    """What `measure` asks for, as fields of the record: operations, acc_mirrored. half: under bf16 autocast on CUDA.
+    """The fields of the record that `measure` asks for: operations and acc_mirrored.
 
-    For one process, which takes the whole test set, also where several trained.
+    One process measures on the whole test set, also where several trained. half: whether bf16 autocast is used on CUDA.
     """
     device = task.device
     found = {}

@@ -9,9 +9,12 @@ from torch import Tensor
 
 
 def tally(loss: Tensor, readout: Tensor, target: Tensor) -> Tensor:
-    """(summed loss, correct answers) of a batch, float64 `[2]`; does not wait for the device.
+    """The summed loss and the number of correct answers of a batch, float64 `[2]`. It does not wait for the device.
 
-    loss: a mean, 0-d; readout: `[N, K]`; target: `[N]` or soft `[N, K]` (its largest class counts as right).
+    Args:
+        loss: The mean loss of the batch, 0-d.
+        readout: The outputs `[N, K]`.
+        target: Labels `[N]` or soft targets `[N, K]`, of which the largest class counts as right.
     """
     hard = target.argmax(1) if target.ndim == 2 else target
     correct = (readout.argmax(1) == hard).sum()
@@ -30,12 +33,12 @@ class Meter:
         self.sums, self.seen, self.started = None, 0, time.perf_counter()
 
     def add(self, batch: Tensor, samples: int) -> None:
-        """batch: the `tally` of so many samples; it may change afterwards."""
+        """Add the `tally` of a batch of this many samples. The tensor may be overwritten afterwards."""
         self.sums = batch.clone() if self.sums is None else self.sums + batch
         self.seen += samples
 
     def stop(self, strategy=None) -> None:
-        """Close the epoch: read the sums (over all ranks) and the clock."""
+        """End the epoch: read the clock and the sums over all ranks."""
         sums = torch.cat([self.sums, self.sums.new_tensor([self.seen])])
         if strategy is not None and strategy.world_size > 1:
             sums = strategy.reduce(sums, reduce_op="sum")

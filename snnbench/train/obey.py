@@ -1,4 +1,4 @@
-"""Lightning's part in obeying a signal: none."""
+"""A callback that keeps Lightning from handling signals, which `signals` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from snnbench.train import signals
 
 
 class Obey(L.Callback):
-    """Gives the signals back to `signals`, and looks before each batch whether one was swallowed.
+    """Restores the handlers of `signals` and checks before each batch whether a signal's exception was swallowed.
 
     Lightning's SIGTERM handler waits for a broadcast among all processes. Where one of them computes on and waits for
     another collective operation, both wait forever.

@@ -95,12 +95,12 @@ def rmaxprop(
 
 
 def _on_cuda(model: nn.Module) -> bool:
-    """One kernel instead of one an operation; the CPU keeps its default, whose bits the tests know."""
+    """Use the fused optimiser on CUDA. The CPU keeps the default, so that its results stay equal to the last bit."""
     return all(parameter.is_cuda for parameter in model.parameters())
 
 
 def parameter_groups(model: nn.Module, lr: float, weight_decay: float, decay_1d: bool) -> list[dict]:
-    """One group that decays and one that does not, then such pairs at other rates; empty groups are left out."""
+    """Parameter groups with and without weight decay, a pair for each learning-rate scale. Empty ones are left out."""
     scales = _lr_scales(model)
     groups: dict[tuple[float, bool], list] = {(1.0, True): [], (1.0, False): []}
     for parameter in model.parameters():
@@ -114,7 +114,7 @@ def parameter_groups(model: nn.Module, lr: float, weight_decay: float, decay_1d:
 
 
 def _lr_scales(model: nn.Module) -> dict[nn.Parameter, float]:
-    """What modules say of their own parameters' rates."""
+    """The learning-rate scales that modules state for their parameters (`lr_scales`), by the parameter's name."""
     return {
         module.get_parameter(name): scale
         for module in model.modules()

@@ -1,10 +1,11 @@
-"""What a network learns beside its weights, epoch by epoch: parameters.csv in the run folder.
+"""The learnt quantities of a network beside its weights, epoch by epoch: parameters.csv in the run folder.
 
-A module with learnt numbers of a meaning of their own (a time constant, a delay, a gate) states them:
+A module whose learnt numbers have a meaning (a time constant, a delay, a gate) states them:
 
     def learnt(self) -> dict[str, Tensor]: ...      # name -> values of any shape, in the unit a researcher thinks in
 
-the same names and shapes at every call. One without the method logs nothing; gains and shifts of norms are left out.
+Every call must give the same names and shapes. A module without the method logs nothing, so gains and shifts of norms
+are left out.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ Quantity = tuple[str, str, int]  # layer (the module's name in the model), name,
 
 @torch.no_grad()
 def summary(model: nn.Module) -> tuple[list[Quantity], Tensor]:
-    """Every learnt quantity in forward order, and STATISTICS of its values, double `[quantities, 4]` on the CPU.
+    """Every learnt quantity in forward order, and the STATISTICS of its values, double `[quantities, 4]` on the CPU.
 
-    std is that of the population, 0 for a single value. One transfer from the device for all of them.
+    std is the population's, so it is 0 for a single value. All values are copied from the device in one transfer.
     """
     quantities, rows = [], []
     for layer, module in model.named_modules():
@@ -44,9 +45,9 @@ def summary(model: nn.Module) -> tuple[list[Quantity], Tensor]:
 class ParameterLog(L.Callback):
     """Writes parameters.csv (COLUMNS; a row an epoch, layer and quantity) on rank 0 after each epoch.
 
-    Epoch 0 is the network before training, epoch e after e epochs; under `train.ema` the trained values, not their
-    average. A network that states nothing writes nothing. What is written lies in the checkpoint too, so on resume the
-    rows of epochs that the checkpoint does not contain are dropped.
+    Epoch 0 is the network before training, epoch e the network after e epochs. Under `train.ema` the rows hold the
+    trained values, not their average. A network that states nothing writes no file. The rows lie in the checkpoint
+    too, so a resumed run drops the rows of later epochs.
     """
 
     def __init__(self, folder: Path):

@@ -1,4 +1,4 @@
-"""The plan of a run: all that is known of it before anything is built or written, worked out once and handed down."""
+"""The plan of a run: everything that is known before anything is built or written. It is made once and handed down."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from snnbench.train.resume import refuse_other_run
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is.
+    """Everything about a run that is known before it starts.
 
     Args:
-        composed: the configuration of the run, its choices and its identity.
-        recipe: the experiment that it follows, as published; the run's own configuration where it follows none.
-        deviations: what the run changed in that recipe, {axis or key: [recipe's, run's]}.
-        hardware: the devices and the precision that it computes with.
-        checkpoint: the checkpoint that it goes on from, or None for a new run.
-        best_on: what best.ckpt is the best epoch on: "val", the validation split, where there is one, else "test", as
-            in most papers.
-        speaks: whether this process writes on the console: the first of the launch, unless `log.progress` is off.
+        composed: The configuration of the run, its choices and its identity.
+        recipe: The experiment that the run follows, as published, or the run's own configuration if it follows none.
+        deviations: The values that the run changed in that recipe, {axis or key: [recipe's, run's]}.
+        hardware: The devices and the precision of the run.
+        checkpoint: The checkpoint from which the run continues, or None for a new run.
+        best_on: The set whose accuracy chooses best.ckpt: "val" where there is a validation split, else "test", as in
+            most papers.
+        speaks: Whether this process writes on the console. Only the first process of a launch does, and none if
+            `log.progress` is off.
     """
 
     composed: Composed
@@ -48,7 +49,7 @@ class Plan:
 
 
 def plan_run(composed: Composed, launch: Launch, checkpoint: Path | None) -> Plan:
-    """The plan of a composed run, which this launch trains from this checkpoint on.
+    """The plan of a composed run for this launch, which continues from this checkpoint if there is one.
 
     Raises:
         ConfigError: the processes or devices do not fit the configuration, or the checkpoint is another run's.

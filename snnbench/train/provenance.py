@@ -1,4 +1,4 @@
-"""Who, what, where: the part of a run's record that is known before it trains."""
+"""The part of a run's record that is known before training: configuration, code, machine and data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lightning's banners and advice, which are about other people's programs, do not reach our users."""
+"""Silence for Lightning's banners and advice, which address people who write their own trainer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import warnings
 
 LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric")
-# these are warned of in the name of other modules
+# these warnings come in the name of other modules
 ADVICE = "litlogger|does not have many workers|isinstance.treespec|Detected pickle protocol"
 
 

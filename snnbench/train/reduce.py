@@ -1,11 +1,11 @@
-"""Gradients of several processes become their mean, in one message a batch.
+"""The mean of the gradients of several processes, by one all-reduce for each dtype and batch.
 
-Every process has made the gradients of its own share of the global batch. All of them lie in one flat tensor (a bucket)
-for each dtype, and the processes add these up. The same message carries two more things:
+Every process has the gradients of its own share of the global batch. They lie in one flat tensor (a bucket) for each
+dtype, and the processes sum these. The same all-reduce carries two more things:
 
-- for each parameter, whether this process has a gradient of it. A parameter that no process has used keeps the gradient
-  None, so the optimiser passes over it; one that only some have used counts as zero in the others. Nobody waits for a
-  gradient that never comes, and the processes need not agree beforehand.
+- for each parameter, whether this process has a gradient for it. A parameter without a gradient in every process keeps
+  the gradient None, so the optimiser skips it. Where only some processes have one, it counts as zero in the others. So
+  no process waits for a gradient that never comes, and the processes need not agree beforehand.
 - the statistics of process 0 (floating-point buffers that are saved), to which the other processes add zeros. All
   processes therefore test, save and go on with the same statistics. torch's DistributedDataParallel sends them at the
   start of a training step, so its processes differ by one batch when they test.
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from snnbench.train.agree import is_alone
 
-ALIGNED = 128  # bytes: where a tensor begins in a bucket, so that kernels may read several values at once
+ALIGNED = 128  # bytes; each tensor begins at a multiple of this, so that kernels can read several values at once
 
 
 class Reduction:
-    """Averages the gradients of a module's parameters over all processes; a single process keeps its own as they are.
+    """Averages the gradients of a module's parameters over all processes. With one process it does nothing.
 
     Call `gather` when the backward passes of a batch are done, also inside a CUDA graph, then `average` outside it.
 
@@ -49,7 +49,7 @@ class Reduction:
             bucket.gather()
 
     def average(self) -> None:
-        """Add the buckets up over all processes: every gradient is the mean, every statistic that of process 0.
+        """Sum the buckets over all processes. Each gradient becomes the mean, each statistic that of process 0.
 
         The host waits for the device only where a parameter has no gradient on this process.
         """
@@ -116,7 +116,7 @@ def _of(dtype: torch.dtype, tensors: Iterable[Tensor]) -> list:
 
 
 def _places(tensors: Iterable[Tensor]) -> tuple[list[int], int]:
-    """Where each tensor begins in a flat one, in elements, and how many elements that has."""
+    """The offset of each tensor in a flat tensor, and the size of the flat tensor, in elements."""
     places, used = [], 0
     for tensor in tensors:
         places.append(used)
@@ -126,12 +126,12 @@ def _places(tensors: Iterable[Tensor]) -> tuple[list[int], int]:
 
 
 def _view(flat: Tensor, place: int, like: Tensor) -> Tensor:
-    """A part of `flat` in the shape and memory layout of `like`, where that is dense."""
+    """The part of `flat` at this offset, in the shape and memory layout of `like`, which must have no gaps."""
     return flat.as_strided(like.shape, torch.empty_like(like, device="meta").stride(), place)
 
 
 def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy each source to its target; those of the same layout together, in one kernel."""
+    """Copy each source to its target. Pairs of the same layout are copied together in one kernel."""
     alike = [(target, source) for target, source in zip(targets, sources) if target.stride() == source.stride()]
     if alike:
         torch._foreach_copy_(*map(list, zip(*alike)))

@@ -1,4 +1,4 @@
-"""Resume is the same run: what Lightning's checkpoint leaves out, and refusing a checkpoint of another run."""
+"""Resuming a run exactly: the state that Lightning's checkpoint leaves out, and the refusal of another run's file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from snnbench.errors import ConfigError
 class ResumeState(L.Callback):
     """Keeps the random generators (python, numpy, torch, cuda) and the configuration's hash in every checkpoint.
 
-    The order of samples and their augmentation need no state: they depend on (seed, epoch, index) only. Of several
-    processes each has generators of its own, since they may draw differently often (a rest of the test set).
+    The order of samples and their augmentation need no state: they depend on (seed, epoch, index) only. Each
+    of several processes has its own generators, since one may draw more often than another (in a last, smaller batch).
     """
 
     def __init__(self, config_hash: str):
@@ -48,7 +48,7 @@ class ResumeState(L.Callback):
 
 
 def _generators(device: torch.device) -> dict:
-    """Plain values and tensors only, so that a checkpoint loads with weights_only=True."""
+    """The state of the generators as plain values and tensors, so that a checkpoint loads with weights_only=True."""
     kind, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -68,7 +68,7 @@ def _set_generators(state: dict, device: torch.device) -> None:
 
 
 def refuse_other_run(checkpoint: Path, config_hash: str) -> None:
-    """Look into the checkpoint that a run of this hash is to go on from.
+    """Refuse a checkpoint that a run with this configuration hash cannot continue from.
 
     Raises:
         ConfigError: the file is missing or damaged, or was written by another configuration.

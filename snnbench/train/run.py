@@ -1,4 +1,4 @@
-"""Train one configuration and leave a truthful record, whatever happens."""
+"""Train one configuration and write a record of what happened, also when the run fails or is stopped."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train(plan: Plan) -> None:
 
 
 def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
-    """Everything that a run needs and its record so far; nothing has been written yet."""
+    """Build everything that a run needs, and its record so far. Nothing is written yet."""
     config = plan.config
     L.seed_everything(config["seed"], workers=True, verbose=False)
     model, rule = build_model(config)
@@ -86,7 +86,7 @@ def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
     data.setup("fit")
     teacher = build_teacher(config)
     objective = build_objective(config, model, teacher)
-    if plan.hardware.on_cuda:  # the layout that tensor cores read; the CPU keeps its bits
+    if plan.hardware.on_cuda:  # tensor cores read this layout; on the CPU it would change rounding
         for network in (model, teacher):
             if network is not None:
                 channels_last(network)
@@ -101,7 +101,7 @@ def _prepared(plan: Plan) -> tuple[Task, BenchData, dict]:
 
 
 def _start(plan: Plan, model: nn.Module) -> dict:
-    """Give the network its start weights and return what the record says of them; a run that resumes has its own."""
+    """Give the network its start weights and return their entry in the record. A resumed run keeps its own weights."""
     source = plan.composed.sources.get("start")
     if source is None:
         return {}
@@ -134,7 +134,7 @@ def build_task(config: dict, model, rule, data, objective, teacher=None) -> Task
 
 
 def results(epochs: EpochLog) -> dict:
-    """What the epochs so far amount to. `acc_best_test` is what most papers print: the best epoch on the test set."""
+    """The record's results of the epochs so far. `acc_best_test` is the best test accuracy, which most papers print."""
     if not epochs.rows:
         return {}
     last, tested = epochs.rows[-1], [row for row in epochs.rows if row["acc_test"] is not None]
@@ -196,6 +196,6 @@ def _trainer(plan: Plan, epochs: EpochLog, spent: Spent) -> L.Trainer:
 
 
 def _steady(rates: list[float]) -> float:
-    """The median without the first epoch, which pays for warming up, unless there is no other."""
+    """The median over all epochs but the first, which includes the warm-up. With one epoch it is that epoch's."""
     rates = sorted(rates[1:] or rates)
     return rates[len(rates) // 2]

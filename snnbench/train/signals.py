@@ -1,11 +1,11 @@
-"""How a command obeys Ctrl-C (SIGINT), SIGTERM and SIGHUP: it ends in order and leaves a record, wherever it is.
+"""Handling of Ctrl-C (SIGINT), SIGTERM and SIGHUP: a command ends in order and leaves a record at any point.
 
 The first of these signals raises SystemExit(128 + its number) in the main thread; later ones change nothing, so that
 the record of the end can be written. A signal that is ignored when the command starts stays ignored: a run under nohup
 outlives its terminal.
 
-An exception that comes from nowhere is sometimes swallowed (in a finaliser, in the import of a C extension). So the
-signal is remembered too: `check` raises again, and `stopped_by` tells the end of a command why it failed.
+Python sometimes swallows an exception that a handler raises (in a finaliser, or while a C extension is imported). So
+the signal is also remembered: `check` raises again, and `stopped_by` names it when the command ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _State:
 
 @contextmanager
 def obeyed() -> Iterator[None]:
-    """Inside, the signals raise SystemExit. It may be nested; outside the main thread it does nothing."""
+    """Inside this context the signals raise SystemExit. Contexts nest. Outside the main thread it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -46,7 +46,7 @@ def obeyed() -> Iterator[None]:
 
 
 def forget() -> None:
-    """In a fork: undo what `obeyed` did in its parent, and begin as a new process does."""
+    """In a forked process: undo what `obeyed` did in the parent, so that the process begins like a new one."""
     for number in STOPS:
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)
@@ -54,14 +54,14 @@ def forget() -> None:
 
 
 def reinstall() -> None:
-    """Inside `obeyed`: undo what another library made of the handlers."""
+    """Inside `obeyed`: install the handlers again after another library has replaced them."""
     if _State.depth and threading.current_thread() is threading.main_thread():
         _install()
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Inside, a first signal waits until the end of the block: what must be written is written whole."""
+    """Delay a first signal until the end of the block, so that a file is written whole."""
     before, _State.held = _State.received, True
     try:
         yield
@@ -83,7 +83,7 @@ def stopped_by() -> str | None:
 
 
 def ending(error: BaseException) -> dict:
-    """Status and reason for the record of a run that `error` ended."""
+    """The status and the reason that the record of a run gets which `error` ended."""
     if stopped_by() is not None:
         return {"status": "interrupted", "error": f"stopped by {stopped_by()}"}
     if isinstance(error, KeyboardInterrupt | SystemExit):

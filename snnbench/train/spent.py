@@ -1,4 +1,4 @@
-"""Time and memory that a run has taken, over all its parts: a run that was killed and resumed has several."""
+"""The time and memory that a run has used, summed over its parts if it was killed and resumed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from snnbench.train.provenance import now
 class Spent(L.Callback):
     """When the run began, its seconds and its largest device memory, kept in every checkpoint.
 
-    A resumed run goes on from its checkpoint's numbers. What a killed part did after its last checkpoint is done again
-    by the next part, and is not counted.
+    A resumed run continues from its checkpoint's numbers. What a killed part did after its last checkpoint is repeated
+    by the next part and is not counted.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Spent(L.Callback):
         return self._seconds_before + time.perf_counter() - self._began
 
     def peak_memory_mb(self) -> float | None:
-        """Of the process that asks; None where there is no CUDA device."""
+        """The largest device memory of this process in MB, or None without a CUDA device."""
         if not torch.cuda.is_available():
             return self._memory_before or None
         return max(self._memory_before, torch.cuda.max_memory_allocated() / 2**20)

@@ -48,7 +48,7 @@ class Start:
 
 
 def start_of(model: nn.Module, source: FinishedRun, part: str) -> Start:
-    """What `model` takes over from `source`; nothing is written into the model yet.
+    """Find the weights that `model` takes over from `source`. Nothing is written into the model yet.
 
     Args:
         model: the network of the new run.

@@ -1,4 +1,4 @@
-"""Lightning's part in a run of several processes: process group, first weights, barriers. Gradients are not its part.
+"""Lightning's strategy for several processes: it opens the process group and shares the first weights.
 
 Each process holds the whole network and trains it on its share of every global batch. torch's DistributedDataParallel,
 in which Lightning wraps the network, reduces gradients by hooks on each backward pass: a CUDA graph cannot replay them,
@@ -17,8 +17,7 @@ from snnbench.train.agree import take_over
 class Replicas(DDPStrategy):
     """Lightning's strategy of one process a device, without the wrapper around the network.
 
-    NVLink multicast (NVLS) stays off unless the user sets NCCL_NVLS_ENABLE: on hosts whose fabric manager does not
-    offer it, NCCL fails at its start.
+    NVLink multicast (NVLS) stays off unless the user sets NCCL_NVLS_ENABLE, since some hosts do not allow it.
     """
 
     def setup_environment(self) -> None:
@@ -38,10 +37,10 @@ class Replicas(DDPStrategy):
         take_over(self.model)
 
     def on_exception(self, exception: BaseException) -> None:
-        """Graphs may hold messages between processes: they go before the process group does."""
+        """Drop the graphs, which may hold communication, before the process group ends."""
         if self.lightning_module is not None:
             self.lightning_module.forget_graphs()
 
 
 def _nothing() -> None:
-    """Stands for a question that needs no answer."""
+    """Replaces Lightning's broadcast by nothing."""

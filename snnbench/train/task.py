@@ -1,4 +1,4 @@
-"""One batch's way through the house as a LightningModule: encode, let the rule make gradients, count what matters.
+"""The LightningModule that trains on a batch: encode it, let the rule make gradients, add up loss and accuracy.
 
 The loop knows no method by name: rule, objective, optimiser and schedule come built. Optimisation is manual because a
 rule may step several times a batch (OTTT_O) or once per several backward passes (OTTT_A).
@@ -69,7 +69,7 @@ class Task(L.LightningModule):
         self._captured_test: CapturedBatch | None = None
         self.train_meter, self._firing = Meter(), FiringMeter()
         self.eval_meters: dict[str, Meter] = {}
-        self._outputs: dict[str, int] = {}  # of each spiking layer, a sample
+        self._outputs: dict[str, int] = {}  # outputs of each spiking layer for one sample
 
     def configure_optimizers(self):
         optimizer = self.make_optimizer(self.trained())
@@ -105,7 +105,7 @@ class Task(L.LightningModule):
         tell_progress(self, self.trainer.max_epochs - 1, self.trainer.max_epochs)
 
     def forget_graphs(self) -> None:
-        """Something that they hold as a number has changed, or the training is cut off."""
+        """Drop the captured graphs: a Python number frozen into them has changed, or training was stopped."""
         for captured in (self._captured, self._captured_test):
             if captured is not None:
                 captured.forget()
@@ -115,7 +115,7 @@ class Task(L.LightningModule):
         self._tell_epoch()
 
     def _tell_epoch(self) -> None:
-        """Also right after a resume."""
+        """Tell all modules the epoch. Called at its start and right after a resume."""
         if tell_progress(self, self.current_epoch, self.trainer.max_epochs):
             self.forget_graphs()
 
@@ -138,11 +138,11 @@ class Task(L.LightningModule):
 
     @property
     def reads_every_loss(self) -> bool:
-        """Where a number lies on the host at once, and nobody waits for a device."""
+        """Whether the loss is read after every batch: on the CPU, where reading it waits for no device."""
         return self.device.type == "cpu"
 
     def _train_batch(self, *batch: Tensor, optimizer) -> tuple[Tensor, Tensor]:
-        """(tally, loss), detached, after the optimiser's step. batch: samples, targets, and their index if known."""
+        """Train on a batch (samples, targets, and their index if known); return (tally, loss), detached."""
         found = replayed(self._captured, *batch)
         if found is not None:
             self._step(optimizer)
@@ -155,7 +155,7 @@ class Task(L.LightningModule):
         return self.run_rule(*batch, backward=self.manual_backward, optimizer_step=step, zero_grad=optimizer.zero_grad)
 
     def _show(self, x: Tensor, target: Tensor) -> None:
-        """Show the rule the epoch's first batch, if it wants to see it; the run's first batch twice."""
+        """Show the rule the first batch of the run and of each epoch, if it asks for it, before training on it."""
         if self.rule.begins_with != 0 and self.current_epoch == 0:  # a run that resumes is in a later epoch
             with self._aside(x, target, self.rule.begins_with) as (x_seq, loss_of):
                 self.rule.begin(self.model, x_seq, loss_of)
@@ -167,7 +167,7 @@ class Task(L.LightningModule):
 
     @contextmanager
     def _aside(self, x: Tensor, target: Tensor, count: int | None) -> Iterator[tuple]:
-        """A batch's first samples as a rule takes them; training then draws the random numbers it would have drawn."""
+        """The first samples of a batch as a rule takes them. The random generators are restored afterwards."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._posed(x[:count], target[:count]) as posed:
             yield posed
@@ -188,7 +188,7 @@ class Task(L.LightningModule):
 
     @contextmanager
     def _posed(self, x: Tensor, target: Tensor) -> Iterator[tuple]:
-        """The batch as a rule takes it: the sequence `[T, N, C, H, W]`, and the loss of its logits."""
+        """The batch as a rule takes it: the sequence `[T, N, C, H, W]` and a function from logits to the loss."""
         x_seq = self.encoder(x)
         with lessons(self.model, self.objective, x, x_seq, self._teacher.module) as lesson:
             yield x_seq, lambda logits: self.objective(logits, target, *lesson())
@@ -201,15 +201,15 @@ class Task(L.LightningModule):
         optimizer.step()
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor, network: Tensor | bool = True) -> None:
-        """Raise in all processes if the loss of one is not finite, or the network (bool: whether it is) is not."""
+        """Raise in all processes if the loss of one is not finite, or if `network` (are its weights finite) is False."""
         loss = mean(loss)
         if not torch.isfinite(loss) & network:
-            with kernels.use("reference"):  # every layer by itself
+            with kernels.use("reference"):  # unfused, so that the first non-finite layer is found
                 layer = first_non_finite(self.model, self.encoder(x))
             raise NonFiniteLoss(float(loss), self.global_step, self.current_epoch, layer)
 
     def _log_loss(self, loss: Tensor) -> None:
-        """The training loss by step, for the mirrors of metrics.csv; reading it waits for the device, so seldom."""
+        """Log the training loss by step for TensorBoard and W&B, seldom, since reading it waits for the device."""
         steps = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if self.trainer.loggers and steps % self.log_every == 0:
             for logger in self.trainer.loggers:
@@ -232,18 +232,18 @@ class Task(L.LightningModule):
             self._firing.add(fired, len(batch[1]))
 
     def _test(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """(tally with the cross-entropy, spikes of each layer)."""
+        """The tally of a test batch (loss: cross-entropy) and the number of spikes of each layer."""
         with FiringRates(self.model) as firing:
             readout = self.model(self.encoder(x)).mean(0)
         self._outputs = {name: count // len(x) for name, count in firing.outputs.items()}
         return tally(F.cross_entropy(readout.float(), target), readout, target), firing.fired()
 
     def firing_rates(self) -> dict[str, float]:
-        """Of every spiking layer in the last test, over all processes; waits for the device."""
+        """The firing rate of every spiking layer in the last test, over all processes. It waits for the device."""
         return self._firing.rates(self._outputs, self.trainer.strategy)
 
     def on_validation_epoch_end(self) -> None:
         for name, meter in self.eval_meters.items():
             meter.stop(self.trainer.strategy)
-            # for the best checkpoint's choice; loggers get it with the epoch's row
+            # the best checkpoint is chosen by it; loggers get it with the row of the epoch
             self.log(f"acc_{name}", meter.accuracy, logger=False, sync_dist=False, rank_zero_only=False)
