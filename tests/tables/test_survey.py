@@ -40,7 +40,10 @@ def notes(path):
 
 
 def test_protocols_stay_apart_and_are_named(build):
-    out = build(survey_run("lif", 93.0), survey_run("lif", 88.0, 32), survey_run("lif", 84.0, 20))
+    older = survey_run("lif", 90.0, finished="2026-01-01") | {"recipe_hash": "older", "config_hash": "older"}
+    out = build(
+        survey_run("lif", 93.0, finished="2026-01-02"), older, survey_run("lif", 88.0, 32), survey_run("lif", 84.0, 20)
+    )
     lif = column(out / CIFAR, "LIF")
     assert (lif["Top-1 (%)", FULL], lif["Top-1 (%)", SHORT]) == ("93.00", "88.00")
     assert lif["Top-1 (%)", "ours, 20 epochs"] == "84.00"
@@ -49,15 +52,16 @@ def test_protocols_stay_apart_and_are_named(build):
     assert any("the same recipe over 32 epochs" in note for note in notes(out / "survey_cifar10.md"))
 
 
-def test_the_later_of_two_versions_of_a_recipe_counts(build):
-    old = survey_run("lif", 90.0, finished="2026-01-01")
-    new = survey_run("lif", 92.0, finished="2026-01-02") | {"recipe_hash": "new", "config_hash": "new"}
-    assert column(build(new, old) / CIFAR, "LIF")["Top-1 (%)", FULL] == "92.00"
-
-
 def test_a_repeated_defect_is_a_column_of_its_own_with_a_mark(build):
     switched = {"choices": {"neuron": "clif_survey", "experiment": "survey/cifar10_clif_survey"}}
-    out = build(survey_run("clif", 93.5), survey_run("clif", 93.2, recipe="survey/cifar10_clif_survey", **switched))
+    alone = "survey/cifar10_response_distillation_survey"
+    out = build(
+        survey_run("clif", 93.5),
+        survey_run("clif", 93.2, recipe="survey/cifar10_clif_survey", **switched),
+        survey_run("response_kd", 93.2, recipe=alone, choices={"experiment": alone}),
+    )
+    assert column(out / CIFAR, "response_kd")["Top-1 (%)", FULL] == "-"
+    assert column(out / CIFAR, "response_kd as the survey's code has it‡")["Top-1 (%)", FULL] == "93.20"
     assert column(out / CIFAR, "CLIF")["Top-1 (%)", FULL] == "93.50"
     own = column(out / CIFAR, "CLIF as the survey's code has it‡")
     assert own["Top-1 (%)", FULL] == "93.20"
@@ -65,13 +69,6 @@ def test_a_repeated_defect_is_a_column_of_its_own_with_a_mark(build):
     headings = list(rows(out / CIFAR)[0])
     assert headings.index("CLIF as the survey's code has it‡") == headings.index("CLIF") + 1
     assert any("CLIF: neuron=clif_survey" in note for note in notes(out / "survey_cifar10.md"))
-
-
-def test_a_defect_alone_never_takes_the_methods_column(build):
-    recipe = "survey/cifar10_response_distillation_survey"
-    out = build(survey_run("response_kd", 93.2, recipe=recipe, choices={"experiment": recipe}))
-    assert column(out / CIFAR, "response_kd")["Top-1 (%)", FULL] == "-"
-    assert column(out / CIFAR, "response_kd as the survey's code has it‡")["Top-1 (%)", FULL] == "93.20"
 
 
 def test_other_recipes_and_changed_values_are_variants(build):
@@ -138,17 +135,6 @@ def test_rank_correlation_by_protocol(build):
     assert len(found) == 1
     assert "between ours, 256 epochs, and the survey: +1.00 over n = 3 methods (IF, LIF, PSN)" in found[0]
     assert any("none yet" in note for note in notes(out / "survey_sequential_cifar10.md"))
-
-
-def test_remarks_are_printed_below_their_table(build, tmp_path):
-    reported = tmp_path / "reported"
-    (reported / "remarks").mkdir(parents=True)
-    for path in REPORTED.glob("*.csv"):
-        (reported / path.name).write_bytes(path.read_bytes())
-    (reported / "remarks" / "survey_cifar10.txt").write_text("# why\nPSN: one seed.\n\n")
-    out = build(reported=reported)
-    assert notes(out / "survey_cifar10.md")[-1] == "PSN: one seed."
-    assert "PSN: one seed." not in notes(out / "survey_sequential_cifar10.md")
 
 
 def test_ranks_share_ties_and_correlate_as_scipy_does():
