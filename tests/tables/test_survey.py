@@ -137,6 +137,17 @@ def test_rank_correlation_by_protocol(build):
     assert any("none yet" in note for note in notes(out / "survey_sequential_cifar10.md"))
 
 
+def test_remarks_are_printed_below_their_table(build, tmp_path):
+    reported = tmp_path / "reported"
+    (reported / "remarks").mkdir(parents=True)
+    for path in REPORTED.glob("*.csv"):
+        (reported / path.name).write_bytes(path.read_bytes())
+    (reported / "remarks" / "survey_cifar10.txt").write_text("# why\nPSN: one seed.\n\n")
+    out = build(reported=reported)
+    assert notes(out / "survey_cifar10.md")[-1] == "PSN: one seed."
+    assert "PSN: one seed." not in notes(out / "survey_sequential_cifar10.md")
+
+
 def test_ranks_share_ties_and_correlate_as_scipy_does():
     assert ranks([3, 1, 3, 2]) == [3.5, 1, 3.5, 2]
     assert spearman([1, 2, 3, 4], [10, 20, 30, 40]) == 1
