@@ -171,11 +171,12 @@ def clutter(folder, sample):
     """What macOS, Windows, Jupyter and editors leave beside data."""
     (folder / f"._{sample.name}").write_bytes(b"\0\5\26\7Mac OS X")
     (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    (folder / "Thumbs.db").write_bytes(b"x")
+    for name in ("Thumbs.db", "desktop.ini", f".hidden{sample.suffix}"):
+        (folder / name).write_bytes(b"x")
     if sample.suffix != ".JPEG":  # a text among pictures is no clutter but a misfit
         (folder / "README.txt").write_text("about")
     (folder / f".{sample.name}.swp").symlink_to("gone")
-    for hidden in (".ipynb_checkpoints", "__MACOSX"):
+    for hidden in (".ipynb_checkpoints", "__MACOSX", ".n00000001.0000aaaa.tmp"):
         (folder / hidden).mkdir()
         shutil.copy(sample, folder / hidden / sample.name)
 

@@ -89,15 +89,6 @@ def test_a_recording_that_changes_while_it_is_converted_is_seen_next_time(tmp_pa
     assert ArrayCache(tmp_path, "frames", {}, fingerprint(tmp_path, [source])).open() is None
 
 
-def test_source_files_that_cannot_be_looked_at_are_named(tmp_path):
-    (tmp_path / "link.bin").symlink_to("nowhere.bin")
-    with pytest.raises(ConfigError, match=r"link\.bin' is a link to 'nowhere\.bin', which is not there"):
-        fingerprint(tmp_path, [tmp_path / "link.bin"])
-    (tmp_path / "folder.bin").mkdir()
-    with pytest.raises(ConfigError, match=r"folder\.bin' is no file"):
-        fingerprint(tmp_path, [tmp_path / "folder.bin"])
-
-
 def test_every_setting_that_changes_frames_has_a_cache_of_its_own(tmp_path, built):
     EVENT_SETS["cifar10_dvs"].write(tmp_path)
     changes = (

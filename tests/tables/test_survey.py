@@ -10,7 +10,7 @@ from snnbench.tables.ranks import ranks, spearman
 from snnbench.tables.scatter import Panel, Point, figure
 from snnbench.tables.speeds import load_speeds
 
-from .records_of import REPORTED, ROOT, column, record, rows
+from .records_of import REPORTED, column, record, rows
 
 CIFAR = "survey_cifar10.csv"
 FULL, SHORT = "ours, 256 epochs", "ours, 32 epochs"
@@ -182,7 +182,7 @@ def test_a_figure_without_points_says_so_and_labels_are_escaped():
     assert "a&lt;b" in text
 
 
-@pytest.mark.parametrize("count", [1, 10, 20])
+@pytest.mark.parametrize("count", [1, 10, 20, 30])
 def test_labels_of_a_crowded_plot_cover_nothing(count):
     points = [(250 + 90 * math.sin(3 * k), 90 + 70 * math.cos(5 * k)) for k in range(count)]
     inside = (0.0, 0.0, 600.0, 400.0)
@@ -192,18 +192,6 @@ def test_labels_of_a_crowded_plot_cover_nothing(count):
         assert overlap(box, inside) == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
         assert not [other for other in boxes[:k] if overlap(box, other)]
         assert not [1 for x, y in points if overlap(box, (x - 4, y - 4, x + 4, y + 4))]
-
-
-def test_labels_of_the_committed_plots_cover_no_other():
-    for path in (ROOT / "results" / "tables").glob("*.svg"):
-        panels = ElementTree.parse(path).getroot().findall("{*}g")
-        for panel in panels:
-            colours = {"#4c72b0", "#c44e52", "#dd8452"}
-            labels = [text for text in panel.findall("{*}text") if text.get("fill") in colours]
-            boxes = [(float(t.get("x")), float(t.get("y")) - 9, len(t.text) * 5.6) for t in labels]
-            boxes = [(x, y, x + width, y + 10) for x, y, width in boxes]
-            assert len(boxes) > 10
-            assert not [1 for k, box in enumerate(boxes) for other in boxes[:k] if overlap(box, other)], path.name
 
 
 def test_the_ann_twin_is_a_column_without_sops_or_rank(build):
