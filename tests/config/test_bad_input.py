@@ -14,8 +14,6 @@ BAD_OVERRIDES = [
     ("neurn=lif", "neuron"),
     ("neuron=lifx", "lif"),
     ("neuron.taux=3", "neuron.tau"),
-    ("train.epoch=3", "train.epochs"),
-    ("train.tau=3", "neuron.tau"),
     ("neuron.tau=1", "> 1"),
     ("neuron.tau=abc", "a number"),
     ("neuron.tau=null", "a number"),
@@ -80,8 +78,6 @@ BAD_OVERRIDES = [
     ("+data.batch_sizes=8", "data.batch_sizes=8: there is no key batch_sizes here"),
     # what was meant
     ("lr=0.1", "the nearest is optimizer.lr"),
-    ("gpus=2", "the nearest is train.devices"),
-    ("model=qkformer_tin", "the nearest is qkformer_tiny"),
     # a component is swapped by its name alone: otherwise the record would go on naming the choice
     ("neuron._target_=mypackage.mine.Mine", "write configs/neuron/<name>.yaml"),
     ("neuron._target_=snnbench.neurons.plif.PLIF", "neuron=plif"),
