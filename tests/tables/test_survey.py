@@ -41,9 +41,8 @@ def notes(path):
 
 def test_protocols_stay_apart_and_are_named(build):
     older = survey_run("lif", 90.0, finished="2026-01-01") | {"recipe_hash": "older", "config_hash": "older"}
-    out = build(
-        survey_run("lif", 93.0, finished="2026-01-02"), older, survey_run("lif", 88.0, 32), survey_run("lif", 84.0, 20)
-    )
+    newer = survey_run("lif", 93.0, finished="2026-01-02")
+    out = build(older, newer, survey_run("lif", 88.0, 32), survey_run("lif", 84.0, 20))
     lif = column(out / CIFAR, "LIF")
     assert (lif["Top-1 (%)", FULL], lif["Top-1 (%)", SHORT]) == ("93.00", "88.00")
     assert lif["Top-1 (%)", "ours, 20 epochs"] == "84.00"
