@@ -123,8 +123,8 @@ def test_cifar10_dvs_never_compares_splits_without_a_mark(build):
 
 
 def test_a_repeated_run_counts_once_and_the_later_one(build):
-    out = build(record(reproduces=LIF, finished="2026-01-02", acc_best_test=91.0),
-                record(reproduces=LIF, finished="2026-01-01", acc_best_test=90.0))  # fmt: skip
+    out = build(record(reproduces=LIF, finished="2026-01-01", acc_best_test=90.0),
+                record(reproduces=LIF, finished="2026-01-02", acc_best_test=91.0))  # fmt: skip
     lif = column(out / "survey_cifar10.csv", "LIF")
     assert lif["Top-1 (%)", "ours, 256 epochs"] == "91.00"
     assert lif["Runs", "ours, 256 epochs"].startswith("1 seed,")
