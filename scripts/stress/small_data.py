@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
 
-from small_sets import EVENT_SETS, IMAGE_SETS, VERIFIED, SmallCIFAR10DVS, SmallGesture, SmallNMNIST, SmallSHD, SmallSSC  # noqa: E402  # noqa: E402
+from small_sets import EVENT_SETS, IMAGE_SETS, VERIFIED, SmallCIFAR10DVS, SmallGesture, SmallNMNIST, SmallSHD, SmallSSC  # noqa: E402
 
 from snnbench.data.cifar10_dvs import CIFAR10DVS  # noqa: E402
 from snnbench.data.dvs_gesture import DVSGesture  # noqa: E402

@@ -12,7 +12,6 @@ import pytest
 from snnbench.cli import jobs
 from snnbench.cli.main import main
 from snnbench.cli.queue import Job, Queue, run_queue
-from snnbench.cli.show import own_part, shared_part
 from snnbench.train import signals
 from tests.train.conftest import SMALL, record
 
@@ -173,12 +172,3 @@ def test_show_of_a_grid_trains_nothing(tmp_path, capsys, monkeypatch):
     assert "seed: 1" in each[-1]
     assert "snnbench.neurons.lif.LIF" in each[-1]
     assert not (tmp_path / "runs").exists()
-
-
-def test_parts_make_the_whole():
-    configs = [{"a": 1, "b": {"c": 2, "d": 3}, "e": 4}, {"a": 1, "b": {"c": 2, "d": 9, "f": None}, "e": {"g": 1}}]
-    shared = shared_part(configs)
-    assert shared == {"a": 1, "b": {"c": 2}}
-    assert [own_part(config, shared) for config in configs] == [
-        {"b": {"d": 3}, "e": 4}, {"b": {"d": 9, "f": None}, "e": {"g": 1}},
-    ]  # fmt: skip

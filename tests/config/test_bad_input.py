@@ -14,8 +14,6 @@ BAD_OVERRIDES = [
     ("neurn=lif", "neuron"),
     ("neuron=lifx", "lif"),
     ("neuron.taux=3", "neuron.tau"),
-    ("train.epoch=3", "train.epochs"),
-    ("train.tau=3", "neuron.tau"),
     ("neuron.tau=1", "> 1"),
     ("neuron.tau=abc", "a number"),
     ("neuron.tau=null", "a number"),
@@ -80,8 +78,6 @@ BAD_OVERRIDES = [
     ("+data.batch_sizes=8", "data.batch_sizes=8: there is no key batch_sizes here"),
     # what was meant
     ("lr=0.1", "the nearest is optimizer.lr"),
-    ("gpus=2", "the nearest is train.devices"),
-    ("model=qkformer_tin", "the nearest is qkformer_tiny"),
     # a component is swapped by its name alone: otherwise the record would go on naming the choice
     ("neuron._target_=mypackage.mine.Mine", "write configs/neuron/<name>.yaml"),
     ("neuron._target_=snnbench.neurons.plif.PLIF", "neuron=plif"),
@@ -139,15 +135,9 @@ def test_cards_own_example_composes_without_a_new_file():
     assert composed.config["neuron"]["_target_"].endswith("PLIF")
 
 
-CELLS = [
-    (data, model, method)
-    for data in ("cifar10", "imagenet", "dvs_gesture", "cifar10_dvs")
-    for model in ("spiking_resnet18", "spikformer_cifar_4_384", "qkformer_cifar_4_384")
-    for method in ("stbp", "tdbn", "tet")
-]
-
-
-@pytest.mark.parametrize(("data", "model", "method"), CELLS)
+@pytest.mark.parametrize("data", ["cifar10", "imagenet", "dvs_gesture", "cifar10_dvs"])
+@pytest.mark.parametrize("model", ["spiking_resnet18", "spikformer_cifar_4_384", "qkformer_cifar_4_384"])
+@pytest.mark.parametrize("method", ["stbp", "tdbn", "tet"])
 def test_every_cell_of_the_card_composes(data, model, method):
     composed = compose([f"data={data}", f"model={model}", f"method={method}"])
     assert composed.choices["encoder"] == ("frames" if "dvs" in data else "direct")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from snnbench.config import identity
 from snnbench.config.compose import compose, recipe_of
 from snnbench.config.deviations import deviations
 
@@ -36,3 +37,10 @@ def test_where_the_components_fit_only_with_the_runs_values_those_are_listed_too
     found = deviations(compose(["experiment=stbp/digits", "~neuron.tau", *overrides]), recipe_of("stbp/digits"))
     assert found["neuron"] == ["lif_stbp", "plif"]
     assert found["neuron.tau"] == [1.25, None]
+
+
+def test_the_reference_path_is_a_run_of_its_own_and_the_same_recipe():
+    fused, reference = (compose([f"kernels={path}"]) for path in ("auto", "reference"))
+    assert fused.identity.folder != reference.identity.folder
+    assert identity.recipe_hash(fused.config) == identity.recipe_hash(reference.config)
+    assert identity.deviations(reference.config, fused.config) == {}

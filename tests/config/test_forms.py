@@ -80,9 +80,3 @@ def test_a_run_cannot_be_named_so():
     for name in BAD_NAMES:
         with pytest.raises(ConfigError, match=r"^name="):
             check(composed.config | {"name": name}, composed.choices)
-
-
-def test_the_committed_records_have_the_form():
-    from snnbench.config.paths import results_dir
-
-    assert len(load_records(results_dir() / "records")) > 50

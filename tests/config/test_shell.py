@@ -138,14 +138,10 @@ def test_the_form_shown_is_what_a_shell_passes_on():
 @pytest.mark.parametrize(
     ("override", "meant"),
     [
-        ("lr=0.1", "optimizer.lr"), ("tau=2", "neuron.tau"), ("gpus=2", "train.devices"), ("gpu=2", "train.devices"),
-        ("devices=2", "train.devices"), ("epochs=2", "train.epochs"), ("batch_size=2", "train.batch_size"),
-        ("momentum=0", "optimizer.momentum"), ("v_th=1", "neuron.v_th"), ("alpha=2", "surrogate.alpha"),
-        ("fold=1", "data.fold"), ("wandb=true", "log.wandb"), ("time_steps=4", "T"), ("t=4", "T"),
-        ("dataset=x", "data"),
-        ("batch=2", "train.batch_size"), ("epoch=2", "train.epochs"), ("train.tau=3", "neuron.tau"),
+        ("gpus=2", "train.devices"), ("gpu=2", "train.devices"), ("time_steps=4", "T"), ("t=4", "T"),
+        ("dataset=x", "data"), ("batch=2", "train.batch_size"), ("epoch=2", "train.epochs"),
         ("optimizer.learning_rate=1", "optimizer.lr"), ("neurons=lif", "neuron"), ("train.epoch=3", "train.epochs"),
-        ("neuron.taux=3", "neuron.tau"), ("weight_decay=0", "optimizer.weight_decay"), ("loss=tet", "objective"),
+        ("train.tau=3", "neuron.tau"), ("neuron.taux=3", "neuron.tau"), ("loss=tet", "objective"),
         ("model=spikformer", "spikformer_8_384"), ("model=qkformer_tin", "qkformer_tiny"),
         ("neuron=LIF", "lif"), ("neuron=lif_", "lif_dspike"), ("data=cifar", "cifar10_dvs"),
         ("data=gesture", "dvs_gesture"), ("experiment=cifar10_resnet19", "tet/cifar10_resnet19"), ("rule=bppt", "bptt"),

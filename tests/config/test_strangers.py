@@ -15,7 +15,6 @@ from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir
 from snnbench.config.targets import require_component
 from snnbench.errors import ConfigError
-from snnbench.records import write_record
 from tests.tables.records_of import record
 
 SMALL = ["model.hidden=8", "train.epochs=1"]
@@ -74,12 +73,9 @@ def test_only_what_the_axis_names_is_one_of_its_components(axis, config):
     for other in FOREIGN + [node["_target_"] for name, node in config.items() if name in AXES and name != axis]:
         with pytest.raises(ConfigError):
             require_component(axis, other)
-
-
-@pytest.mark.parametrize("target", FOREIGN)
-def test_nothing_else_is_built(target):
-    with pytest.raises(ConfigError):
-        instantiate({"_target_": target})
+    for other in FOREIGN:
+        with pytest.raises(ConfigError):
+            instantiate({"_target_": other})
 
 
 def shell(tmp_path, key, value, monkeypatch):
@@ -225,10 +221,3 @@ def test_a_network_that_cannot_be_built_is_one_sentence():
     for key, value in (("hidden", 4_000_000_000), ("hidden", -1)):
         with pytest.raises(ConfigError, match="no network can be built"):
             build_model(config | {"model": config["model"] | {key: value}})
-
-
-def test_a_written_record_passes_the_same_check(tmp_path):
-    bad = record(config={"neuron": {"_args_": [1]}})
-    with pytest.raises(ConfigError, match="underscore"):
-        write_record(tmp_path / "run.json", bad)
-    assert not list(tmp_path.iterdir())

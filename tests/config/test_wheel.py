@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from snnbench.config.catalogue import options
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,14 +38,9 @@ def snnbench(site, tmp_path):
     return run
 
 
-def test_options_are_those_of_the_checkout(snnbench):
-    from snnbench.config.catalogue import options
-
+def test_a_list_a_run_its_record_and_its_table(snnbench, tmp_path):
     listed = snnbench("list", "neuron").stdout
     assert all(name in listed for name in options("neuron"))
-
-
-def test_a_run_its_record_and_its_table(snnbench, tmp_path):
     trained = snnbench("train", "data=digits", "train.epochs=1", "train.limit_train_batches=2", "T=1")
     assert trained.returncode == 0, trained.stderr
     (run,) = (tmp_path / "runs").rglob("run.json")

@@ -199,20 +199,3 @@ def test_survey_recipe_as_a_whole_gives_the_per_sample_path_s_pixels():
     assert stats.ks_2samp(found.mean((1, 2, 3)), expected.mean((1, 2, 3))).pvalue > LEAST_P
     erased = [(x == 0).all(1).sum((1, 2)).float() for x in (found, expected)]
     assert stats.ks_2samp(*erased).pvalue > LEAST_P
-
-
-def test_event_frames_share_one_draw_over_time_and_differ_between_samples():
-    augment = EventAugment(flip=0.5, roll=3, crop_padding=2, cutout=4)
-    pipeline = Pipeline(augment.batched((6, 2, 10, 10), Normalise(1), CPU))
-    frame = torch.randint(1, 5, (1, 1, 2, 10, 10), dtype=torch.uint8)
-    found = pipeline(frame.expand(50, 6, -1, -1, -1).clone(), pipeline.draw(np.random.default_rng(0), 50))
-    assert all(torch.equal(found[:, 0], found[:, t]) for t in range(6))
-    assert len({tuple(x[0].flatten().tolist()) for x in found}) > 40
-
-
-def test_kept_frames_are_in_order():
-    pipeline = Pipeline(EventAugment(keep_frames=5).batched((8, 2, 4, 4), Normalise(1), CPU))
-    x = torch.arange(8.0).view(1, 8, 1, 1, 1).expand(30, 8, 2, 4, 4)
-    found = pipeline(x.clone(), pipeline.draw(np.random.default_rng(0), 30))
-    assert found.shape == (30, 5, 2, 4, 4)
-    assert (found[:, :, 0, 0, 0].diff(dim=1) > 0).all()

@@ -149,9 +149,14 @@ def test_an_hdf5_file_that_another_program_writes(tmp_path):
         ("spikes/times", {"spikes/times/group": [1]}, "is an HDF5 file without 'spikes/times'"),
         ("spikes/times", {"spikes/times": np.zeros((25, 80))}, "has 'spikes/times'"),
         ("spikes/times", {"spikes/times": ["a"] * 25}, "has 'spikes/times'"),
+        ("labels", {"labels": np.arange(25)}, "has .*labels from 0 to 24, but the set has 20 classes"),
+        ("labels", {"labels": np.arange(25) - 1}, "has .*labels from -1"),
+        ("labels", {"labels": np.arange(25) / 2}, "has .*no list of whole numbers"),
+        ("labels", {"labels": np.zeros((25, 2), dtype=int)}, "has .*no list of whole numbers"),
+        ("labels", {"labels": np.zeros(24, dtype=int)}, "has .*24 labels for 25 recordings"),
     ],
 )
-def test_an_hdf5_file_of_another_layout(tmp_path, removed, put, says):
+def test_an_hdf5_file_of_another_layout_or_with_foreign_labels(tmp_path, removed, put, says):
     EVENT_SETS["shd"].write(tmp_path)
     with h5py.File(tmp_path / "SHD" / "shd_train.h5", "a") as file:
         del file[removed]
@@ -166,11 +171,12 @@ def clutter(folder, sample):
     """What macOS, Windows, Jupyter and editors leave beside data."""
     (folder / f"._{sample.name}").write_bytes(b"\0\5\26\7Mac OS X")
     (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    (folder / "Thumbs.db").write_bytes(b"x")
+    for name in ("Thumbs.db", "desktop.ini", f".hidden{sample.suffix}"):
+        (folder / name).write_bytes(b"x")
     if sample.suffix != ".JPEG":  # a text among pictures is no clutter but a misfit
         (folder / "README.txt").write_text("about")
     (folder / f".{sample.name}.swp").symlink_to("gone")
-    for hidden in (".ipynb_checkpoints", "__MACOSX"):
+    for hidden in (".ipynb_checkpoints", "__MACOSX", ".n00000001.0000aaaa.tmp"):
         (folder / hidden).mkdir()
         shutil.copy(sample, folder / hidden / sample.name)
 
@@ -180,6 +186,7 @@ def test_clutter_is_passed_over(tmp_path, name):
     small = (EVENT_SETS | IMAGE_SETS)[name]
     small.write(tmp_path)
     clean = small.read(tmp_path)
+    assert clean.describe().get("odd_events", {}) == {}, "good recordings are read whole"
     samples = sorted(tmp_path.glob(small.files))
     folders = {p for s in samples for p in s.parents if tmp_path in p.parents}
     for folder in sorted(folders):

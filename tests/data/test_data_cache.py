@@ -36,15 +36,6 @@ def test_made_once_then_opened(tmp_path):
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_another_key_is_another_folder(tmp_path):
-    maker = Maker()
-    first, _ = cache(tmp_path, 4).open_or_build(maker)
-    cache(tmp_path, 5).open_or_build(Maker(2))
-    assert first["frames"][0, 0] == 1
-    assert cache(tmp_path, 4).open()[0]["frames"][0, 0] == 1
-    assert cache(tmp_path, 5).path != cache(tmp_path, 4).path
-
-
 @pytest.mark.parametrize("manifest", [None, "{", '{"key": {"T": 99}, "arrays": {}}'])
 def test_half_written_or_of_another_key_is_made_again(tmp_path, manifest):
     broken = cache(tmp_path)

@@ -9,7 +9,7 @@ import torch
 from data_files import build, random_events, write_aedat2
 from small_sets import EVENT_SETS, EVENTS
 
-from snnbench.data import cifar10_dvs, digits_dvs, dvs_gesture
+from snnbench.data import digits_dvs, dvs_gesture
 from snnbench.data.cifar10_dvs import CIFAR10DVS, CLASSES
 from snnbench.data.digits_dvs import DigitsDVS, simulate_dvs
 from snnbench.data.dvs_gesture import DVSGesture
@@ -137,25 +137,9 @@ def test_cifar10_dvs_order_and_splits(dvs_root):
     assert len(hashes) == 4
     assert cifar_dvs(dvs_root, split="random", seed=5).split_hash == splits["random"].split_hash
     assert len({d.data_hash for d in splits.values()}) == 1
-
-
-def test_good_cache_opens_no_recording(dvs_root, monkeypatch):
-    first = cifar_dvs(dvs_root)
-    assert first.data_hash
-
-    def never(path, counted):
-        raise AssertionError(f"{path} was opened")
-
-    monkeypatch.setattr(cifar10_dvs, "read_aedat2", never)
-    again = cifar_dvs(dvs_root)
-    assert again.data_hash == first.data_hash
-    x, _ = next(iter(again.test_dataloader()))
-    assert x.shape == (16, 4, 2, 48, 48)
-    with pytest.raises(AssertionError, match="was opened"):
-        cifar_dvs(dvs_root, time_steps=5).setup()
     for path in (dvs_root / "CIFAR10DVS").glob("*/*.aedat"):
         path.unlink()
-    assert cifar_dvs(dvs_root).data_hash == first.data_hash, "the cache is enough"
+    assert cifar_dvs(dvs_root, resize="sum").data_hash == data.data_hash, "the cache is enough"
 
 
 def test_cifar10_dvs_faults(dvs_root, tmp_path_factory):
@@ -209,9 +193,6 @@ def test_gesture_faults(tmp_path):
     small.write(tmp_path)
     with pytest.raises(ConfigError, match="4 training and 2 test gestures"):
         build(DVSGesture, tmp_path, [2, 128, 128], 11).setup()
-    (folder / "user02_lab_labels.csv").write_text("class,start,end\n1,a,b\n")
-    with pytest.raises(ConfigError, match=r"user02_lab_labels\.csv"):
-        small.read(tmp_path).setup()
     (folder / "user02_lab.aedat").unlink()
     with pytest.raises(ConfigError, match="listed in trials_to_train"):
         small.read(tmp_path).setup()

@@ -37,15 +37,6 @@ def test_aedat2_round_trip_and_faults(tmp_path):
         read_aedat2(tmp_path / "a.aedat")
 
 
-def test_events_are_of_tonics_type():
-    from tonic.io import events_struct, make_structured_array
-
-    x, y, t, p = random_events(50)
-    ours, theirs = make_events(x, y, t, p), make_structured_array(x, y, t, p)
-    assert ours.dtype == events_struct
-    assert np.array_equal(ours, theirs)
-
-
 def test_aedat31_packets_overflow_and_invalid_events(tmp_path):
     x, y, t, p = random_events(30)
     valid = np.arange(30) % 3 > 0

@@ -75,19 +75,14 @@ def test_unwrapped_in_closed_form():
     assert unwrapped(np.array([], dtype=np.int64), 32).tolist() == []
 
 
-@pytest.mark.parametrize("start", [0, 2**31 - 150_000, WRAP - 150_000])
+@pytest.mark.parametrize("start", [0, 2**31 - 150_000, WRAP - 150_000, "three times around"])
 def test_aedat2_clock_that_wraps(tmp_path, start):
     x, y, t, p = columns(size=128)
+    if start == "three times around":
+        start, t = 0, np.arange(SIZE) * (WRAP // 20)
     write_aedat2(tmp_path / "a.aedat", x, y, (t + start) % WRAP, p)
     events = read_aedat2(tmp_path / "a.aedat")
     assert np.array_equal(events["t"] - events["t"][0], t - t[0])
-
-
-def test_aedat2_longer_than_2_to_the_32_us(tmp_path):
-    t = np.arange(SIZE) * (WRAP // 20)  # three times around
-    x, y, _, p = columns(size=128)
-    write_aedat2(tmp_path / "a.aedat", x, y, t % WRAP, p)
-    assert np.array_equal(read_aedat2(tmp_path / "a.aedat")["t"], t)
 
 
 def test_aedat31_clock_goes_by_the_overflow_counter(tmp_path):
@@ -191,14 +186,6 @@ def test_addresses_that_a_dvs128_does_not_have(tmp_path):
         read_aedat2(path)
 
 
-# the record ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", EVENT_SETS)
-def test_good_recordings_are_read_whole_and_nothing_is_counted(tmp_path, name):
-    EVENT_SETS[name].write(tmp_path)
-    data = EVENT_SETS[name].read(tmp_path)
-    assert data.describe()["odd_events"] == {}
-
-
 def test_the_record_counts_what_was_odd(tmp_path, capsys):
     EVENT_SETS["cifar10_dvs"].write(tmp_path)
     x, y, t, p = random_events(300, 5, t_max=1_200_000)
@@ -240,23 +227,4 @@ def test_spikes_out_of_range_are_refused(tmp_path, what, kind, value, says):
         for i, row in enumerate(old):
             new[i] = row
     with pytest.raises(ConfigError, match=rf"shd_train\.h5, recording 5' has .*{says}"):
-        EVENT_SETS["shd"].read(tmp_path).setup()
-
-
-@pytest.mark.parametrize(
-    ("labels", "says"),
-    [
-        (np.arange(25), "labels from 0 to 24, but the set has 20 classes"),
-        (np.arange(25) - 1, "labels from -1"),
-        (np.arange(25) / 2, "no list of whole numbers"),
-        (np.zeros((25, 2), dtype=int), "no list of whole numbers"),
-        (np.zeros(24, dtype=int), "24 labels for 25 recordings"),
-    ],
-)
-def test_labels_that_are_none_of_the_set_are_refused(tmp_path, labels, says):
-    EVENT_SETS["shd"].write(tmp_path)
-    with h5py.File(tmp_path / "SHD" / "shd_train.h5", "a") as file:
-        del file["labels"]
-        file["labels"] = labels
-    with pytest.raises(ConfigError, match=rf"shd_train\.h5' has .*{says}"):
         EVENT_SETS["shd"].read(tmp_path).setup()

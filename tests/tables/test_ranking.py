@@ -7,7 +7,6 @@ import zlib
 import pytest
 
 from snnbench.records import RunRecord
-from snnbench.tables.groups import group_records
 from snnbench.tables.ranking import ranking, records_in
 from snnbench.tables.settings import differences
 
@@ -29,33 +28,27 @@ def job(lr=0.1, tau=2.0, seed=0, **changes):
     )  # fmt: skip
 
 
-def settings(*values):
-    return differences([RunRecord(**value) for value in values])
+RATES = [{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.01"}]
+FOLDER, LOG, START = ({"paths": {"runs": "a"}}, {"log": {"x": 1}}, {"start": {"run": None, "weights": "last"}})
 
 
-def test_only_what_differs_is_named():
-    assert settings(job(0.1, 2.0), job(0.01, 2.0)) == [{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.01"}]
-    assert settings(job(seed=1), job(seed=2)) == [{}, {}]
-    assert settings(job(config={"paths": {"runs": "a"}}), job(config={"log": {"x": 1}})) == [
-        {"recipe": job(config={"paths": {"runs": "a"}})["recipe_hash"]},
-        {"recipe": job(config={"log": {"x": 1}})["recipe_hash"]},
-    ]
-
-
-def test_a_section_start_without_a_run_tells_no_runs_apart():
-    older, newer = job(), job(config={"start": {"run": None, "weights": "last"}})
-    assert all(found.keys() <= {"recipe"} for found in settings(older, newer))
-
-
-def test_a_component_s_values_are_compared_with_its_like():
-    plif = job(choices={"neuron": "psn"})
-    assert settings(job(tau=2.0), job(tau=4.0), plif) == [
-        {"neuron": "lif", "neuron.tau": "2.0"}, {"neuron": "lif", "neuron.tau": "4.0"}, {"neuron": "psn"},
-    ]  # fmt: skip
-
-
-def test_a_key_that_an_older_record_lacks_is_no_difference():
-    assert settings(job(config={"new": None}), job(lr=0.2)) == [{"optimizer.lr": "0.1"}, {"optimizer.lr": "0.2"}]
+@pytest.mark.parametrize(
+    ("runs", "named"),
+    [
+        ([job(0.1, 2.0), job(0.01, 2.0)], RATES),
+        ([job(seed=1), job(seed=2)], [{}, {}]),
+        # nothing but the hash tells these apart; the second pair's older record has no section `start` yet
+        *((runs, [{"recipe": run["recipe_hash"]} for run in runs])
+          for runs in ([job(config=FOLDER), job(config=LOG)], [job(), job(config=START)])),
+        # a component's values are compared with its like
+        ([job(tau=2.0), job(tau=4.0), job(choices={"neuron": "psn"})],
+         [{"neuron": "lif", "neuron.tau": "2.0"}, {"neuron": "lif", "neuron.tau": "4.0"}, {"neuron": "psn"}]),
+        # a key that an older record lacks
+        ([job(config={"new": None}), job(lr=0.01)], RATES),
+    ],
+)  # fmt: skip
+def test_only_what_differs_is_named(runs, named):
+    assert differences([RunRecord(**run) for run in runs]) == named
 
 
 GRIDS = {
@@ -109,6 +102,7 @@ def test_a_grid_ends_with_its_jobs_best_first_and_names_dead_layers():
         job(0.01, acc_best_test=90.0),
         job(1e38, status="failed", error="NonFiniteLoss: loss is\nnan", epochs=3),
     ]  # fmt: skip
+    assert ranking([]) == []
     head, first, second, failed, warned = ranking([RunRecord(**values) for values in runs])
     assert head.split() == ["best", "test", "(%)", "last", "test", "(%)", "optimizer.lr", "seeds"]
     assert first.split() == ["1.", "90.00", "92.50", "0.01", "1"]
@@ -118,12 +112,3 @@ def test_a_grid_ends_with_its_jobs_best_first_and_names_dead_layers():
         "optimizer.lr=0.1 seed=1: Layer conv0 is nearly dead: it fires at 0.010% (below 0.1%); Layer"
     )
     assert warned.endswith("; and 2 more")
-
-
-def test_a_ranking_of_nothing_is_nothing(tmp_path):
-    assert ranking(records_in([tmp_path])) == []
-
-
-def test_groups_know_what_sets_them_apart():
-    groups = group_records([RunRecord(**values) for values in (job(0.1), job(0.2), job(0.3, name="other"))])
-    assert {(group.first.name, *group.differing) for group in groups} == {("lr", "optimizer.lr"), ("other",)}

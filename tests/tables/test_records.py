@@ -32,6 +32,7 @@ def test_a_record_survives_the_round_trip(tmp_path):
         ({"acc_last": "92"}, "'acc_last'"),
         ({"choices": None}, "'choices'"),
         ({"surprise": 1}, "'surprise'"),
+        ({"config": {"neuron": {"_args_": [1]}}}, "underscore"),
         ({"acc_last": 1e300}, "'acc_last' is '1e.300' but must be a finite number"),
         ({"epochs": 10**400}, "'epochs' is .* but must be a finite number"),
         ({"firing_rates": {"a": [1]}}, r"'firing_rates.a' is '\[1\]' but must be a finite number"),

@@ -28,12 +28,8 @@ def test_the_survey_s_rows_are_its_recipes(regenerate):
     rows = {f"{task}_{method}" for task in regenerate.TASKS for method in regenerate.SHORT}
     assert {name for name in recipes if not name.startswith("shd")} <= rows
     assert set(regenerate.FULL) <= set(regenerate.SHORT)
-
-
-def test_neurons_and_surrogates_are_options(regenerate):
-    assert set(regenerate.NEURONS.split(",")) <= set(options("neuron"))
-    assert set(regenerate.SURROGATES.split(",")) <= set(options("surrogate"))
-    assert set(regenerate.OWN_NETS.split(",")) <= set(options("experiment"))
+    for axis, names in (("neuron", "NEURONS"), ("surrogate", "SURROGATES"), ("experiment", "OWN_NETS")):
+        assert set(getattr(regenerate, names).split(",")) <= set(options(axis))
 
 
 def test_some_methods_of_a_stage_with_the_teacher_first(regenerate):
@@ -46,7 +42,7 @@ def test_some_methods_of_a_stage_with_the_teacher_first(regenerate):
 
 @pytest.mark.parametrize(("stage", "sentence"), [
     ("survey_shrot", "no stage 'survey_shrot': choose of"), ("survey_short=lfi", "survey_short has no method 'lfi'"),
-    ("neurons=lif", "no stage 'neurons=lif'"),
+    ("neurons=lif", "no stage 'neurons=lif'"), ("evidence=many", "evidence=many must be a number of minutes"),
 ])  # fmt: skip
 def test_a_stage_that_does_not_exist(regenerate, stage, sentence, capsys):
     assert regenerate.main([stage]) == 2
@@ -97,8 +93,3 @@ def test_a_run_that_cannot_end_in_time_is_left_out(regenerate):
     queue = regenerate.Queue([teacher, student], deadline=time.time() + 120)
     assert queue.take() is None
     assert (queue.left_out, queue.failed) == ([teacher, student], [])
-
-
-def test_minutes_of_evidence_are_a_number(regenerate, capsys):
-    assert regenerate.main(["evidence=many"]) == 2
-    assert "evidence=many must be a number of minutes" in capsys.readouterr().err

@@ -32,20 +32,10 @@ def test_every_quantity_and_layer_is_drawn(folder):
                  "plif_run, seed 0 (interrupted)"):  # fmt: skip
         assert word in text
     assert "val" not in text  # nothing was measured there
-
-
-def test_lines_are_the_files(folder):
     learnt = read_learnt(folder)
     assert list(learnt) == ["tau", "delay"]
     assert learnt["tau"]["conv2.neuron"] == [(0, 2, 2, 2), (1, 1.8, 1.8, 2), (2, 1.6, 1.6, 2)]
     assert learnt["delay"] == {"conv1.synapse": [(0, 0, 0, 8), (1, 1, 0, 8), (2, 2, 0, 8)]}
-
-
-def test_the_command_draws_a_png_without_parameters_too(folder, capsys):
-    (folder / "parameters.csv").unlink()
-    assert main(["plot", f"run={folder}"]) == 0
-    assert capsys.readouterr().out.strip() == str(folder / "plot.png")
-    assert (folder / "plot.png").is_file()
 
 
 def test_many_layers_stay_readable(folder):
@@ -97,16 +87,12 @@ def test_a_refused_picture_leaves_nothing_behind(folder, capsys):
         ("x=1", "'x=1' is not"),
         ("format=gif", "must be one of png, svg, pdf"),
         ("format=png out=x.png", "not both"),
+        (None, "run=<run folder>"),
     ],
 )
 def test_wrong_arguments(folder, capsys, argument, words):
-    assert main(["plot", f"run={folder}", *argument.split()]) == 2
+    assert main(["plot", *([f"run={folder}", *argument.split()] if argument else [])]) == 2
     assert words in capsys.readouterr().err
-
-
-def test_plot_needs_a_run(capsys):
-    assert main(["plot"]) == 2
-    assert "run=<run folder>" in capsys.readouterr().err
 
 
 def test_without_matplotlib_it_says_what_to_install(folder, capsys, monkeypatch):
@@ -123,6 +109,10 @@ def test_every_format_is_the_same_every_time(folder, kind, capsys):
     assert {path.name for path in folder.iterdir()} == {"metrics.csv", "parameters.csv", f"plot.{kind}"}
     assert main(["plot", f"run={folder}", f"format={kind}"]) == 0
     assert (folder / f"plot.{kind}").read_bytes() == once
+    assert capsys.readouterr().out.split() == [str(folder / f"plot.{kind}")] * 2
+    (folder / "parameters.csv").unlink()
+    assert main(["plot", f"run={folder}"]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "plot.png")
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e-7, 1e-4])
