@@ -201,7 +201,7 @@ class Task(L.LightningModule):
         optimizer.step()
 
     def _refuse_non_finite(self, loss: Tensor, x: Tensor, network: Tensor | bool = True) -> None:
-        """Raise in all processes if the loss of one is not finite, or if `network` (are its weights finite) is False."""
+        """Raise in all processes if the loss of one is not finite, or if `network` (is it finite) is False."""
         loss = mean(loss)
         if not torch.isfinite(loss) & network:
             with kernels.use("reference"):  # unfused, so that the first non-finite layer is found
