@@ -7,8 +7,6 @@ erases before it flips, which gives the same distribution. `batched` builds the 
 on their device (snnbench/data/batched).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Literal
 

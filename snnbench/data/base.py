@@ -1,7 +1,5 @@
 """The contract of a data set: a LightningDataModule with seeded order, named splits and hashes for the record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 

@@ -6,8 +6,6 @@ folder, so old frames are never read by mistake. A folder is rebuilt if it has n
 files (source_files.py). It is refused if its files do not match the manifest, because something else has changed them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -6,8 +6,6 @@ sorts the names as text. `tebn100` tests on numbers 0 to 99 (TEBN) and gives cle
 stratified 9:1 split from a seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal

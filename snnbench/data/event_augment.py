@@ -3,8 +3,6 @@
 TET (Deng et al. 2022): flip 0.5 and roll by up to 5 pixels; NDA (Li et al. 2022): roll, cutout and others.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import torch

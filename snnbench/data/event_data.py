@@ -1,7 +1,5 @@
 """Base of event data sets. It converts all recordings once into a memory-mapped array `[N, T, 2, H, W]`."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections import Counter

@@ -4,8 +4,6 @@ A test picture is resized so that its shorter side has `resize` pixels, and its 
 SEW-ResNet's, resize to 256 and crop to 224; Spikformer uses 224 for both.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated, Literal

@@ -10,8 +10,6 @@ of a small network. The host never waits for the device: a draw for a whole batc
 for single samples are copied through pinned memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """N-MNIST (Orchard et al. 2015): MNIST digits on a screen, recorded by an ATIS camera that moves three times."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar

@@ -4,8 +4,6 @@ PIL maps pixel centres by the inverse matrix in float64 and truncates the interp
 uses 16.16 fixed point instead. Pictures are processed in slices that bound the memory of the float64 work tensors.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -6,8 +6,6 @@ Each function takes the pictures and one number per picture, `[n]` on the same d
 must stay out of `torch.compile`, which may fuse a product with a sum and so round differently.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

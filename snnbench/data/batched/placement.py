@@ -3,8 +3,6 @@
 Each operation says from which old row or column a new one is read. All channels and time steps of a sample share that.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np

@@ -5,8 +5,6 @@ torchvision's distribution. TrivialAugment: Mueller & Hutter 2021; AutoAugment: 
 with timm's noise: see `augment.NoisyRandAugment`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -4,8 +4,6 @@ torchvision's erasing draws (area, aspect) up to ten times until the rectangle i
 sides. Here all ten are drawn at once and the first that fits is used, which gives the same distribution.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -6,8 +6,6 @@ the device, and kernels run for those samples only. A sample's augmentation depe
 the chunk, the rank or the device. Only noise that fills pixels is drawn on the device.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np
