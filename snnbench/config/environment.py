@@ -1,5 +1,7 @@
-"""What a configuration may take from the environment: folders in `paths.*`, and never a secret, since a record of the
-configuration is written down and handed on."""
+"""Check what a configuration takes from environment variables.
+
+Only `paths.*` may use them, and never a secret, because the record of a run stores the configuration and is shared.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from snnbench.errors import ConfigError
 _OTHER_KEY = re.compile(r"\$\{\.*[a-zA-Z]\w*(?:\.\w+|\[\w+\])*\}")
 _VARIABLE = re.compile(r"\$\{oc\.env:(\w+)(?:,[^${}\\]*)?\}")
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|_PWD|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)
-_SHORTEST = 8  # a shorter value is found in texts that are no secret
+_SHORTEST = 8  # a shorter value would also occur by chance in harmless texts
 
 
 def check_interpolations(node: object, path: str = "") -> None:
-    """Allow `${other.key}` everywhere and `${oc.env:NAME}` in `paths.*`, in values that are not resolved yet.
+    """Check values before they are resolved: `${other.key}` is allowed everywhere, `${oc.env:NAME}` in `paths.*`.
 
     Raises:
-        ConfigError: a value calls another resolver, or takes a variable that holds a secret by its name.
+        ConfigError: A value uses another resolver, or a variable whose name suggests a secret.
     """
     if isinstance(node, dict):
         for key, value in node.items():
@@ -42,7 +44,7 @@ def check_interpolations(node: object, path: str = "") -> None:
 
 
 def check_no_secret(node: object, path: str = "") -> None:
-    """Raises ConfigError if a text in `node` holds the value of an environment variable that is a secret."""
+    """Raises ConfigError if a text in `node` contains the value of a variable whose name suggests a secret."""
     secrets = [
         (name, value)
         for name, value in os.environ.items()

@@ -1,6 +1,6 @@
-"""What `snnbench eval` may change in the recorded configuration of a run: where it is tested, and on what. Torch-free.
+"""The changes that `snnbench eval` may make to a run's recorded configuration. Does not import torch.
 
-The network is always the one that was trained.
+They concern the test data and the device. The network is always the one that was trained.
 """
 
 from __future__ import annotations
@@ -22,29 +22,34 @@ from snnbench.records import RunRecord
 
 KEYS = ("T", "kernels", "paths.data", "train.accelerator", "train.devices", "train.eval_batch_size", "train.precision",
         "train.limit_test_batches")  # fmt: skip
-SECTIONS = ("data", "measure")  # all of their keys
+SECTIONS = ("data", "measure")  # eval may change every key of these sections
 TAKES = f"data=<name>, data.*, measure.*, {', '.join(KEYS)}"
 LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """config, choices: what is built; changes: {key: [recorded, now]}."""
+    """The configuration to test (`config`, `choices`) and its `changes`, {key: [recorded value, new value]}."""
 
     config: dict
     choices: dict[str, str]
     changes: dict[str, list]
 
     def altering(self) -> dict[str, list]:
-        """The changes that may alter the accuracy that is measured; the others only say where it is measured."""
+        """The changes that may alter the measured accuracy. The other changes only concern where it is measured."""
         return {key: pair for key, pair in self.changes.items() if not _is_volatile(key)}
 
 
 def evaluation(record: RunRecord, overrides: list[str], where: str) -> Evaluation:
-    """The recorded configuration with the overrides (`key=value`, as for `snnbench train`). where: the record's file.
+    """Apply overrides (`key=value`, as for `snnbench train`) to a recorded configuration.
+
+    Args:
+        record: The record of the run.
+        overrides: The overrides as typed.
+        where: The file of the record, for error messages.
 
     Raises:
-        ConfigError: an override is not understood or would test another network, or the configuration cannot work.
+        ConfigError: An override is invalid or would change the network, or the configuration cannot work.
     """
     try:
         check(record.config, record.choices)
@@ -62,7 +67,7 @@ def evaluation(record: RunRecord, overrides: list[str], where: str) -> Evaluatio
 
 
 def file_name(changes: dict[str, object]) -> str:
-    """`{"T": 8, "data.fold": 1}` -> "eval-T8-fold1.json"; nothing altered: eval.json."""
+    """The file name for changes: {"T": 8, "data.fold": 1} gives eval-T8-fold1.json, and {} gives eval.json."""
     if not changes:
         return "eval.json"
     name = "-".join(f"{key.split('.')[-1]}{_word(value)}" for key, value in sorted(changes.items()))
@@ -93,7 +98,7 @@ def _refuse(override: Override, config: dict) -> None:
 
 
 def _order(override: Override) -> int:
-    """Another data set comes whole, then single values are set in it."""
+    """The sort key that applies a new data set before single values of it."""
     return ("paths.data", "data").index(override.key_or_group) if override.key_or_group in ("paths.data", "data") else 2
 
 
@@ -130,12 +135,12 @@ def _at(node: dict, key: str) -> object:
 
 
 def _is_volatile(key: str) -> bool:
-    """Whether it changes where and how something runs, but not what comes out."""
+    """True if the key changes where or how a run is computed, but not its result."""
     return key in VOLATILE or key.split(".")[0] in VOLATILE
 
 
 def _word(value: object) -> str:
-    """A piece of a file name; with a digest where something had to be left out."""
+    """The value as part of a file name. A digest is added if characters had to be left out."""
     text = "null" if value is None else str(value)
     word = re.sub(r"[^0-9a-zA-Z.]+", "-", text).strip("-.")
     plain = re.fullmatch(r"[0-9.]*", word) is not None

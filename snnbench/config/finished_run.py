@@ -1,4 +1,4 @@
-"""Another run that a configuration takes weights from: its record and its checkpoint, read once. Torch-free."""
+"""The record and the checkpoint of a finished run that another run takes weights from. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class FinishedRun:
     """A finished run and the weights that another run takes from it.
 
     Args:
-        run: its folder, as the configuration spells it.
-        record: what its run.json holds.
-        weights: which of its checkpoints is meant, "last" or "best".
-        digest: SHA-256 of that checkpoint file.
+        run: The folder of the finished run, as the configuration spells it.
+        record: The content of its run.json.
+        weights: The checkpoint that is used, "last" or "best".
+        digest: The SHA-256 of that checkpoint file.
     """
 
     run: str
@@ -38,13 +38,13 @@ class FinishedRun:
     def identity(self) -> str:
         """ "<recipe hash> <config hash>-s<seed> <digest of the weights>".
 
-        It stands for this run in the hash of a run that uses it, so that neither the spelling of the folder nor the
-        place where it lies matters.
+        The configuration hash of a run that uses these weights contains this text instead of the folder, so the hash
+        does not change when the folder is moved or spelled differently.
         """
         return f"{self.record.recipe_hash} {self.record.run_id} {self.digest[:12]}"
 
     def about(self) -> dict:
-        """What the record of a run that uses these weights says of them."""
+        """The facts about this run that are written into the record of a run that uses its weights."""
         copied = (
             "run_id", "name", "experiment", "choices", "config_hash", "recipe_hash", "seed", "time_steps", "git_commit",
             "git_dirty", "epochs", "epochs_planned", "parameters",
@@ -56,7 +56,7 @@ class FinishedRun:
         }
 
     def _accuracy(self) -> float | None:
-        """Test accuracy of the epoch that the checkpoint holds."""
+        """The test accuracy of the epoch whose weights the checkpoint holds."""
         if self.weights == "last":
             return self.record.acc_last
         return self.record.acc_test_at_best_val if self.record.best_on == "val" else self.record.acc_best_test
@@ -66,7 +66,7 @@ def finished_run(section: str, run: str, weights: str) -> FinishedRun:
     """Read the run that `<section>.run` and `<section>.weights` of a configuration name.
 
     Raises:
-        ConfigError: the run is missing, unfinished or damaged, or it has no such checkpoint.
+        ConfigError: The run is missing, unfinished or damaged, or it has no such checkpoint.
     """
     record = _record(section, run)
     path = checkpoint_path(run, weights)
@@ -78,7 +78,7 @@ def finished_run(section: str, run: str, weights: str) -> FinishedRun:
 
 
 def weights_digest(path: Path) -> str:
-    """SHA-256 of a checkpoint file."""
+    """The SHA-256 of a checkpoint file. It is computed again only if the file's time or size has changed."""
     state = path.stat()
     return _digest(path, state.st_mtime_ns, state.st_size)
 

@@ -1,4 +1,4 @@
-"""What a model is made for, as its class says it; no model is imported."""
+"""The overrides that a model's class recommends, read without importing the model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from snnbench.config.signature import component
 
 
 def made_for(model: str) -> list[str]:
-    """Overrides such as ["data=cifar10", "norm=tdbn"] with which `model=<model>` is the network of its paper.
+    """The overrides, such as ["data=cifar10", "norm=tdbn"], that make `model=<model>` the network of its paper.
 
-    The class lists them in `made_for` by patterns of option names, and the first pattern that fits counts. Empty: the
-    class says nothing, so the defaults have to do.
+    The class lists overrides in `made_for` by patterns of option names, and the first matching pattern is used. The
+    result is empty if no pattern matches; the defaults are used then.
 
     Raises:
-        ConfigError: the option's YAML names no class that is there.
+        ConfigError: The option's YAML names a class that does not exist.
     """
     patterns = component(target_of("model", model)).made_for
     return next((list(overrides) for pattern, overrides in patterns.items() if fnmatch.fnmatchcase(model, pattern)), [])

@@ -1,11 +1,11 @@
-"""A clause for messages: what somebody who wrote an unknown key or name most likely meant."""
+"""Suggest valid keys or names for an unknown one, as a clause for an error message."""
 
 from __future__ import annotations
 
 import difflib
 import re
 
-# What other programs call it.
+# Names that other programs use, and the key that has the same meaning here.
 SYNONYMS = {
     "gpu": "train.devices", "gpus": "train.devices", "num_gpus": "train.devices", "device": "train.accelerator",
     "learning_rate": "optimizer.lr", "wd": "optimizer.weight_decay", "batch": "train.batch_size",
@@ -20,10 +20,11 @@ SHOWN = 12
 
 
 def nearest(wrong: str, candidates: list[str]) -> str:
-    """ "the nearest is X", "the nearest are X, Y" or, where nothing is near, "valid are ...".
+    """Return "the nearest is X", "the nearest are X, Y" or, if no candidate is similar, "valid are ...".
 
-    The last part of a dotted key comes first (lr: optimizer.lr), then other programs' names, names that begin with the
-    word (spikformer: spikformer_tiny, ...), spelling, and names that hold the word.
+    The first of these rules that finds a candidate decides: the last part of a dotted key is equal (lr: optimizer.lr);
+    another program uses the name; a candidate begins with it (spikformer: spikformer_tiny, ...); the spelling is very
+    similar; a candidate contains it; the spelling is roughly similar.
     """
     found = _near(wrong, candidates)
     if not found:

@@ -1,4 +1,4 @@
-"""What somebody types after `snnbench train`: read by Hydra's grammar, refused in one sentence where it cannot work."""
+"""Parse the overrides after `snnbench train` with Hydra's grammar, and refuse invalid ones with one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST = 2000
 
 
 def parse(overrides: list[str]) -> list[Override]:
-    """Raises ConfigError where a text is not an override (`key=value`) or is one that has no effect here."""
+    """Parse the overrides. Raises ConfigError if a text is no override (`key=value`) or would have no effect."""
     parser = OverridesParser.create()
     parsed = []
     for text in overrides:
@@ -39,7 +39,7 @@ def parse(overrides: list[str]) -> list[Override]:
 
 
 def check_choice(override: Override) -> None:
-    """Raises ConfigError where an axis or bundle gets what is no YAML of it."""
+    """Raises ConfigError if the value for an axis or bundle is not the name of one of its YAML files."""
     key, value = override.key_or_group, override.value()
     if key not in GROUPS:
         return
@@ -58,10 +58,10 @@ def check_choice(override: Override) -> None:
 
 
 def values_of(override: Override) -> list[str]:
-    """The values that one override of a grid lists, each as it stands in a job's override.
+    """The values that one override of a grid lists, each as text for the override of a single job.
 
     Raises:
-        ConfigError: it lists none.
+        ConfigError: The override lists no values.
     """
     if isinstance(override.value(), Glob):
         found = override.value().filter(options(override.key_or_group)) if override.key_or_group in GROUPS else []
@@ -86,7 +86,7 @@ def _check_range(override: Override) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line that says more than "Error parsing override"."""
+    """The first line of the message that is not just "Error parsing override"."""
     lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Error parsing override")] or lines
     return lines[0] if lines else type(error).__name__
@@ -97,7 +97,7 @@ def _read(parser: OverridesParser, text: str) -> list[Override]:
         return parser.parse_overrides([text])
     except HydraException as error:
         reason = first_line(error)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets in brackets
+    except (ValueError, RecursionError) as error:  # such as a number of thousands of digits, or deeply nested brackets
         reason = first_line(error)
     quoted = _as_text(parser, text)
     remedy = f"if the value is a text, write {shlex.quote(quoted)}" if quoted else "write key=value, e.g. neuron.tau=3"
@@ -105,7 +105,7 @@ def _read(parser: OverridesParser, text: str) -> list[Override]:
 
 
 def _as_text(parser: OverridesParser, text: str) -> str | None:
-    """The override with its value as a quoted text, if Hydra then reads that very value."""
+    """The override with its value in quotes, or None if Hydra does not read the same value back."""
     key, _, value = text.partition("=")
     if value[:1] == value[-1:] and value[:1] in ("'", '"') and len(value) > 1:
         value = value[1:-1]

@@ -1,7 +1,7 @@
-"""What can be set in a component: each parameter's default, type with its range, and meaning. Imports no component.
+"""Explain the parameters of a component: default, type, range and meaning. Does not import the component.
 
-Defaults are those of the YAML, types and ranges those of the constructor's annotations, meanings those of the class's
-docstring (its `Args:`); one that refers to another class (see `Neuron`) is looked up in the base classes.
+Defaults come from the YAML file, types and ranges from the constructor's annotations, and meanings from the section
+`Args:` of the class's docstring. A meaning that refers to another class (see `Neuron`) is taken from the base classes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REFERENCE = re.compile(r"see `\w+`[.;]?\s*")
 
 @dataclass(frozen=True)
 class Explained:
-    """A parameter in words; `type` and `meaning` are "" where the code says nothing of them."""
+    """The explanation of a parameter. `type` and `meaning` are "" if the code does not state them."""
 
     name: str
     default: str
@@ -35,12 +35,12 @@ class Explained:
 
 
 def explain(axis: str, option: str) -> tuple[str, str, list[Explained]]:
-    """The class behind an option, what its docstring says of the whole, and its parameters in the YAML's order.
+    """Return the class of an option, the general part of its docstring, and its parameters in the YAML's order.
 
-    What the program passes itself is left out.
+    Parameters that only the program sets are left out.
 
     Raises:
-        ConfigError: the YAML names no class that is there.
+        ConfigError: The YAML names a class that does not exist.
     """
     values = OmegaConf.to_container(OmegaConf.load(path_of(axis, option)), resolve=False)
     target = values["_target_"]
@@ -64,13 +64,13 @@ def explain(axis: str, option: str) -> tuple[str, str, list[Explained]]:
 
 
 def _about(docstring: str) -> str:
-    """The docstring up to its sections."""
+    """The part of the docstring before its first section."""
     lines = itertools.takewhile(lambda line: not _SECTION.match(line), docstring.splitlines())
     return " ".join(" ".join(lines).split())
 
 
 def arguments(docstring: str, known: Collection[str]) -> dict[str, str]:
-    """Name -> meaning of the parameters `known`: from the section `Args:`, and from sentences "name: ..." elsewhere."""
+    """The meanings of the parameters `known`, from the section `Args:` and from sentences "name: ..." elsewhere."""
     entries: list[tuple[list[str], str]] = []
     told, in_section = [], False
     for line in docstring.splitlines():
@@ -95,18 +95,18 @@ def arguments(docstring: str, known: Collection[str]) -> dict[str, str]:
 
 
 def _entry(names: list[str], text: str, known: Collection[str]) -> dict[str, str]:
-    """An entry of `Args:`, cut where the next parameter starts on the same line ("... data. shape: [C, H, W]")."""
+    """Split an entry of `Args:` if another parameter starts on the same line ("... data. shape: [C, H, W]")."""
     for inner in re.finditer(r"(?<=[.;])\s+(\w+(?:, \w+)*): ", text):
         inner_names = inner[1].split(", ")
         if set(inner_names) <= set(known):
             return _entry(names, text[: inner.start()], known) | _entry(inner_names, text[inner.end() :], known)
     if len(names) > 1 and (reference := _REFERENCE.match(text)):
-        text = reference[0]  # what follows is about one of them, nobody knows which
+        text = reference[0]  # the rest concerns only one of the names, and it is unknown which
     return dict.fromkeys(names, text)
 
 
 def meaning(name: str, entries: list[dict[str, str]]) -> str:
-    """What the nearest class says of a parameter; `entries` are those of the class and of its bases, in that order."""
+    """The meaning of a parameter in the nearest class. `entries` are those of the class, then of its base classes."""
     for place, known in enumerate(entries):
         if name in known:
             text = known[name]
@@ -118,5 +118,5 @@ def meaning(name: str, entries: list[dict[str, str]]) -> str:
 
 
 def _written(value: object) -> str:
-    """As one writes it on the shell."""
+    """The value as it is written on the command line."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,7 +1,7 @@
-"""Refuse encoders that read pixels as brightness where normalising has moved the pixels out of the encoder's range.
+"""Refuse an encoder that reads pixels as brightness if normalisation moves the pixels out of the encoder's range.
 
-Such an encoder has the trait "brightness". It cuts what lies outside encoder.low .. encoder.high (0 .. 1 where it has
-no such keys): of pixels normalised to mean 0 and deviation 1 that would be about half, and nobody would be told.
+Such an encoder has the trait "brightness". It clips pixels to encoder.low .. encoder.high (0 .. 1 if it has no such
+keys). Without this check it would silently clip about half of the pixels of mean 0 and deviation 1.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from snnbench.config.signature import Component
 from snnbench.errors import ConfigError
 
-TOLERANCE = 0.01  # of the pixels' range, for limits that somebody rounded
+TOLERANCE = 0.01  # share of the pixels' range by which rounded limits may be too narrow
 
 
 def check_pixel_range(config: dict, components: dict[str, Component], choices: dict[str, str | None]) -> None:
-    """Raise ConfigError where the encoder would cut normalised pixels. Says both ways that fit."""
+    """Raise ConfigError if the encoder would clip normalised pixels. The message names the settings that fit."""
     data, encoder = config["data"], config["encoder"]
     mean, std = data.get("mean"), data.get("std")
     if "brightness" not in components["encoder"].traits or "images" not in components["data"].traits:
         return
-    if not mean or not std or len(mean) != len(std) or min(std) <= 0:  # nothing is normalised, or refused elsewhere
+    if not mean or not std or len(mean) != len(std) or min(std) <= 0:  # nothing to check here
         return
     darkest = min((0 - m) / s for m, s in zip(mean, std))
     brightest = max((1 - m) / s for m, s in zip(mean, std))

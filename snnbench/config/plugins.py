@@ -1,8 +1,8 @@
-"""Packages of the user's own that add components: whose classes a config may name, and where their YAML files lie.
+"""Plugins: the user's own packages, whose classes a config may name and whose YAML files add options.
 
-A plugin is a Python package that can be imported. It is switched on by its name in the environment variable
-SNNBENCH_PLUGINS (several are separated by commas) or, once it is installed, by an entry point of the group
-"snnbench.plugins" whose value is the package. Its folder `configs/<axis>/<name>.yaml` adds options to the axes.
+A plugin is a Python package that can be imported. The environment variable SNNBENCH_PLUGINS switches plugins on by name
+(separated by commas). An installed plugin can instead have an entry point of the group "snnbench.plugins" whose value
+is the package. Each file `configs/<axis>/<name>.yaml` of a plugin adds an option to an axis.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GROUP = "snnbench.plugins"
 
 
 def plugin_packages() -> tuple[str, ...]:
-    """Top-level names of all plugins, those of the variable first."""
+    """The top-level names of all plugins. Those of the environment variable come first."""
     named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
     return tuple(dict.fromkeys(name for name in [*named, *_installed()] if name))
 
@@ -32,7 +32,7 @@ def _installed() -> tuple[str, ...]:
 
 
 def config_dirs() -> list[Path]:
-    """The folders that hold YAML files of the axes: snnbench's own first, then one of each plugin that has one."""
+    """The folders with YAML files of the axes: snnbench's own, then the folder of each plugin that has one."""
     return [configs_dir(), *(folder for name in plugin_packages() if (folder := _configs_of(name)) is not None)]
 
 
@@ -40,7 +40,7 @@ def _configs_of(package: str) -> Path | None:
     """The folder `configs` of a plugin, or None. A top-level package is found without being imported.
 
     Raises:
-        ConfigError: no package of this name can be imported.
+        ConfigError: No package of this name can be imported.
     """
     try:
         spec = importlib.util.find_spec(package) if package.isidentifier() else None

@@ -37,9 +37,11 @@ class Paths:
 
 @dataclass
 class Train:
-    """batch_size is global: it is split over the devices, and the learning rate is never rescaled.
+    """The training settings; configs/train.yaml explains them.
 
-    eval_every divides epochs, so that the last epoch is tested."""
+    `batch_size` counts the samples on all devices together, and the learning rate is never rescaled. `eval_every` must
+    divide `epochs`, so that the last epoch is tested.
+    """
 
     epochs: Annotated[int, "in [1, 1000000]"]
     batch_size: Annotated[int, "in [1, 1000000]"]
@@ -58,14 +60,14 @@ class Train:
 
 @dataclass
 class Start:
-    """The weights that a new run begins with; a run that resumes goes on with its own.
+    """The weights that a new run begins with. A resumed run continues with its own weights instead.
 
     Args:
-        run: folder of a finished run whose weights are taken over; null: the network's own initial weights.
-        weights: that run's last checkpoint, or its best.
-        part: the whole network, or those tensors that fit by name and shape.
-        experiment: recipe that makes such a run; where it is set, `run` must be given.
-        identity: filled in when a run is composed; given by hand, it insists on that run.
+        run: The folder of a finished run whose weights are loaded. Null keeps the network's own initial weights.
+        weights: The checkpoint of that run, "last" or "best".
+        part: "all" loads the whole network, "fitting" loads the tensors whose name and shape match.
+        experiment: The recipe that trains such a run. If it is set, `run` must be given.
+        identity: The identity of that run, normally filled in by the program. If it is given, `run` must match it.
     """
 
     run: str | None = None
@@ -77,8 +79,15 @@ class Start:
 
 @dataclass
 class Measure:
-    """Operation counts on the test set: how many samples (null: all), and pJ an operation (45 nm); and whether to
-    test once more with mirrored images."""
+    """The measurements on the test set after training.
+
+    Args:
+        operations: If true, operations are counted.
+        samples: The number of test samples that are counted. Null counts all.
+        mac_pj: The energy of a multiply-accumulate operation in pJ (45 nm).
+        ac_pj: The energy of an accumulate operation in pJ (45 nm).
+        mirrored: If true, the network is tested once more with mirrored images.
+    """
 
     operations: bool
     samples: Annotated[int, ">= 1"] | None
@@ -89,7 +98,7 @@ class Measure:
 
 @dataclass
 class Log:
-    """metrics.csv and run.json are always written; these mirror them."""
+    """Additional places to log to. metrics.csv and run.json are always written."""
 
     wandb: bool
     wandb_project: str

@@ -1,10 +1,11 @@
-"""What a component accepts and is, read from its source without importing it.
+"""Read a component's parameters and traits from its source code, without importing it.
 
-The constructor's signature is the schema of its YAML: names, types and, in `Annotated[float, "> 1"]`, the range. One
-that ends in `**rest` and calls `super().__init__(..., **rest)` also accepts the parameters of its parent, except those
-that the call gives itself. The class literals `traits`, `rejects`, `requires` and `made_for` say what a component is
-and what it goes with. Reading the syntax tree keeps `snnbench list` and every config check free of torch, and means
-that a config naming any other callable (say `os.system`) finds nothing here and is refused.
+The constructor's signature is the schema of the component's YAML file: it gives the names, the types and, with
+`Annotated[float, "> 1"]`, the ranges. A constructor that ends in `**rest` and calls `super().__init__(..., **rest)`
+also accepts its parent's parameters, except those that it passes to the parent itself. The class attributes `traits`,
+`rejects`, `requires` and `made_for` say what a component is and what it can be combined with. Reading the syntax tree
+keeps `snnbench list` and every config check free of torch. It is also safe: a config that names another callable, such
+as `os.system`, is refused because no allowed package defines it.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Component:
-    """What is read of one component.
+    """What the source code says about one component.
 
     Args:
-        target: its full name.
-        parameters: those that its constructor takes.
-        traits: what it is, its base classes' traits included.
-        rejects: {trait of another component: why the two do not go together}.
-        requires: {trait that another component must have: why}.
-        made_for: of a model: {pattern of option names: overrides under which its paper builds it}.
-        docstrings: the class's own, then those of its base classes that are ours, nearest first.
-        is_function: it is a function, not a class.
+        target: The full name, package.module.Class.
+        parameters: The parameters of the constructor, by name.
+        traits: The traits of the class and of its base classes.
+        rejects: The traits of other components that do not work with this one, each with the reason.
+        requires: The traits that another component must have, each with the reason.
+        made_for: For a model, the overrides of its paper's configuration, by pattern of option names.
+        docstrings: The docstring of the class, then those of its base classes in allowed packages, nearest first.
+        is_function: True if the component is a function, not a class.
     """
 
     target: str
@@ -56,7 +57,7 @@ class Component:
 
 
 def allowed_packages() -> tuple[str, ...]:
-    """Top-level packages whose classes a config may name: ours and the plugins'."""
+    """The top-level packages whose classes a config may name: snnbench and the plugins."""
     return ("snnbench", *plugin_packages())
 
 
@@ -64,7 +65,7 @@ def component(target: object) -> Component:
     """Read the component that `_target_` names.
 
     Raises:
-        ConfigError: the target is outside the allowed packages, or no class or function of that name is defined there.
+        ConfigError: The target is outside the allowed packages, or its module defines no class or function of the name.
     """
     if not isinstance(target, str) or not _PUBLIC.fullmatch(target):
         raise ConfigError(f"_target_={target!r} must be package.module.Class, and none of the names begins with _")
@@ -105,7 +106,7 @@ def _module_path(module: str) -> Path | None:
     if top == "snnbench":
         root = PACKAGE
     else:
-        spec = importlib.util.find_spec(top)  # a top-level name: finds, does not import
+        spec = importlib.util.find_spec(top)  # for a top-level name this does not import the package
         if spec is None:
             return None
         root = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
@@ -133,7 +134,7 @@ def _definitions(path: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:
 
 
 def _bases(node: ast.ClassDef, module: str) -> list[tuple[str, str]]:
-    """(module, class) of the base classes that are ours; others (nn.Module, ...) say nothing about configs."""
+    """The (module, class) of each base class in an allowed package. Others, such as nn.Module, have no config."""
     path = _module_path(module)
     imported = {
         alias.asname or alias.name: (statement.module, alias.name)
@@ -153,7 +154,7 @@ def _bases(node: ast.ClassDef, module: str) -> list[tuple[str, str]]:
 
 
 def _parameters(node: ast.ClassDef, inherited: dict[str, Parameter]) -> dict[str, Parameter]:
-    """What the class accepts, its own parameters first; `inherited` are those of its parent."""
+    """The parameters that the class accepts, its own first. `inherited` are the parameters of its parent."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             own, given = _arguments(statement, skip=1), _given_to_parent(statement, list(inherited))
@@ -168,7 +169,7 @@ def _parameters(node: ast.ClassDef, inherited: dict[str, Parameter]) -> dict[str
 
 
 def _given_to_parent(init: ast.FunctionDef, inherited: list[str]) -> set[str]:
-    """The parent's parameters that a caller cannot set, because `init` gives them itself or passes no `**rest` on."""
+    """The parent's parameters that a caller cannot set: `init` sets them itself, or it does not pass on `**rest`."""
     rest = init.args.kwarg
     for call in ast.walk(init) if rest else ():
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
@@ -188,7 +189,7 @@ def _arguments(node: ast.FunctionDef, skip: int) -> dict[str, Parameter]:
 
 
 def _literal(node: ast.ClassDef, name: str, default: tuple | dict) -> tuple | dict:
-    """What a class writes behind `name =`, without running it."""
+    """The value that a class body assigns to `name`, read without running the code, or `default`."""
     for statement in node.body:
         targets = (
             statement.targets

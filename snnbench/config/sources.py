@@ -1,7 +1,7 @@
-"""The runs that a configuration takes weights from: its teacher, and the run that it starts from. Torch-free.
+"""The runs that a configuration takes weights from: its teacher and its start. Does not import torch.
 
-Both sections of a configuration have the keys `run`, `weights`, `experiment` (the recipe that makes such a run) and
-`identity`, which is filled in here and stands for the run in the hash.
+The sections `teacher` and `start` both have the keys `run`, `weights`, `experiment` (the recipe that trains such a run)
+and `identity`. This module fills in `identity`, which represents the run in the configuration hash.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from snnbench.config.signature import component
 from snnbench.errors import ConfigError
 from snnbench.records import RunRecord
 
-# Where data lies and how it is loaded; everything else of `data` says what is learnt and what is tested.
+# The keys of `data` that say how data is loaded. All other keys decide what is learnt and tested.
 HOW_IT_IS_LOADED = ("root", "num_workers", "resident", "drop_last")
-# What decides which samples of a data set are test samples.
+# The keys of `data` that decide which samples are test samples.
 SPLIT = ("fold", "split", "split_seed")
 
 
 def read_sources(config: dict) -> dict[str, FinishedRun]:
-    """The runs that the sections teacher and start of a configuration name, {section: run}.
+    """Read the runs that the sections `teacher` and `start` of a configuration name. Returns {section: run}.
 
     Raises:
-        ConfigError: such a run is missing or unfinished, learnt from data that forbid its use, or is not the one that
-            `identity` insists on.
+        ConfigError: A run is missing or unfinished, was trained on data that forbid its use, or does not have the
+            `identity` that the configuration demands.
     """
     found = {}
     for section, refuse in _REFUSALS.items():
@@ -41,14 +41,14 @@ def read_sources(config: dict) -> dict[str, FinishedRun]:
 
 
 def identified(config: dict, sources: dict[str, FinishedRun]) -> dict:
-    """The configuration with `identity` filled in where a section names a run."""
+    """The configuration with `identity` filled in for each section that names a run."""
     return config | {section: config[section] | {"identity": run.identity} for section, run in sources.items()}
 
 
 def require_named(config: dict) -> None:
-    """Raises ConfigError if a configuration wants a teacher, or a start from a recipe's run, and names no run.
+    """Raises ConfigError if a configuration needs a teacher, or a run to start from, but names no run.
 
-    Recipes leave this open, so it is asked when a run begins and not when a configuration is composed.
+    Recipes do not name the run, so this is checked when a run begins and not when a configuration is composed.
     """
     teacher, start = config.get("teacher"), config.get("start") or {}
     if teacher is not None and "run" in teacher and teacher["run"] is None:
@@ -63,7 +63,7 @@ def _refuse_unnamed(what: str, section: str, recipe: str | None) -> None:
 
 
 def _refuse_other_data(config: dict, record: RunRecord) -> None:
-    """A teacher of other classes or pixels does not fit; one of another fold knows this run's test samples."""
+    """Refuse a teacher of other classes or shapes, or of another split, which may have seen this run's test samples."""
     ours, theirs = config["data"], record.config.get("data", {})
     for key in ours.keys() & theirs.keys() - set(HOW_IT_IS_LOADED):
         if ours[key] != theirs[key]:
@@ -80,7 +80,7 @@ def _refuse_other_data(config: dict, record: RunRecord) -> None:
 
 
 def _refuse_other_split(config: dict, record: RunRecord) -> None:
-    """A run may start from one on other data, but not from one that has learnt from its own test samples."""
+    """Refuse a start from a run that was trained on this run's test samples. Another data set is allowed."""
     ours, theirs = config["data"], record.config["data"]
     if ours["_target_"] != theirs["_target_"]:
         return

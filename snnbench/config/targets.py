@@ -1,4 +1,4 @@
-"""Which class may be built: a public class of its axis' package or of a plugin, which a YAML file of the axis names."""
+"""Check which classes a configuration may build: those that a YAML file of the axis names, from allowed packages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from snnbench.errors import ConfigError
 
 
 def present(config: dict) -> list[str]:
-    """Every axis but the optional ones that this configuration leaves out."""
+    """All axes except the optional ones that this configuration leaves out."""
     return [axis for axis, about in AXES.items() if not about.optional or config.get(axis) is not None]
 
 
 def check_choices(config: dict, choices: dict[str, str | None]) -> None:
-    """Raises ConfigError where another class stands in a configuration than the choice names, which a record shows."""
+    """Raises ConfigError if a `_target_` is not the class of the chosen option, since a record shows the option."""
     for axis in present(config):
         node, chosen = config.get(axis), target_of(axis, str(choices.get(axis)))
         target = node.get("_target_") if isinstance(node, dict) else None
@@ -35,8 +35,8 @@ def require_component(axis: str, target: object) -> Component:
     """Read a component of `axis`.
 
     Raises:
-        ConfigError: the target is no public class, is one of another axis, takes not what the program passes to a
-            component of this axis, or is named by no YAML of the axis.
+        ConfigError: The target is no public class or belongs to another axis, its constructor lacks a parameter that
+            the program passes to this axis, or no YAML file of the axis names it.
     """
     found, about = component(target), AXES[axis]
     if found.target.startswith("snnbench.") and not found.target.startswith(f"{about.package}."):
@@ -53,7 +53,7 @@ def require_component(axis: str, target: object) -> Component:
 
 
 def require_named(target: object) -> None:
-    """Raises ConfigError unless a YAML file of some axis names `target`, before it is imported."""
+    """Raises ConfigError unless a YAML file of some axis names `target`. The target is not imported."""
     found = component(target).target
     ours = found.startswith("snnbench.")
     axes = [axis for axis, about in AXES.items() if not ours or found.startswith(f"{about.package}.")]

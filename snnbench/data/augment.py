@@ -1,12 +1,11 @@
-"""Augmentation of still images: one draw for each sample, under the sampler's seed.
+"""Augmentation of still images. Each sample draws its own random numbers, seeded by the sampler.
 
-torchvision's v2 transforms draw once per call, so a batch given to them is flipped as a whole or not at all; here every
-sample passes alone. The order is fixed: (resized) crop, flip, automatic policy, to float and normalise, erasing,
-cutout. That is the order of the review's recipe and of timm; OTTT's code erases before it flips, which has the same
-distribution. `batched` gives the same pipeline over many samples on their device (snnbench/data/batched).
+torchvision's v2 transforms draw once per call: a batch given to them would be flipped as a whole or not at all. The
+transforms are therefore called on one sample at a time. The order is fixed: (resized) crop, flip, automatic policy,
+conversion to float with normalisation, erasing, cutout. The review's recipe and timm use the same order. OTTT's code
+erases before it flips, which gives the same distribution. `batched` builds the same pipeline for many samples at once
+on their device (snnbench/data/batched).
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -24,32 +23,34 @@ from snnbench.data.operations import Cutout, Flip, GreyErasing, NoisyRandAugment
 from snnbench.errors import ConfigError
 
 Stage = Callable[[Tensor], Tensor]
-TRIVIAL_SHIFT = 32  # pixels by which TrivialAugmentWide moves a picture at most, whatever the picture's size
+TRIVIAL_SHIFT = 32  # TrivialAugmentWide moves a picture by up to this many pixels, whatever the picture's size
 
 
 class ImageAugment(MixedAugment):
-    """A training pipeline on uint8 `[C, H, W]` of 0..255, and the mixing of batches that belongs to the same recipe.
+    """A training pipeline for uint8 pictures `[C, H, W]` of 0..255, and the recipe's mixing of whole batches.
 
     Args:
-        crop_padding: zeros on each side, in pixels, before a random crop back to the picture's size; 0 turns it off.
-        flip: probability that a picture is flipped from left to right.
-        auto: an automatic policy, AutoAugment (Cubuk et al. 2019), TrivialAugmentWide (Mueller & Hutter 2021) or
-            RandAugment (Cubuk et al. 2020); "none" turns it off.
-        interpolation: how the policy's geometric operations and the resized crop compute pixels between the stored
-            ones.
-        auto_fill: colour that the policy's geometric operations put outside of the picture, black or the data's mean.
-        rand_ops: number of operations that RandAugment (auto=rand) draws for a picture.
-        rand_magnitude: strength of RandAugment's operations, the m of timm's `rand-m9-n1-mstd0.4`.
-        rand_magnitude_std: standard deviation of that strength from one operation to the next, timm's mstd.
-        rand_prob: probability that a drawn operation of RandAugment is applied (0.5 in timm).
-        erasing: probability that a random rectangle of a picture is filled (Zhong et al. 2020); 0 turns it off.
-        erasing_scale: [low, high] of the rectangle's share of the picture's area.
-        erasing_ratio: [low, high] of the rectangle's aspect ratio.
-        erasing_fill: what fills the rectangle after normalisation, zeros, noise of mean 0 and deviation 1 (timm's), or
-            one random level of grey.
-        cutout: side in pixels of one square hole of zeros in every picture (DeVries & Taylor 2017); 0 turns it off.
-        resized_crop_scale: [low, high] of the share of the area that a random resized crop keeps; null turns it off.
-        resized_crop_ratio: [low, high] of that crop's aspect ratio.
+        crop_padding: The number of zero pixels added on each side before a random crop back to the picture's size. 0
+            turns the crop off.
+        flip: The probability that a picture is flipped from left to right.
+        auto: The automatic policy, which is AutoAugment (Cubuk et al. 2019), TrivialAugmentWide (Mueller & Hutter 2021)
+            or RandAugment (Cubuk et al. 2020). "none" turns it off.
+        interpolation: The interpolation of the policy's geometric operations and of the resized crop.
+        auto_fill: The colour of the area that a geometric operation of the policy leaves empty. It is black or the
+            data's mean.
+        rand_ops: The number of operations that RandAugment (auto=rand) draws for a picture.
+        rand_magnitude: The mean strength of RandAugment's operations, called m in timm's `rand-m9-n1-mstd0.4`.
+        rand_magnitude_std: The standard deviation of that strength between operations, called mstd in timm.
+        rand_prob: The probability that RandAugment applies an operation that it has drawn (0.5 in timm).
+        erasing: The probability that a random rectangle of a picture is erased (Zhong et al. 2020). 0 turns it off.
+        erasing_scale: The range [low, high] of the rectangle's area, as a share of the picture's area.
+        erasing_ratio: The range [low, high] of the rectangle's ratio of height to width.
+        erasing_fill: The content of an erased rectangle. "zero" writes zeros after normalisation, "noise" writes normal
+            noise of mean 0 and deviation 1 after normalisation (as timm does), and "grey" writes one random grey level.
+        cutout: The side in pixels of a square hole of zeros in every picture (DeVries & Taylor 2017). 0 turns it off.
+        resized_crop_scale: The range [low, high] of the share of the picture's area that a random resized crop keeps.
+            Null turns the crop off.
+        resized_crop_ratio: The range [low, high] of that crop's ratio of width to height.
     """
 
     requires = {  # noqa: RUF012
@@ -96,7 +97,7 @@ class ImageAugment(MixedAugment):
         self.resized_crop_scale, self.resized_crop_ratio = resized_crop_scale, list(resized_crop_ratio)
 
     def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
-        """Raise ConfigError where these settings would empty pictures `shape` [C, H, W], or leave their range."""
+        """Raise ConfigError if these settings could empty pictures of `shape` [C, H, W] or leave their value range."""
         refuse_emptying(self.crop_padding, self.cutout, shape)
         if self.auto == "trivial_wide" and min(shape[1:]) < TRIVIAL_SHIFT:
             raise ConfigError(
@@ -110,7 +111,7 @@ class ImageAugment(MixedAugment):
             )
 
     def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
-        """The pipeline uint8 `[C, *, *]` -> float32 `shape`; None when nothing is random."""
+        """The pipeline from uint8 `[C, *, *]` to float32 of `shape`, or None if no setting is random."""
         size = tuple(shape[1:])
         stages: list[Stage] = []
         if self.resized_crop_scale is not None:
@@ -132,11 +133,11 @@ class ImageAugment(MixedAugment):
         return v2.Compose([*stages, normalise, *random_after])
 
     def unbatched(self) -> str | None:
-        """The setting that has no batched form, or None: then `batched` gives the same distribution."""
+        """The setting that has no batched form, as text. None means that `batched` has the same distribution."""
         return None if self.resized_crop_scale is None else f"augment.resized_crop_scale={self.resized_crop_scale}"
 
     def batched(self, shape: tuple[int, int, int], normalise: Normalise, device: torch.device) -> list[BatchedStage]:
-        """The same pipeline for many samples `shape` [C, H, W], uint8, at once on `device` -> float32."""
+        """The same pipeline for a batch of uint8 samples of `shape` [C, H, W] on `device`. It returns float32."""
         size, normalised = tuple(shape[1:]), Normalised(normalise, device)
         stages: list[BatchedStage] = []
         moves = [placement.PaddedCrop(self.crop_padding)] if self.crop_padding else []
@@ -190,7 +191,7 @@ class ImageAugment(MixedAugment):
 
 
 def refuse_emptying(crop_padding: int, cutout: int, shape: tuple[int, int, int]) -> None:
-    """Raise ConfigError where a crop can miss the whole picture `shape` [C, H, W], or a hole can cover it."""
+    """Raise ConfigError if a crop can miss the whole picture `shape` [C, H, W], or if a hole can cover it."""
     height, width = shape[1:]
     if crop_padding >= min(height, width):
         raise ConfigError(

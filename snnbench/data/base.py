@@ -1,7 +1,5 @@
 """The contract of a data set: a LightningDataModule with seeded order, named splits and hashes for the record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -42,13 +40,13 @@ class BenchData(lightning.LightningDataModule):
         root: The folder that holds all data sets.
         shape: The [channels, height, width] of a sample, or of one of its frames, as the model sees it.
         num_classes: The number K of classes. Labels are 0 .. K - 1.
-        val_fraction: share of the training set that is held out for validation, the same of each class and drawn by the
-            seed; 0 is the papers' protocol, which reports the best epoch on the test set.
+        val_fraction: The share of the training set that is held out for validation. The seed draws the same share of
+            each class. 0 holds out nothing and reports the best epoch on the test set, as most papers do.
         num_workers: The number of processes that load and augment samples. 0 uses the training process itself.
         drop_last: If true, an incomplete last training batch of an epoch is left out.
-        resident: where samples are kept and augmented. "device" holds them on the training device and augments whole
-            batches there, "host" loads them sample by sample, "auto" takes a GPU that has room for them if every
-            augmentation has a batched form (the same distribution, other random numbers).
+        resident: The place where samples are kept and augmented. "device" keeps them on the training device and
+            augments whole batches there. "host" loads them one by one. "auto" means "device" if that is a GPU with
+            enough memory and every augmentation has a batched form (the same distribution, other random numbers).
         batch_size: The number of samples in a training batch, counted over all processes.
         eval_batch_size: The number of samples in a validation or test batch, counted over all processes.
         time_steps: The number T of time steps.

@@ -1,12 +1,10 @@
-"""Arrays on disk under a hash of what made them.
+"""Arrays on disk, in a folder named by a hash of the settings that they were made with.
 
 A cache is a folder `<name>-<hash of the key>` with `.npy` files and a `manifest.json`. It is written under a temporary
-name, the manifest last, and renamed, so a folder of that name is whole. Another key is another folder: changing T never
-meets old frames. A folder without manifest, or made from other source files (source_files.py), is rebuilt; one whose
-files do not match the manifest is refused, because then the disk, not this program, changed them.
+name and renamed at the end, so a folder of the final name is complete. Other settings, such as another T, have another
+folder, so old frames are never read by mistake. A folder is rebuilt if it has no manifest or was made from other source
+files (source_files.py). It is refused if its files do not match the manifest, because something else has changed them.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -25,7 +23,7 @@ from snnbench.data.source_files import Fingerprint
 from snnbench.errors import ConfigError
 
 MANIFEST = "manifest.json"
-BLOCK, BLOCKS = 65536, 64  # what is read of a file to see that it is the one that was written
+BLOCK, BLOCKS = 65536, 64  # bytes in a block and blocks in a file that `spot_hash` reads
 
 Arrays = dict[str, np.ndarray]
 
@@ -34,9 +32,10 @@ class ArrayCache:
     """Named arrays made once from `key`.
 
     Args:
-        folder: where caches of this data set lie. name: readable prefix.
-        key: everything that decides the content (versions, T, sizes); JSON values.
-        sources: of the source files, or None when they are not there (the cache then stands for itself).
+        folder: The folder of this data set's caches.
+        name: The readable beginning of the cache folder's name.
+        key: All settings that the content depends on (versions, T, sizes), as JSON values.
+        sources: The fingerprint of the source files. If they are missing it is None, and the cache is used unchecked.
     """
 
     def __init__(self, folder: str | Path, name: str, key: dict, sources: Fingerprint | None = None):
@@ -45,10 +44,10 @@ class ArrayCache:
         self.path = Path(folder) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def open(self) -> tuple[Arrays, dict] | None:
-        """(memory-mapped arrays, manifest), or None when there is none that may be used.
+        """Return (memory-mapped arrays, manifest), or None if there is no valid cache.
 
         Raises:
-            ConfigError: a file's size or content is not what the manifest says.
+            ConfigError: A file's size or content is not what the manifest says.
         """
         manifest = self._manifest()
         if manifest is None or not self._same_sources(manifest):
@@ -68,10 +67,10 @@ class ArrayCache:
         return arrays, manifest
 
     def open_or_build(self, build: Callable[[Path], dict]) -> tuple[Arrays, dict]:
-        """Open the cache, or let `build(folder)` save its `.npy` files there and return notes for the manifest.
+        """Open the cache, or build it: `build(folder)` saves the `.npy` files and returns notes for the manifest.
 
-        Two processes may ask at once: the second waits for the first (file lock) or, on file systems without locks,
-        does the same work and keeps whichever came first.
+        If two processes call this at once, the second waits for the first one's file lock. On file systems without
+        locks both build the cache, and the one that is finished first is kept.
         """
         found = self.open()
         if found is not None:
@@ -85,7 +84,7 @@ class ArrayCache:
             try:
                 draft.mkdir()
                 if self.sources is not None:
-                    _ = self.sources.content  # before the files are read: what changes meanwhile is seen next time
+                    _ = self.sources.content  # before `build`: the next `open` notices later changes
                 notes = build(draft)
                 self._seal(draft, notes)
                 self._publish(draft)
@@ -107,9 +106,9 @@ class ArrayCache:
         return manifest if whole and manifest.get("key") == self.key else None
 
     def _same_sources(self, manifest: dict) -> bool:
-        """Whether the cache was made from the source files that are there now; they are read only if their stamp moved.
+        """True if the cache was made from the present source files. They are read only if their stamp has changed.
 
-        The new stamp of files that were only copied goes into the manifest, where that may be written.
+        If only the stamp has changed, as after copying, the manifest gets the new stamp (unless it is read-only).
         """
         if self.sources is None or manifest.get("sources") == self.sources.stamp:
             return True
@@ -146,12 +145,12 @@ class ArrayCache:
             yield
 
     def _remove_if_left_over(self, draft: Path) -> None:
-        """Remove the draft of a process that was killed, of whatever cache: nobody holds that cache's lock."""
+        """Remove the draft of a killed process, for any cache here, if no process holds that cache's lock."""
         import fcntl
 
         of_cache = re.fullmatch(r"\.(.+-[0-9a-f]{16})\.[0-9a-f]{8}\.tmp", draft.name)
         if of_cache is None:
-            return  # another program's
+            return  # the folder belongs to another program
         if of_cache[1] == self.path.name:
             shutil.rmtree(draft, ignore_errors=True)
             return
@@ -180,26 +179,26 @@ class ArrayCache:
 
     def _publish(self, draft: Path) -> None:
         if self.path.exists() and self._manifest() is not None and self.open() is not None:
-            return  # another process was first
+            return  # another process has published it already
         try:
-            if self.path.exists():  # half-written or stale
+            if self.path.exists():  # it is incomplete or outdated
                 aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
                 os.rename(self.path, aside)
                 shutil.rmtree(aside, ignore_errors=True)
             os.rename(draft, self.path)
-        except OSError:  # without locks: another process was faster
+        except OSError:  # without locks, another process may have published it meanwhile
             if self.open() is None:
                 raise
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of the whole file."""
+    """The SHA-256 of the whole file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def spot_hash(path: Path) -> str:
-    """sha256 of up to 64 blocks of 64 KiB, spread evenly over the file: 4 MiB of a file of any size."""
+    """The SHA-256 of up to 64 blocks of 64 KiB, spread evenly over the file, so at most 4 MiB are read."""
     size, digest = path.stat().st_size, hashlib.sha256()
     starts = np.unique(np.linspace(0, max(size - BLOCK, 0), BLOCKS).astype(np.int64))
     with open(path, "rb") as file:

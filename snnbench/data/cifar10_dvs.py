@@ -1,11 +1,10 @@
-"""CIFAR10-DVS (Li et al. 2017): 10 x 1,000 recordings of CIFAR-10 pictures moved before a DVS128, original AEDAT 2.0.
+"""CIFAR10-DVS (Li et al. 2017): 10 x 1,000 recordings of moving CIFAR-10 pictures by a DVS128 camera, in AEDAT 2.0.
 
-There is no official split, and accuracies of different splits must not share a column. By the number in a file's name:
-`first900` trains on the first 900 of each class (SpikingJelly's split_to_train_test_set(0.9), there sorted as text),
-`tebn100` tests on 0-99 (TEBN; known to give clearly higher accuracy), `random` is a seeded stratified 9:1.
+There is no official split, and accuracies of different splits must not be compared. `first900` trains on the first 900
+recordings of each class by the number in the file name; SpikingJelly's split_to_train_test_set(0.9) does the same but
+sorts the names as text. `tebn100` tests on numbers 0 to 99 (TEBN) and gives clearly higher accuracies. `random` draws a
+stratified 9:1 split from a seed.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def read_aedat4(path: Path) -> np.ndarray:
-    """Events of tonic's re-release, through tonic and its optional reader."""
+    """Read the events of a file of tonic's re-release, with tonic and the optional package aedat."""
     try:
         import aedat  # noqa: F401
         from tonic.io import read_aedat4 as read
@@ -51,9 +50,9 @@ class CIFAR10DVS(EventData):
     """x `[N, T, 2, H, W]` of a data set without an official split.
 
     Args:
-        split: which tenth of each class is the test set. "first900" takes the last 100 by number (SpikingJelly),
-            "tebn100" the first 100 (TEBN; accuracies are clearly higher), "random" draws it.
-        split_seed: seed of the draw where split is "random".
+        split: The choice of each class's test recordings. "first900" tests on the last 100 by number (SpikingJelly),
+            "tebn100" on the first 100 (TEBN, with clearly higher accuracies), and "random" draws 100.
+        split_seed: The seed of that draw if split is "random".
     """
 
     sensor = (128, 128)
@@ -71,7 +70,7 @@ class CIFAR10DVS(EventData):
         self.split, self.split_seed = split, split_seed
 
     def files(self) -> list[list[Path]]:
-        """Recordings of each class, sorted by number. Empty when the folder has none."""
+        """The recordings of each class, sorted by number. The list is empty if there are no recordings at all."""
         found = [numbered(visible(self.folder / name), ".aedat", ".aedat4") for name in CLASSES]
         return found if any(found) else []
 

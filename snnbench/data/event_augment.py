@@ -1,9 +1,7 @@
-"""Augmentation of event frames `[T, C, H, W]`: one draw for a sample, shared by all its time steps.
+"""Augmentation of event frames `[T, C, H, W]`. Each sample draws once, and all its time steps share the draw.
 
 TET (Deng et al. 2022): flip 0.5 and roll by up to 5 pixels; NDA (Li et al. 2022): roll, cutout and others.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 
@@ -21,18 +19,18 @@ from snnbench.errors import ConfigError
 
 
 class EventAugment(MixedAugment):
-    """A training pipeline on event frames; the same geometric change for all T and both polarities.
+    """A training pipeline for event frames. All T frames and both polarities get the same geometric change.
 
     Args:
-        keep_frames: number of the T frames that a training sample keeps, drawn at random, in order (SEW-ResNet's
-            T_train); null keeps all.
-        crop_padding: zeros on each side, in pixels, before a random crop back to the frame's size (OTTT); 0 turns it
-            off.
-        flip: probability that all frames of a sample are flipped from left to right.
-        roll: largest circular shift in pixels along each axis; 0 turns it off.
-        cutout: largest side in pixels of a square hole of zeros, whose side is drawn from 1 .. cutout (NDA); 0 turns it
-            off.
-        cutout_prob: probability that a sample gets that hole.
+        keep_frames: The number of frames that a training sample keeps of its T (T_train in SEW-ResNet). They are drawn
+            at random and stay in order. Null keeps all.
+        crop_padding: The number of zero pixels added on each side before a random crop back to the frame's size (OTTT).
+            0 turns the crop off.
+        flip: The probability that all frames of a sample are flipped from left to right.
+        roll: The largest circular shift in pixels along each axis. 0 turns the shift off.
+        cutout: The largest side in pixels of a square hole of zeros (NDA). Each side is drawn from 1 .. cutout. 0 turns
+            the hole off.
+        cutout_prob: The probability that a sample gets that hole.
     """
 
     requires = {  # noqa: RUF012
@@ -56,7 +54,7 @@ class EventAugment(MixedAugment):
         self.cutout, self.cutout_prob = cutout, cutout_prob
 
     def refuse_misfit(self, shape: tuple[int, int, int], time_steps: int, normalise: Normalise | None) -> None:
-        """Raise ConfigError where these settings do not fit T frames of `shape` [C, H, W]."""
+        """Raise ConfigError if these settings do not fit T = `time_steps` frames of `shape` [C, H, W]."""
         moves = {"flip": self.flip, "roll": self.roll, "crop_padding": self.crop_padding, "cutout": self.cutout}
         used = next((name for name, value in moves.items() if value), None)
         if shape[1] == 1 and used is not None:
@@ -69,7 +67,7 @@ class EventAugment(MixedAugment):
             raise ConfigError(f"augment.keep_frames={self.keep_frames} exceeds T={time_steps}; lower it or raise T")
 
     def for_training(self, shape: tuple[int, int, int], normalise: Normalise) -> Stage | None:
-        """The pipeline `[T, C, H, W]` -> float32 of the same shape; None when nothing is random."""
+        """The pipeline from `[T, C, H, W]` to float32 of the same shape, or None if no setting is random."""
         stages: list[Stage] = []
         if self.keep_frames:
             stages.append(KeepFrames(self.keep_frames))

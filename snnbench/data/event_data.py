@@ -1,6 +1,4 @@
-"""Base of event data sets: recordings become one memory-mapped array of frames `[N, T, 2, H, W]`, once."""
-
-from __future__ import annotations
+"""Base of event data sets. It converts all recordings once into a memory-mapped array `[N, T, 2, H, W]`."""
 
 import shutil
 import sys
@@ -24,16 +22,18 @@ from snnbench.data.source_files import Fingerprint
 from snnbench.errors import ConfigError
 from snnbench.writing import writing
 
-VERSION = 2  # of the readers and of framing: raise it when their output changes
-NAMED = 3  # recordings that are named on the console; all are counted
+VERSION = 2  # part of the cache key: raise it when the output of the readers or of the framing changes
+NAMED = 3  # the console names this many recordings; the count covers all of them
 
 
 @dataclass(frozen=True)
 class Recordings:
-    """The recordings that were found, in their fixed order, without opening one.
+    """The list of the N recordings that were found, in a fixed order. No recording has been opened yet.
 
-    labels: int64 `[N]`. tags: int64 `[N]`, what the split needs to know: the number in the name, or 0 train 1 test.
-    sources: how the cache knows the source files again.
+    Args:
+        labels: The class of each recording, int64 `[N]`.
+        tags: What `split_indices` needs to split them, int64 `[N]`: the number in the file name, or 0 train, 1 test.
+        sources: The fingerprint by which the cache notices that the source files have changed.
     """
 
     labels: np.ndarray
@@ -42,11 +42,11 @@ class Recordings:
 
 
 class FramedEvents(BenchData):
-    """Recordings in a cached array of frames, whatever sensor they come from.
+    """A data set of recordings from any sensor, kept as a cached array of frames.
 
-    A subclass gives `source`, `find`, `read` and `lacking`, and sets `normalise` and `framing`. The framing is called
-    with the events of one recording and returns its frames `[T, *shape]` and how many counts were cut; it has `dtype`
-    and `describe()`.
+    A subclass defines `source`, `find`, `read` and `lacking`, and sets `normalise` and `framing`. `framing` is called
+    with the events of one recording. It returns the frames `[T, *shape]` and the number of counts that were too large
+    for its `dtype`. Its `describe()` returns its settings.
     """
 
     traits = ("events",)
@@ -58,40 +58,40 @@ class FramedEvents(BenchData):
         self.folder = Path(self.root) / self.source.folder
         self.notes: dict = {}
 
-    # what a subclass gives
+    # what a subclass defines
     def key(self) -> dict:
-        """What beside the framing decides the frames (release, simulator's settings)."""
+        """Everything else that the frames depend on, such as the release or the settings of a simulator."""
         return {}
 
     def find(self) -> Recordings | None:
-        """List the recordings; None when the source files are not there (a finished cache is enough)."""
+        """List the recordings, or return None if there are no source files. A finished cache can do without them."""
         raise NotImplementedError
 
     def read(self) -> Iterator[np.ndarray]:
-        """Yield the events of each recording in the order of `find`."""
+        """Yield the events of each recording, in the order that `find` returns."""
         raise NotImplementedError
 
     def split_indices(self, labels: np.ndarray, tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(train, test) indices; a recording of tag 0 is for training and one of tag 1 for the test."""
+        """Return the indices (train, test). By default tag 0 means training and tag 1 means test."""
         return np.flatnonzero(tags == 0), np.flatnonzero(tags == 1)
 
     def lacking(self) -> str:
-        """What the folder of the data lacks, such as "has no Train/<digit>/*.bin", where `find` finds nothing in it."""
+        """The end of the error message for a folder without recordings, such as "has no Train/<digit>/*.bin"."""
         raise NotImplementedError
 
-    # what everybody uses
+    # what all data sets share
     def missing(self) -> ConfigError:
-        """The sentence for recordings that are not there."""
+        """The error to raise if the recordings are missing."""
         return self.source.missing(self.root, self.lacking() if self.folder.is_dir() else "")
 
     @cached_property
     def counted(self) -> Counter:
-        """Events that `read` met and that are not as they should be, by kind: for the record."""
+        """The number of faulty events that `read` has met, by kind of fault. The run's record shows them."""
         return Counter()
 
     @cached_property
     def short(self) -> list[str]:
-        """Recordings that `read` met and that end early, though nothing else shows that they are cut off."""
+        """The recordings that `read` found too short. Their files may be cut off, though they can be read."""
         return []
 
     def load(self) -> Loaded:
@@ -157,21 +157,22 @@ class FramedEvents(BenchData):
 
 
 class EventData(FramedEvents):
-    """Frames of a camera's events, by event number or by time. A subclass gives `sensor`, (height, width) in pixels.
+    """Frames counted from the events of a camera. A subclass sets `sensor`, the (height, width) in pixels.
 
     Args:
-        frames_by: "number" puts equally many events into each of the T frames, "time" gives each frame an equal time.
-        resize: how frames of the sensor's size come to `shape`. "sum" puts each event into the pixel that covers it,
-            "bilinear" and "nearest" resize the counted frames; without effect where the sizes are equal.
+        frames_by: The way to cut a recording into T frames. "number" gives each frame equally many events, "time" gives
+            each frame an equal share of the recording's time.
+        resize: The way to bring frames from the sensor's size to `shape`. "sum" counts each event in the larger pixel
+            that covers it, "bilinear" and "nearest" resize the counted frames. Equal sizes need no resizing.
         normalise: "max" divides each frame by its own largest count before it is resized (TET), "none" keeps counts.
-        count_dtype: type in which the cache stores whole counts; a larger count becomes the type's largest number.
-            Resized or divided frames are float16.
-        mean: mean of each polarity's frames; it is subtracted, null subtracts nothing.
-        std: standard deviation of each polarity's frames; they are divided by it, null divides by nothing.
+        count_dtype: The type in which the cache stores whole counts. A count that is too large becomes the type's
+            largest number. Resized or divided frames are stored as float16.
+        mean: The mean of each polarity's frames. It is subtracted, and null subtracts nothing.
+        std: The standard deviation of each polarity's frames. They are divided by it, and null divides by nothing.
     """
 
     sensor: ClassVar[tuple[int, int]]
-    lasts_us: ClassVar[int] = 0  # each recording, by the motion before the camera; 0 where they differ
+    lasts_us: ClassVar[int] = 0  # duration of every recording in microseconds; 0 if recordings differ in duration
 
     def __init__(
         self,
@@ -191,13 +192,13 @@ class EventData(FramedEvents):
         self.normalise = normaliser(self.shape[0], 1, mean, std)
 
     def checked(self, events: np.ndarray, path: str | Path) -> np.ndarray:
-        """Events of one recording in order of time, within the sensor; what was odd is counted.
+        """Return the events of one recording, sorted by time and within the sensor. Faults are counted in `counted`.
 
         Raises:
-            ConfigError: the recording at `path` cannot be used.
+            ConfigError: The recording at `path` cannot be used.
         """
         events, found = in_order(check_events(events, self.sensor, path), path)
         self.counted.update(found)
-        if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us * 4 // 5:  # cut between two events?
+        if (span := int(events["t"][-1] - events["t"][0])) < self.lasts_us * 4 // 5:  # the file may be cut off
             self.short.append(f"'{path}' ({span} us)")
         return events

@@ -1,9 +1,8 @@
 """ImageNet (ILSVRC 2012) from folders root/imagenet/{train,val}/WNID/*.JPEG; the validation set is the test set.
 
-Test: shorter side to `resize`, centre crop (256 and 224 in SEW-ResNet's and most recipes; 224 and 224 in Spikformer's).
+A test picture is resized so that its shorter side has `resize` pixels, and its centre is cropped. Most recipes, such as
+SEW-ResNet's, resize to 256 and crop to 224; Spikformer uses 224 for both.
 """
-
-from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -25,7 +24,7 @@ WNID = re.compile(r"n[0-9]{8}")
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the class folders, sorted. Raises ConfigError where pictures or archives still wait to be sorted."""
+    """The sorted names of the class folders. Raises ConfigError if a picture or archive lies outside of them."""
     entries = visible(folder)
     for entry in entries:
         if entry.is_file() and entry.name.lower().endswith((*IMAGES, ".tar")):
@@ -37,13 +36,13 @@ def class_folders(folder: Path) -> list[str]:
 
 
 class ImageNet(BenchData):
-    """x `[N, 3, crop, crop]`; `shape` gives the crop. Pictures are decoded in the workers.
+    """x is `[N, *shape]`, where `shape` is [3, height, width] of the crop. The loader processes decode the pictures.
 
     Args:
-        mean: mean of each channel of the pixels in [0, 1]; it is subtracted.
-        std: standard deviation of each channel of the pixels in [0, 1]; what is left is divided by it.
-        resize: the shorter side of a test picture is brought to this many pixels, then the centre is cut out.
-        interpolation: how that resize computes pixels between the stored ones.
+        mean: The mean of each channel, for pixels in [0, 1]. It is subtracted from the pixels.
+        std: The standard deviation of each channel, for pixels in [0, 1]. The centred pixels are divided by it.
+        resize: The length in pixels to which a test picture's shorter side is resized before the centre is cropped.
+        interpolation: The interpolation of that resize.
     """
 
     traits = ("images",)
@@ -101,7 +100,7 @@ class ImageNet(BenchData):
         augmented = None if self.augment is None else self.augment.for_training(self.shape, self.normalise)
         if augmented is not None and self.augment.resized_crop_scale is not None:
             return augmented, None
-        # without a resized crop all pictures must still come to one size
+        # without a random resized crop, resize and centre crop bring all pictures to one size
         return v2.Compose([*self._centre(), augmented or self.normalise]), None
 
     def test_transforms(self) -> tuple[Transform | None, Transform | None]:

@@ -1,15 +1,14 @@
 """Mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) on a batch that is already on its device.
 
-Both are `w * x + (1 - w) * partner`: w is a number for mixup and a map of ones with a hole for CutMix; the label's
-share is the mean of w. lam ~ Beta(alpha, alpha); the CutMix hole has sides sqrt(1 - lam) of the image's around a
-uniform centre, clipped at the border (torchvision's v2.MixUp / v2.CutMix and the review's own code do the same).
+Both compute `w * x + (1 - w) * partner`. For mixup, w is the number lam ~ Beta(alpha, alpha). For CutMix, w is a map
+that is 0 inside a rectangle and 1 elsewhere. The rectangle's sides are sqrt(1 - lam) times those of the image, its
+centre is uniform, and it is clipped at the border. The sample's own label counts with the mean of w. torchvision's
+v2.MixUp and v2.CutMix and the review's code do the same.
 
-An epoch's numbers are drawn at once on the host, since a small network's step is over before a hundred calls of numpy
-are, and the device is never waited for: one draw a batch becomes numbers in a kernel's arguments, one a sample travels
-through pinned memory.
+The host draws the numbers of a whole epoch at once, because drawing them in each step would take longer than the step
+of a small network. The host never waits for the device: a draw for a whole batch is passed as plain numbers, and draws
+for single samples are copied through pinned memory.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,16 +20,18 @@ from torch import Tensor
 
 from snnbench.data.batched.stage import to_device
 
-MIXING_STREAM = 3  # of a seed's random numbers; data/sampling.py and data/resident.py have 0 to 2
+MIXING_STREAM = 3  # number of this random stream under a seed; data/sampling.py and data/resident.py use 0 to 2
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """What one batch is mixed with, n = 1 for all its samples or one for each.
+    """How one batch of N samples is mixed. n is 1 if all samples share one draw, and N if each has its own.
 
-    weight: of the sample beside its partner, float32 `[n]`. box: top, bottom, left and right of what is the partner's,
-    int64 `[n, 4]`, empty for mixup. share: of the sample in its label, float32 `[n]`. order: the samples' partners,
-    int64 `[N]`, where they are shuffled.
+    Args:
+        weight: The factor of a sample's pixels, float32 `[n]`. The partner's pixels get 1 - weight.
+        box: The top, bottom, left and right of the partner's rectangle, int64 `[n, 4]`. It is empty for mixup.
+        share: The weight of a sample's own label, float32 `[n]`.
+        order: The index of each sample's partner, int64 `[N]`. It is None unless partners are shuffled.
     """
 
     weight: np.ndarray
@@ -41,7 +42,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class BatchMix:
-    """Mix each sample with a partner of the same batch; the arguments are `MixedAugment`'s, without "mix_"."""
+    """Mix each sample with a partner of the same batch. `MixedAugment` explains the arguments, there named mix_*."""
 
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -52,11 +53,11 @@ class BatchMix:
     until_epoch: int | None = None
 
     def active(self, epoch: int) -> bool:
-        """Whether batches of this epoch (counted from 0) are mixed."""
+        """True if the batches of this epoch (counted from 0) are mixed."""
         return self.until_epoch is None or epoch < self.until_epoch
 
     def draw(self, rng: np.random.Generator, batches: int, size: int, height: int, width: int) -> list[Mixture]:
-        """The mixtures of so many batches of `size` samples whose images are height x width."""
+        """Draw the mixtures of `batches` batches, each of `size` samples with images of height x width pixels."""
         shape = (batches, 1 if self.per == "batch" else size)
         mixed = rng.random(shape) < self.prob
         cut = mixed & (rng.random(shape) < self.switch_prob if self.mixup > 0 else True) & (self.cutmix > 0)

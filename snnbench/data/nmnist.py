@@ -1,6 +1,4 @@
-"""N-MNIST (Orchard et al. 2015): MNIST digits on a screen seen by an ATIS camera that moves in three saccades."""
-
-from __future__ import annotations
+"""N-MNIST (Orchard et al. 2015): MNIST digits on a screen, recorded by an ATIS camera that moves three times."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +18,10 @@ DIGITS = tuple(map(str, range(10)))
 
 
 class NMNIST(EventData):
-    """x `[N, T, 2, H, W]`; official split, files sorted by (class, number).
+    """x is `[N, T, 2, H, W]`, with the official split. The files are sorted by class, then by number.
 
     Args:
-        complete: a folder is refused that does not hold all 60,000 and 10,000 recordings.
+        complete: If true, a folder without all 60,000 training and 10,000 test recordings is refused.
     """
 
     sensor = (34, 34)
@@ -36,7 +34,7 @@ class NMNIST(EventData):
         self.complete = complete
 
     def files(self) -> list[tuple[Path, int, int]]:
-        """(file, class, 0 train or 1 test)."""
+        """All recordings as (file, class, part), where part is 0 for training and 1 for test."""
         return [
             (path, digit, part)
             for part, name in enumerate(PARTS)
@@ -45,7 +43,7 @@ class NMNIST(EventData):
         ]
 
     def _digits(self, folder: Path) -> range:
-        """The ten classes, once nothing in `folder` is seen that would be a class more or one less."""
+        """Return the ten digits. Raises ConfigError if `folder` has another class or a file named like a digit."""
         for entry in visible(folder):
             digit = entry.name in DIGITS
             if digit and not entry.is_dir():

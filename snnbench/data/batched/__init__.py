@@ -1,1 +1,1 @@
-"""Augmentation of many samples at once, on the device that holds them; the distribution is the per-sample path's."""
+"""Augmentation of many samples at once on their device, with the same distribution as sample by sample."""

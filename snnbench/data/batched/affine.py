@@ -1,10 +1,8 @@
-"""PIL's affine transform of many pictures uint8 `[n, C, H, W]`, each by its own matrix, to the last bit.
+"""PIL's affine transform for many pictures uint8 `[n, C, H, W]`, each with its own matrix, equal to PIL in every bit.
 
-PIL maps pixel centres by the inverse matrix in float64 and truncates the interpolated value; nearest neighbour runs in
-16.16 fixed point. Gathers run over the whole group, in slices that bound the float64 work space.
+PIL maps pixel centres by the inverse matrix in float64 and truncates the interpolated value. For nearest neighbour it
+uses 16.16 fixed point instead. Pictures are processed in slices that bound the memory of the float64 work tensors.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Literal
@@ -20,7 +18,7 @@ GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
 
 def inverse_matrix(name: str, magnitude: float, height: int, width: int) -> list[float]:
-    """Rows (a, b, c), (d, e, f) of output -> input for a torchvision policy's operation of that magnitude."""
+    """The rows (a, b, c), (d, e, f) that map output to input pixels for an operation of a torchvision policy."""
     if name == "Rotate":  # about the centre, counter-clockwise degrees; PIL rounds to 15 digits
         angle = -math.radians(magnitude % 360.0)
         cosine, sine, cx, cy = round(math.cos(angle), 15), round(math.sin(angle), 15), width / 2, height / 2
@@ -37,7 +35,7 @@ def inverse_matrix(name: str, magnitude: float, height: int, width: int) -> list
 
 
 def affine(x: Tensor, matrices: np.ndarray, mode: Literal["nearest", "bilinear", "bicubic"], fill: Tensor) -> Tensor:
-    """Transform `x` by `matrices` float64 `[n, 6]`; `fill` uint8 `[C, 1]` where the source lies outside."""
+    """Transform `x` by `matrices` float64 `[n, 6]`. `fill`, uint8 `[C, 1]`, colours pixels from outside of `x`."""
     if mode == "nearest":
         return _nearest(x, matrices, fill)
     kernel, samples = (_bilinear if mode == "bilinear" else _bicubic), max(WORK // x[0].numel(), 1)
@@ -75,7 +73,7 @@ def _interpolated(x: Tensor, matrices: Tensor, kernel, fill: Tensor) -> Tensor:
     flat, left, top = x.reshape(count, channels, -1), left.long(), top.long()
 
     def pixel(step_y: int, step_x: int) -> Tensor:
-        """The neighbour at that distance from (top, left), clamped at the border, float64 `[n, C, H * W]`."""
+        """The pixel at (top + step_y, left + step_x), clamped to the border, float64 `[n, C, H * W]`."""
         index = (top + step_y).clamp_(0, height - 1) * width + (left + step_x).clamp_(0, width - 1)
         return flat.gather(2, index.view(count, 1, -1).expand_as(flat)).double()
 

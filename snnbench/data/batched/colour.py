@@ -1,12 +1,10 @@
-"""PIL's colour operations on many pictures uint8 `[n, C, H, W]` (C 1 or 3), to the last bit.
+"""PIL's colour operations on many pictures uint8 `[n, C, H, W]` (C 1 or 3), equal to PIL in every bit.
 
 The per-sample path runs torchvision's policies on PIL pictures, so PIL's own arithmetic is the reference: float32
 blends that are truncated, luma in 16-bit fixed point, an integer mean, a 3x3 smoothing that leaves the border alone.
-Each takes the pictures and one number a picture, `[n]` on their device, and returns new pictures. No product is fused
-with a sum (a different rounding), so these must stay out of `torch.compile`.
+Each function takes the pictures and one number per picture, `[n]` on the same device, and returns new pictures. They
+must stay out of `torch.compile`, which may fuse a product with a sum and so round differently.
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor

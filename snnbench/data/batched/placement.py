@@ -1,9 +1,7 @@
-"""Flip, roll and padded crop of every sample in one gather. Each maps a new row or column to the old one.
+"""Flip, roll and padded crop of all samples, combined into one gather.
 
-The same maps serve all channels and time steps of a sample.
+Each operation says from which old row or column a new one is read. All channels and time steps of a sample share that.
 """
-
-from __future__ import annotations
 
 from typing import Protocol
 
@@ -15,12 +13,12 @@ from snnbench.data.batched.stage import Draws, to_device
 
 
 class Move(Protocol):
-    """A separable move: new position -> old position along height (axis 0) and width (axis 1)."""
+    """A move that maps new positions to old ones, separately along height (axis 0) and width (axis 1)."""
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws: ...
 
     def source(self, at: Tensor, axis: int, size: int, drawn: dict[str, Tensor]) -> Tensor:
-        """Positions `[n, size]` -> where they come from; outside [0, size) is background."""
+        """Map new positions `[n, size]` to old positions. An old position outside [0, size) is background."""
         ...
 
 
@@ -38,7 +36,7 @@ class Flip:
 
 
 class Roll:
-    """Shift circularly by uniform integers in [-reach, reach] along height and width."""
+    """Shift circularly along height and width, each by a uniform integer in [-reach, reach]."""
 
     def __init__(self, reach: int):
         self.reach = reach
@@ -64,10 +62,10 @@ class PaddedCrop:
 
 
 class Placement:
-    """Several moves, in the order in which they apply, as one gather from `[n, ..., H, W]`; zeros outside.
+    """Apply several moves in order, as one gather from `[n, ..., H, W]`. Background pixels become 0.
 
-    At most one of them may look outside the picture (the crop): its background is remembered while the moves before
-    it are traced back.
+    At most one move, the crop, may read outside of the picture. Its background is noted before the earlier moves are
+    traced back.
     """
 
     def __init__(self, moves: list[Move]):
@@ -93,7 +91,7 @@ class Placement:
         return moved
 
     def _trace(self, count: int, axis: int, size: int, drawn: dict[str, Tensor], device) -> tuple[Tensor, Tensor]:
-        """(old position, whether it lies inside), both `[n, size]`: the last move is undone first."""
+        """Return (old position, True if it lies inside), both `[n, size]`. The last move is undone first."""
         at = torch.arange(size, device=device).expand(count, size)
         inside = torch.ones_like(at, dtype=torch.bool)
         for move in reversed(self.moves):
@@ -104,7 +102,7 @@ class Placement:
 
 
 class KeepFrames:
-    """Keep `keep` of the T frames of `[n, T, ...]`, drawn for each sample without replacement, in their order."""
+    """Keep `keep` of the T frames of `[n, T, ...]`, drawn without replacement for each sample and left in order."""
 
     def __init__(self, keep: int, time_steps: int):
         self.keep, self.time_steps = keep, time_steps

@@ -1,11 +1,9 @@
-"""Automatic augmentation policies over many pictures: draw an operation for each picture, run each on its pictures.
+"""Automatic augmentation policies for many pictures: each operation runs once, on all pictures that drew it.
 
-Operations, magnitudes, signs and AutoAugment's sub-policies are read from torchvision's own classes, so the draw has
-their distribution by construction. TrivialAugment: Mueller & Hutter 2021; AutoAugment: Cubuk et al. 2019; RandAugment
+Operations, magnitudes, signs and AutoAugment's sub-policies are read from torchvision's classes, so that the draws have
+torchvision's distribution. TrivialAugment: Mueller & Hutter 2021; AutoAugment: Cubuk et al. 2019; RandAugment
 with timm's noise: see `augment.NoisyRandAugment`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
@@ -36,8 +34,11 @@ class Policy:
     """A stage that applies `steps` operations, one after the other, to pictures uint8 `[n, C, H, W]`.
 
     Args:
-        space: torchvision's `_AUGMENTATION_SPACE`: name -> (magnitudes by bin, signed). bins: how many magnitudes.
-        shape: (C, H, W). interpolation: of geometric operations. fill: colour outside, C numbers, or None for black.
+        space: torchvision's `_AUGMENTATION_SPACE`, a dictionary of name -> (magnitude of each bin, signed).
+        bins: The number of magnitudes of an operation.
+        shape: The (C, H, W) of a picture.
+        interpolation: The interpolation of geometric operations.
+        fill: The colour, C numbers, of the area that a geometric operation leaves empty. None means black.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Policy:
                         self.matrices[op, at, turned] = inverse_matrix(name, sign * magnitude, height, width)
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws:
-        """op `[count, steps]` (an index into `names`, or NOTHING), bin and turned (sign) alike."""
+        """Draw op (an index into `names`, or NOTHING), bin and turned (a negative sign), each `[count, steps]`."""
         raise NotImplementedError
 
     def _signs(self, rng: np.random.Generator, op: np.ndarray) -> np.ndarray:
@@ -79,7 +80,7 @@ class Policy:
         return x
 
     def _step(self, x: Tensor, op: np.ndarray, at: np.ndarray, turned: np.ndarray) -> Tensor:
-        """One operation a picture. The groups' rows and arguments go to the device in one piece each."""
+        """Apply one operation to each picture. Rows and arguments of all groups are copied in one transfer each."""
         groups = []
         for kind in ("affine", *COLOUR):
             names = GEOMETRIC if kind == "affine" else (kind,)
@@ -102,7 +103,7 @@ class Policy:
         return x
 
     def _arguments(self, kind: str, op: np.ndarray, at: np.ndarray, turned: np.ndarray) -> np.ndarray:
-        """What the colour operation takes, float64 `[n]`: a factor, a bit mask or a threshold."""
+        """The argument of a colour operation, float64 `[n]`: a factor, a bit mask or a threshold."""
         magnitude = self.magnitudes[op, at] * (1 - 2 * turned)
         if kind == "Posterize":
             return 256 - 2.0 ** (8 - np.trunc(magnitude))
@@ -112,7 +113,7 @@ class Policy:
 
 
 class TrivialAugmentWide(Policy):
-    """One operation and one of 31 strengths, both uniform."""
+    """Draw one operation and one of 31 strengths, both uniformly."""
 
     def __init__(self, **settings):
         theirs = v2.TrivialAugmentWide()
@@ -124,7 +125,7 @@ class TrivialAugmentWide(Policy):
 
 
 class NoisyRandAugment(Policy):
-    """`ops` uniform operations, each with probability `prob`, at strength `magnitude` +- `std` of 0..10."""
+    """Draw `ops` operations uniformly. Each is applied with probability `prob` at strength `magnitude` +- `std`."""
 
     def __init__(self, ops: int, magnitude: float, std: float, prob: float, bins: int, **settings):
         super().__init__(v2.RandAugment._AUGMENTATION_SPACE, bins, **settings)
@@ -139,7 +140,7 @@ class NoisyRandAugment(Policy):
 
 
 class AutoAugment(Policy):
-    """One of 25 sub-policies of two operations, each with its own probability and strength."""
+    """Draw one of 25 sub-policies. Each has two operations with their own probabilities and strengths."""
 
     def __init__(self, which: v2.AutoAugmentPolicy, **settings):
         super().__init__(v2.AutoAugment._AUGMENTATION_SPACE, 10, **settings)

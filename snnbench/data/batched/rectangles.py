@@ -1,10 +1,8 @@
 """Random erasing (Zhong et al. 2020) and cutout (DeVries & Taylor 2017) over many samples `[n, ..., H, W]`.
 
-Erasing follows torchvision: up to ten tries of (area, aspect) until the rectangle is smaller than the picture on both
-sides; here all ten are drawn and the first that fits counts, which is the same distribution.
+torchvision's erasing draws (area, aspect) up to ten times until the rectangle is smaller than the picture on both
+sides. Here all ten are drawn at once and the first that fits is used, which gives the same distribution.
 """
-
-from __future__ import annotations
 
 from typing import Literal
 
@@ -18,11 +16,15 @@ TRIES = 10
 
 
 class Erasing:
-    """One rectangle with probability `prob`, on float samples after normalisation.
+    """Fill one rectangle of a normalised float sample with probability `prob`.
 
     Args:
-        scale: share of the area. ratio: height / width. size: (H, W).
-        fill: zeros, normal noise, or one grey level of 0..255 taken through `normalise`.
+        prob: The probability that a sample is erased.
+        scale: The range [low, high] of the rectangle's area, as a share of the sample's area.
+        ratio: The range [low, high] of the rectangle's height / width.
+        size: The (H, W) of a sample.
+        fill: The content of the rectangle: zeros, normal noise, or one normalised grey level of 0..255.
+        normalise: The stage that normalises the grey level.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Erasing:
         return drawn
 
     def _boxes(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """(top, left, bottom, right) `[count, 4]`; empty where no try fitted."""
+        """The rectangles (top, left, bottom, right), `[count, 4]`. A rectangle is empty if none of its tries fitted."""
         height, width = self.size
         area = height * width * rng.uniform(*self.scale, (count, TRIES))
         aspect = np.exp(rng.uniform(*np.log(self.ratio), (count, TRIES)))
@@ -83,10 +85,13 @@ class Erasing:
 
 
 class Cutout:
-    """Zero a square around a uniform centre, clipped at the border; all channels and time steps share it.
+    """Zero a square with a uniform centre, clipped at the border. All channels and time steps share it.
 
     Args:
-        size: (H, W). low, high: the side is uniform in low..high. prob: how often.
+        size: The (H, W) of a sample.
+        low: The smallest side in pixels.
+        high: The largest side in pixels. Sides are uniform in low..high.
+        prob: The probability that a sample gets a square.
     """
 
     def __init__(self, size: tuple[int, int], low: int, high: int, prob: float = 1.0):
@@ -95,7 +100,7 @@ class Cutout:
     def draw(self, rng: np.random.Generator, count: int) -> Draws:
         side = rng.integers(self.low, self.high + 1, (count, 1))
         corner = rng.integers(0, self.size, (count, 2)) - side // 2
-        box = np.concatenate([corner, corner + side], axis=1)  # may reach over the border: it covers nothing there
+        box = np.concatenate([corner, corner + side], axis=1)  # a part beyond the border has no effect
         box[rng.random(count) >= self.prob] = 0
         return {"box": box}
 
@@ -104,7 +109,7 @@ class Cutout:
 
 
 def _inside(box: Tensor, like: Tensor) -> Tensor:
-    """Which pixels lie in the rectangles `[n, 4]`: bool `[n, 1, ..., H, W]` for samples `like`."""
+    """A mask of the pixels inside the rectangles `[n, 4]`, bool `[n, 1, ..., H, W]`, for the samples `like`."""
     height, width = like.shape[-2:]
     y, x = torch.arange(height, device=like.device), torch.arange(width, device=like.device)
     rows = (y >= box[:, 0:1]) & (y < box[:, 2:3])

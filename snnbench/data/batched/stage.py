@@ -1,12 +1,10 @@
-"""What a batched stage is, and how its random numbers reach the device.
+"""The interface of a batched stage, and the way its random numbers reach the device.
 
-Every random *parameter* (which operation, how far, where) is drawn on the host, once an epoch for all samples of the
-split, from a numpy generator of (seed, epoch). So the host knows which samples need which operation, kernels run only
-for those samples, and the host never waits for the device; and a sample's augmentation depends on
-(seed, epoch, index) alone, whatever the chunk, the rank or the device. Only noise that fills pixels is drawn there.
+The host draws every random *parameter* (which operation, how far, where) once an epoch for all samples of the split,
+from a numpy generator seeded by (seed, epoch). The host then knows which samples need an operation without waiting for
+the device, and kernels run for those samples only. A sample's augmentation depends on (seed, epoch, index) and not on
+the chunk, the rank or the device. Only noise that fills pixels is drawn on the device.
 """
-
-from __future__ import annotations
 
 from typing import Protocol
 
@@ -16,23 +14,23 @@ from torch import Tensor
 
 from snnbench.data.dataset import Normalise
 
-Draws = dict[str, np.ndarray]  # one row a sample in every array
+Draws = dict[str, np.ndarray]  # every array has one row for each sample
 
 
 class Stage(Protocol):
     """One step of a pipeline over samples `[n, *]` (images `[n, C, H, W]`, event frames `[n, T, C, H, W]`)."""
 
     def draw(self, rng: np.random.Generator, count: int) -> Draws:
-        """Parameters of `count` samples, in their order."""
+        """Draw the parameters of `count` samples, in the order of the samples."""
         ...
 
     def __call__(self, x: Tensor, draws: Draws) -> Tensor:
-        """Apply; may write into `x`, which belongs to the pipeline."""
+        """Return the augmented samples. The stage may overwrite `x`, which nothing else uses."""
         ...
 
 
 class Pipeline:
-    """Stages in order: `[n, *]` as stored -> float32 `[n, *]`."""
+    """Apply stages in order, from samples `[n, *]` as stored to float32 `[n, *]`."""
 
     def __init__(self, stages: list[Stage]):
         self.stages = stages
@@ -41,7 +39,7 @@ class Pipeline:
         return [stage.draw(rng, count) for stage in self.stages]
 
     def __call__(self, x: Tensor, draws: list[Draws], rows: np.ndarray | slice = slice(None)) -> Tensor:
-        """Apply to the samples `x`, whose parameters are `rows` of `draws`."""
+        """Augment the samples `x`. Their parameters are the rows `rows` of `draws`."""
         for stage, drawn in zip(self.stages, draws):
             x = stage(x, {name: values[rows] for name, values in drawn.items()})
         return x
@@ -61,11 +59,11 @@ class Normalised:
 
 
 def to_device(values: np.ndarray, device: torch.device) -> Tensor:
-    """A small host array on the device without waiting for it: from pinned memory where the device is a GPU."""
+    """Copy a small host array to the device. Pinned memory lets the host go on while a GPU still copies."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def over_sample(values: Tensor, like: Tensor) -> Tensor:
-    """`[n]` -> `[n, 1, 1, ...]`, to be broadcast over the samples `like` `[n, *]`."""
+    """View `[n]` as `[n, 1, 1, ...]`, so that it broadcasts over the samples `like` `[n, *]`."""
     return values.view(-1, *[1] * (like.ndim - 1))
