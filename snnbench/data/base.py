@@ -169,9 +169,10 @@ class BenchData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[Loader]:
         """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
-        held_out = self._val_indices
-        validation = [self._eval_loader("val", self.loaded.train, held_out)] if len(held_out) else []
-        return [self.test_dataloader(), *validation]
+        loaders = [self.test_dataloader()]  # loads the data, which sets the validation split
+        if len(self._val_indices):
+            loaders.append(self._eval_loader("val", self.loaded.train, self._val_indices))
+        return loaders
 
     def test_dataloader(self) -> Loader:
         return self._eval_loader("test", self.loaded.test, self.loaded.test_indices)
