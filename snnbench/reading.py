@@ -26,7 +26,7 @@ def csv_rows(path: str | Path, remedy: str) -> Iterator[csv.DictReader]:
 
 
 def is_number(text: str, whole: bool = False) -> bool:
-    """Whether a cell holds a finite (or a whole) number."""
+    """Whether a cell of a CSV file holds a finite number, or with `whole` an integer."""
     try:
         return math.isfinite(int(text) if whole else float(text))
     except (ValueError, OverflowError):

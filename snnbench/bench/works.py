@@ -63,7 +63,7 @@ def sized(node: dict, size: Size) -> dict:
 
 
 def later_wins(overrides: list[str]) -> list[str]:
-    """Hydra refuses a value given twice: keep the last one of each key."""
+    """Keep the last override of each key, since Hydra refuses a key that is given twice."""
     return list({text.split("=")[0]: text for text in overrides}.values())
 
 

@@ -11,10 +11,11 @@ from snnbench.errors import ConfigError
 
 
 def deviations(composed: Composed, recipe: Composed) -> dict[str, list]:
-    """What a run changed in its experiment's recipe: {axis or key: [recipe's, run's]}; see `identity.deviations`.
+    """The values that a run changed in its experiment's recipe: {axis or key: [recipe's, run's]}.
 
-    Another component counts once, by its axis; its values count where they are not what the recipe gives it. A method
-    counts by the components and values that it changed.
+    A replaced component counts once, under its axis. Its own values count only where they differ from those that the
+    recipe would give it. A replaced method counts by the components and values that it changed. `identity.deviations`
+    compares the keys.
     """
     pairs = {axis: [recipe.choices[axis], composed.choices[axis]] for axis in AXES}
     swapped = {axis: pair for axis, pair in pairs.items() if pair[0] != pair[1]}

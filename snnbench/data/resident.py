@@ -28,7 +28,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 def hold(source: ArraySource, indices: np.ndarray, device: torch.device) -> Batch:
-    """The samples `indices` as stored and their targets int64, on `device`. Waits for the copy; done once a run."""
+    """The samples `indices` as stored and their targets int64, on `device`. It waits for the copy, once in a run."""
     stored = source.array
     x = torch.empty((len(indices), *stored.shape[1:]), dtype=torch.from_numpy(stored[:0].copy()).dtype, device=device)
     step = max(UPLOAD // max(stored[:1].nbytes, 1), 1)

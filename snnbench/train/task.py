@@ -173,14 +173,14 @@ class Task(L.LightningModule):
             yield posed
 
     def run_rule(self, x: Tensor, target: Tensor, index: Tensor | None = None, **calls) -> tuple[Tensor, Tensor]:
-        """(tally, loss), detached, of what the rule makes of a batch.
+        """Train on a batch by the rule; return (tally, loss), detached.
 
         Args:
-            x: Samples as the loader gives them, `[N, *]`, augmented and mixed.
-            target: Labels `[N]` or probabilities `[N, K]`.
-            index: The samples' numbers `[N]`, or None.
-            calls: `backward`, `optimizer_step` and `zero_grad` of `Batch`. Without them, gradients alone are made. A
-                CUDA graph holds that of a rule whose only optimiser step comes last, and gathers them in its place.
+            x: The samples as the loader gives them, `[N, *]`, augmented and mixed.
+            target: The labels `[N]` or probabilities `[N, K]`.
+            index: The numbers of the samples `[N]`, or None.
+            calls: The functions `backward`, `optimizer_step` and `zero_grad` of `Batch`. A CUDA graph captures this
+                method with an `optimizer_step` that only gathers the gradients; the real step follows the replay.
         """
         with self._posed(x, target) as (x_seq, loss_of):
             logits, loss, _ = self.rule.train_batch(self.model, Batch(x_seq, target, loss_of, index=index, **calls))
