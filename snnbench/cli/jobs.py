@@ -1,13 +1,13 @@
-"""The processes of a queue: each runs one command of snnbench, and each ends with the queue, however that ends.
+"""The jobs of a queue. Each job is a process that runs one command of snnbench and ends when the queue ends.
 
-A job is a fork of the queue's process, which has imported torch and Lightning but has not touched CUDA. So a job has a
-process, a log, signals and GPUs of its own, and it does not wait for imports. Where a fork cannot go on (CUDA works in
-no fork of a process that uses it, and the libraries of systems other than Linux often do not), it starts Python anew.
+A job is forked from the queue's process, which has already imported torch and Lightning, so the job does not wait for
+imports. The queue's process has not used CUDA, so the job can. Each job has its own log, signals and GPUs. Where a fork
+could not continue (CUDA fails in a fork of a process that uses it, and so do system libraries outside Linux), the job
+starts a new Python instead.
 
-Where the queue is told to end (Ctrl-C, SIGTERM, SIGHUP), it sends SIGTERM to its jobs and waits until each has written
-its record. Where it is killed, it can send nothing: so the standard input of every job is a pipe of which the queue
-alone holds the other end, and on which nothing is ever sent. The kernel closes it when the queue dies, and a job that
-reads its end obeys as on SIGTERM.
+On Ctrl-C, SIGTERM or SIGHUP the queue sends SIGTERM to its jobs and waits until each has written its record, at most
+LAST_WORDS_S. A killed queue can send nothing. Therefore the standard input of each job is a pipe whose other end only
+the queue holds. The kernel closes that end when the queue dies, and the job then acts as on SIGTERM.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pathlib import Path
 
 from snnbench.train import signals
 
-LAST_WORDS_S = 60.0  # a job that has not ended so long after SIGTERM is killed
-LOOK_S = 0.05  # so often a queue looks whether a job has ended
+LAST_WORDS_S = 60.0  # seconds that a job has to end after SIGTERM before it is killed
+LOOK_S = 0.05  # seconds between two checks whether a job has ended
 FORK = multiprocessing.get_context("fork")
 ANEW = (
     "import sys; from snnbench.cli.jobs import end_with_queue, run_program; end_with_queue(); run_program(sys.argv[1:])"
@@ -39,9 +39,9 @@ ANEW = (
 
 
 def preload(config: dict) -> None:
-    """Import what a training with this configuration imports, so that the jobs find it there.
+    """Import the modules that a training with this configuration needs, so that forked jobs already have them.
 
-    Modules of plugins are left to the jobs: one that asks for CUDA when it is imported would spoil CUDA for every fork.
+    Modules of plugins are not imported here: one that uses CUDA at import would make CUDA unusable in every fork.
     """
     if not _forks_go_on():
         return
@@ -53,7 +53,13 @@ def preload(config: dict) -> None:
 
 
 def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:
-    """Start `snnbench <arguments>`; what it prints is appended to `log`. gpu: its CUDA_VISIBLE_DEVICES (None: ours)."""
+    """Start `snnbench <arguments>` as a job.
+
+    Args:
+        arguments: The words after `snnbench`.
+        log: The file to which the job's output is appended.
+        gpu: The job's CUDA_VISIBLE_DEVICES. None keeps the queue's own value.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         life = (arguments, file.fileno(), gpu, _lifeline(os.getpid()), _forks_go_on())
@@ -76,7 +82,7 @@ def end(processes: list[BaseProcess]) -> None:
 
 
 def end_with_queue() -> None:
-    """In a job: from here on the end of the queue's process is obeyed as SIGTERM is."""
+    """Make this job send itself SIGTERM when the queue's process ends."""
 
     def watch() -> None:
         os.read(0, 1)  # returns when the queue has gone
@@ -93,7 +99,7 @@ def run_program(arguments: list[str]) -> None:
 
 
 def _be_job(arguments: list[str], log: int, gpu: str | None, lifeline: tuple[int, int], goes_on: bool) -> None:
-    """The life of a job, in its own process."""
+    """Turn the forked process into a job: redirect its streams, set its GPU, run its command."""
     for source, stream in ((lifeline[0], 0), (log, 1), (log, 2)):
         os.dup2(source, stream)
     for end_of_pipe in lifeline:
@@ -103,10 +109,10 @@ def _be_job(arguments: list[str], log: int, gpu: str | None, lifeline: tuple[int
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if not goes_on:
         os.execv(sys.executable, [sys.executable, "-c", ANEW, *arguments])
-    gc.freeze()  # what the queue's process imported is never collected: looking through it takes time and copies pages
+    gc.freeze()  # never look through the inherited objects for garbage: it takes time and copies shared pages
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     end_with_queue()
-    atexit._clear()  # what the queue's process wants to be done at its end is not the job's
+    atexit._clear()  # the exit handlers of the queue's process must not run in the job
     try:
         run_program(arguments)
     finally:
@@ -119,7 +125,7 @@ def _forks_go_on() -> bool:
 
 @cache
 def _lifeline(queue: int) -> tuple[int, int]:
-    """The pipe whose second end this queue's process holds for as long as it lives; each job closes its own copy."""
+    """The pipe (read end, write end) whose write end the queue holds while it lives; each job closes its own copy."""
     return os.pipe()
 
 
