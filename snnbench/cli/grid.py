@@ -1,7 +1,7 @@
-"""Grids: the product of all listed values, one process a job, one GPU a slot.
+"""Grids: one job for each combination of the listed values, one process for each job, one GPU for each slot.
 
-Separate processes share neither GPU memory nor random state, so a crash is one job's own affair. A job that is done is
-skipped by `snnbench train` itself, so starting a grid again runs what is missing.
+Separate processes share neither GPU memory nor random state, so a crash stops one job only. `snnbench train` skips a
+run that is done, so starting a grid again runs what is missing.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def expand(overrides: list[str]) -> list[list[str]]:
 
 
 def visible_gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES, found without torch."""
+    """Names for CUDA_VISIBLE_DEVICES, read without importing torch."""
     if (listed := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name for name in listed.split(",") if name]
     if shutil.which("nvidia-smi") is None:

@@ -1,7 +1,7 @@
-"""A queue of snnbench commands that the slots of one host work through: the GPUs, or so many jobs at once on a CPU.
+"""A queue of snnbench commands for the slots of one host: one slot for each GPU, or a number of slots on a CPU.
 
-Each slot runs one job at a time. A student waits for its teacher's run. Started again, a queue runs what is missing and
-resumes what was cut off, since `snnbench train` does so.
+Each slot runs one job at a time. A student waits for its teacher's run. A queue that is started again runs what is
+missing and resumes interrupted runs, since `snnbench train` does so.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Job:
         return self.composed.identity.folder
 
     def log(self) -> Path:
-        """Where what it prints goes."""
+        """The file to which its output is written."""
         if not self.is_training:
             return Path(self.runs or "runs") / "logs" / f"{'_'.join(self.arguments).replace('/', '_')}.txt"
         run = self.composed.identity
@@ -79,7 +79,7 @@ class Job:
             return None
 
     def seconds_left(self) -> float:
-        """Of the expected seconds those that the epochs still to come take, and a student after them."""
+        """The expected seconds of the remaining epochs, plus those of a student that waits for this run."""
         record = self.record() if self.is_training else None
         planned = record.config["train"]["epochs"] if record else 1
         return self.seconds * (1 - (epochs_done(self.folder()) if record else 0) / planned) + self.seconds_after
@@ -101,12 +101,12 @@ class Queue:
         self.jobs, self.deadline, self.on_end = list(jobs), deadline, on_end
         self.failed: list[Job] = []
         self.left_out: list[Job] = []
-        has_students = any(job.teacher is not None for job in jobs)  # else nothing has to be composed before its turn
+        has_students = any(job.teacher is not None for job in jobs)  # other commands are composed when their turn comes
         self.teachers = {job.folder() for job in jobs if has_students and job.is_training and job.teacher is None}
         self.too_long: set[Path] = set()  # teachers that were left out; their students are left out with them
 
     def take(self) -> Job | None:
-        """The first job that can start, or None: all that are left, if any, wait for a teacher that still trains."""
+        """The first job that can start. None if no job is left, or if all that are left wait for a teacher."""
         while (job := next((job for job in self.jobs if job.teacher not in self.teachers), None)) is not None:
             self.jobs.remove(job)
             try:
@@ -131,7 +131,7 @@ class Queue:
             self.failed.append(job)
 
     def _leaves_out(self, job: Job) -> bool:
-        """Whether there is no time left for a job, which then is noted. Raises ConfigError if its teacher failed."""
+        """Whether a job is left out since it would end after the deadline. Raises ConfigError if its teacher failed."""
         is_late = job.teacher in self.too_long
         if not is_late and job.is_training:
             job.folder()
@@ -146,13 +146,13 @@ class Queue:
 
 
 def run_queue(queue: Queue, slots: list[str | None]) -> None:
-    """Work until the queue is empty. A slot is a GPU's name, or None. However this ends, no job runs after it."""
+    """Run jobs until the queue is empty. A slot is a GPU's name, or None. No job outlives this call."""
     free, running = list(slots), {}
     try:
         while True:
             while free and (job := queue.take()) is not None:
                 _prepare(job)
-                with signals.held():  # what was started is known, so that it can be ended
+                with signals.held():  # a signal waits, so that every started job is known and can be ended
                     slot = free.pop(0)
                     running[jobs.start(job.command(), job.log(), slot)] = job, slot
             if not running:
@@ -168,7 +168,7 @@ def run_queue(queue: Queue, slots: list[str | None]) -> None:
 
 
 def _prepare(job: Job) -> None:
-    """Import torch ahead of the job, unless the job is already done and needs none."""
+    """Import torch before the job is forked, unless the job is already done and does not need it."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
         signals.check()  # an import may have swallowed what a signal raised

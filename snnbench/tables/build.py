@@ -1,6 +1,6 @@
 """Every table and plot from `results/records`, `results/reported` and `results/bench` alone.
 
-Deterministic, without torch; a file is written only if it changed.
+It is deterministic and needs no torch. A file is written only if its content changed.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def build_all(
 ) -> list[Path]:
     """Rebuild all tables and plots in `out_dir` and return their paths.
 
-    A file whose content stays is not touched; a table of ours that no longer exists is removed, with its three files.
-    readme: a Markdown file whose marked excerpt is filled too; bench_dir: folder of the bench's CSVs, for speeds.
+    A file whose content stays the same is not touched. Files of a table that no longer exists are removed.
+    readme: A Markdown file whose marked excerpt is filled too. bench_dir: The folder of the bench's CSVs, for speeds.
 
     Raises:
         ConfigError: a damaged record or published row, or a folder that does not exist.
     """
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     both = group_records(records)
-    groups = [group for group in both if group.path == "auto"]  # the other path has a table of its own
+    groups = [group for group in both if group.path == "auto"]  # runs on the reference path have a table of their own
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files = survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
@@ -72,7 +72,7 @@ def _shown(folder: str | Path) -> str:
 
 
 def _remove_others(out: Path, wanted: set[str]) -> None:
-    """Remove tables that we once made and make no more; a file without our first line is somebody else's and stays."""
+    """Remove tables that are no longer built. A file without the first line of generated tables is left alone."""
     for path in out.glob("*.md"):
         if path.name not in wanted and path.read_text(encoding="utf-8").startswith(f"<!-- {GENERATED}"):
             for suffix in RENDERERS:

@@ -15,9 +15,11 @@ Measure = Callable[[RunRecord], float | None]
 
 @dataclass
 class Group:
-    """Finished runs of one recipe, one record a seed (the latest), in seed order.
+    """Finished runs of one recipe: the latest record of each seed, in the order of the seeds.
 
-    differing: what sets it apart from the other groups of its name, {"optimizer.lr": "0.1"}.
+    Args:
+        records: The records.
+        differing: The values that differ from the other groups of the same name, e.g. {"optimizer.lr": "0.1"}.
     """
 
     records: list[RunRecord]
@@ -33,22 +35,22 @@ class Group:
 
     @property
     def is_short(self) -> bool:
-        """Whether it ran fewer epochs than the recipe asks for."""
+        """Whether the runs have fewer epochs than the recipe."""
         return any(record.epochs_planned and record.epochs < record.epochs_planned for record in self.records)
 
     @property
     def splits(self) -> list[str]:
-        """The data splits of its runs: folds or seeded splits give several."""
+        """The data splits of the runs. Folds and seeded splits give several."""
         return sorted({split_name(record) for record in self.records} - {""})
 
     @property
     def path(self) -> str:
-        """Which path its neurons took: auto (fused where kernels can) or reference."""
+        """The path of the neurons: auto (fused kernels where they exist) or reference."""
         return self.first.config.get("kernels") or "auto"
 
     @property
     def changed(self) -> dict[str, str]:
-        """What it changed in its recipe, {"optimizer.lr": "0.01"}; without a recipe what sets it apart."""
+        """The values that the runs changed in their recipe. Without a recipe these are `differing`."""
         if not self.first.experiment:
             return dict(self.differing)
         pairs = sorted(self.first.deviations.items())
@@ -56,22 +58,22 @@ class Group:
 
     @property
     def settings(self) -> dict[str, str]:
-        """All that a reader must know to tell it from its recipe and from the other groups of its name."""
+        """The values that distinguish the group from its recipe and from the other groups of its name."""
         return self.changed | self.differing
 
     @property
     def is_partial(self) -> bool:
-        """Whether it saw a part of the data only."""
+        """Whether the runs used only a part of the data."""
         train = self.first.config.get("train") or {}
         return any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches"))
 
     @property
     def mark(self) -> str:
-        """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
+        """A text such as ' (20 of 256 ep)' if the accuracy is not that of the unchanged recipe, else ''."""
         return self.marked()
 
     def marked(self, shown: Collection[str] = ()) -> str:
-        """The mark without the changes in `shown`, which a table has columns for; `protocol` names the changes."""
+        """The mark without the changes in `shown`, for which the table has columns. `protocol` names the changes."""
         marks = []
         if self.is_short:
             marks.append(f"{_span(record.epochs for record in self.records)} of {self.first.epochs_planned} ep")
@@ -90,7 +92,7 @@ class Group:
         return sorted({_device(record) for record in self.records})
 
     def mean(self, measure: Measure) -> float | None:
-        """Mean over the seeds, None unless every seed has the value."""
+        """Mean over the seeds, or None if a seed lacks the value."""
         values = [measure(record) for record in self.records]
         return sum(values) / len(values) if all(value is not None for value in values) else None
 
@@ -109,9 +111,9 @@ class Group:
         return self.text(measure, digits) if len(self.devices) == 1 else "several devices"
 
     def protocol(self, shown: Collection[str] = ()) -> str:
-        """Epochs run / planned, split, device, settings: what a reader must know before comparing.
+        """Epochs run and planned, split, device and settings, which a reader must know before comparing.
 
-        shown: settings that the table has columns for.
+        shown: The settings for which the table has columns.
         """
         record = self.first
         epochs = _span(r.epochs for r in self.records)
@@ -122,7 +124,7 @@ class Group:
         parts += [record.device["precision"]] if record.device.get("precision") else []
         if any(r.git_dirty for r in self.records):
             parts.append("uncommitted code")
-        aside = {*shown, "train.epochs", "kernels"}  # the epochs stand above, the kernels in the mark
+        aside = {*shown, "train.epochs", "kernels"}  # the epochs are stated above, the kernels in the mark
         parts.append(words({key: value for key, value in self.settings.items() if key not in aside}))
         return ", ".join(filter(None, parts))
 
@@ -167,7 +169,7 @@ def percent_val(record: RunRecord) -> float | None:
 
 
 def percent_chosen(record: RunRecord) -> float | None:
-    """Test accuracy of the epoch that was best on the validation split, where there is one."""
+    """Test accuracy of the epoch that was best on the validation split, or None without such a split."""
     return record.acc_test_at_best_val
 
 
@@ -180,15 +182,15 @@ def percent_last(record: RunRecord) -> float | None:
 
 
 def operation(key: str) -> Measure:
-    """A measure of `operations[key]`."""
+    """A function that reads `operations[key]` from a record."""
     return lambda record: record.operations.get(key)
 
 
 def group_records(records: Iterable[RunRecord]) -> list[Group]:
     """Groups of the records with status done, in a fixed order.
 
-    One recipe on the same data for the same published row and path of kernels is one group, whatever its splits (folds
-    and seeded splits belong together); of two runs of the same configuration and seed the later one counts.
+    Runs of one recipe form a group if they share the data, the published row and the path of kernels. Their splits may
+    differ, so folds belong together. Of two runs with the same configuration and seed the later one counts.
     """
     by_key: dict[tuple, dict[tuple, RunRecord]] = {}
     for record in records:
@@ -209,7 +211,7 @@ def group_records(records: Iterable[RunRecord]) -> list[Group]:
 
 
 def best_first(groups: Iterable[Group]) -> list[Group]:
-    """Groups by accuracy: on the validation split if all have one, else the test accuracy; without one last."""
+    """Groups by accuracy, on the validation split if all have one, else on the test set. Those without come last."""
     groups = list(groups)
     has_val = all(group.mean(percent_val) is not None for group in groups)
 

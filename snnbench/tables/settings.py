@@ -10,15 +10,15 @@ from snnbench.config.identity import REPETITION, VOLATILE, without_idle_start
 from snnbench.records import RunRecord
 
 ASIDE = (*(key for key in VOLATILE if key != "kernels"), *REPETITION, "teacher.identity")
-ABSENT = ("null", "[]", "")  # a key that a record lacks, for it is older, counts as one of these
+ABSENT = ("null", "[]", "")  # an older record may lack a key; the key then counts as one of these
 
 
 def differences(records: Sequence[RunRecord]) -> list[dict[str, str]]:
-    """For each record its {key: value} of what differs between the records; seeds, folds and places left out.
+    """For each record the {key: value} in which the records differ, without seeds, folds and folders.
 
-    Only records of one experiment are compared, and in a key below an axis those with the same component there:
-    `neuron.tau` of two LIFs, but not of a LIF and a PLIF, which `neuron` tells apart. Recipes that nothing else tells
-    apart name their hash.
+    Only records of one experiment are compared. A key below an axis is compared between records with the same component
+    on that axis: `neuron.tau` of two LIFs, but not of a LIF and a PLIF, which differ in `neuron` already. Recipes
+    without any other difference are told apart by their hash.
     """
     flats = [dict(_settings(record)) for record in records]
     found: list[dict[str, str]] = [{} for _ in records]
@@ -35,7 +35,7 @@ def differences(records: Sequence[RunRecord]) -> list[dict[str, str]]:
 
 
 def words(settings: dict[str, str]) -> str:
-    """`optimizer.lr=0.1 neuron.tau=2.0`."""
+    """The settings as text, e.g. `optimizer.lr=0.1 neuron.tau=2.0`."""
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
@@ -45,7 +45,7 @@ def as_text(value: object) -> str:
 
 
 def _peers(record: RunRecord, key: str) -> tuple:
-    """Records for which this is equal are compared in `key`."""
+    """The property that two records must share to be compared in `key`."""
     if key == "experiment":
         return ()
     axis = key.split(".")[0] if "." in key else ""

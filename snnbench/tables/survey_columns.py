@@ -1,8 +1,8 @@
-"""Which of our runs stand in which column of the survey's tables: one column a method, one more for each variant.
+"""The columns of the survey's tables: one for each method and one for each variant, with our runs in them.
 
-A method's own column holds runs of its recipe, unchanged but for the length of training. Every other recipe for the
-same published row, and a recipe run with changed values, is a column of its own. A recipe or component whose name ends
-in `_survey` turns on a compatibility switch: it reproduces a defect of the survey's code.
+A method's own column holds runs of its recipe that changed nothing but the length of training. Every other recipe for
+the same published row, and every recipe with changed values, has its own column. A recipe or component whose name ends
+in `_survey` reproduces a defect of the survey's code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from snnbench.tables.groups import Group
 from snnbench.tables.reported import Reported
 from snnbench.tables.speeds import Speeds
 
-COMPATIBLE = "_survey"  # how the name of a recipe or component ends that repeats a defect
+COMPATIBLE = "_survey"  # the name of a recipe or component that reproduces a defect ends so
 MARK = "‡"
 
 
@@ -22,9 +22,11 @@ MARK = "‡"
 class Column:
     """A method of the survey: its published quantities, and ours by epochs of training.
 
-    published: empty where values of the recipe were changed, which the survey did not run; recipe: the experiment
-    whose runs stand here, None before there is one; variant: what sets it apart from the method's own column (""
-    there); switches: names of the components that repeat a defect.
+    Args:
+        published: The published quantities. Empty if values of the recipe were changed: the survey has no such run.
+        recipe: The experiment whose runs stand in this column, or None if there is none yet.
+        variant: The difference from the method's own column; "" in that column.
+        switches: The names of the components that reproduce a defect.
     """
 
     method: str
@@ -38,12 +40,12 @@ class Column:
 
     @property
     def is_own(self) -> bool:
-        """Whether this is the method itself, neither a variant nor a defect repeated."""
+        """Whether this is the method's own column, neither a variant nor a reproduced defect."""
         return not self.variant and not self.switches
 
     @property
     def is_spiking(self) -> bool:
-        """Whether it is one of the methods that are ranked and whose spikes are counted: not the ANN twin."""
+        """Whether the method is ranked and its spikes are counted. The ANN is not."""
         return self.method != "ann"
 
     @property
@@ -113,7 +115,7 @@ def _age(group: Group) -> tuple[str, str]:
 
 
 def _switches(choices: dict[str, str]) -> list[str]:
-    """Components that repeat a defect; where it is a value of the recipe alone, the recipe."""
+    """The components that reproduce a defect, or the recipe if only one of its values does."""
     parts = [f"{a}={c}" for a, c in sorted(choices.items()) if a != "experiment" and str(c).endswith(COMPATIBLE)]
     recipe = choices.get("experiment") or ""
     return parts or ([f"experiment={recipe}"] if recipe.endswith(COMPATIBLE) else [])
@@ -133,6 +135,6 @@ def _suffix(recipe: str, own: str | None, task: str) -> str:
 
 
 def _changes(group: Group) -> list[str]:
-    """What its runs changed in their recipe, 'neuron.latency=0' for instance; the length of training aside."""
+    """The values that the runs changed in their recipe, e.g. 'neuron.latency=0', without the length of training."""
     partial = ["part of the data"] if group.is_partial else []
     return [*partial, *(f"{key}={value}" for key, value in group.changed.items() if key != "train.epochs")]
