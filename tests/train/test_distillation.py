@@ -14,8 +14,8 @@ from snnbench.errors import ConfigError
 from snnbench.objectives.lessons import lessons
 from snnbench.teachers.recorded import RunTeacher
 from snnbench.train.run import build_task
-from tests.train.conftest import SMALL, assert_same_weights, only_run, record, weights
-from tests.train.other_runs import UNUSABLE, assert_refused, edited
+from tests.train.conftest import SMALL, assert_refused, assert_same_weights, changed, only_run, record, weights
+from tests.train.other_runs import UNUSABLE, edited
 
 SHORT = ["train.limit_train_batches=4", "log.progress=lines"]
 TWIN = [*SMALL, *SHORT, "neuron=relu", "T=1", "train.epochs=1", "measure.operations=false"]
@@ -35,9 +35,11 @@ def student(teacher, *overrides, objective="kd_response"):
 
 @pytest.mark.parametrize("objective", ["kd_response", "feature_mse", "kd_feature"])
 def test_a_distilled_run_and_its_record(teacher, tmp_path, objective):
-    command = ["train", *student(teacher, objective=objective), "augment.mixup=0.2", f"paths.runs={tmp_path}"]
-    assert main(command) == 0
-    folder = only_run(tmp_path)
+    """Its evaluation needs no teacher."""
+    copied, runs = shutil.copytree(teacher, tmp_path / "teacher"), tmp_path / "runs"
+    assert main(["train", *student(copied, objective=objective), "augment.mixup=0.2", f"paths.runs={runs}"]) == 0
+    shutil.rmtree(copied)
+    folder = only_run(runs)
     found, theirs = record(folder), record(teacher)
     assert found["teacher"]["run_id"] == theirs["run_id"]
     for key in ("config_hash", "seed", "git_commit", "time_steps"):
@@ -53,14 +55,6 @@ def test_a_distilled_run_and_its_record(teacher, tmp_path, objective):
     assert extra == ({"transforms"} if objective == "kd_feature" else set())
     assert main(["eval", f"run={folder}"]) == 0
     assert json.loads((folder / "eval.json").read_text())["acc_test"] == pytest.approx(found["acc_last"])
-
-
-def test_eval_needs_no_teacher(teacher, tmp_path):
-    copied = tmp_path / "teacher"
-    shutil.copytree(teacher, copied)
-    assert main(["train", *student(copied), "measure.operations=false", f"paths.runs={tmp_path / 'runs'}"]) == 0
-    shutil.rmtree(copied)
-    assert main(["eval", f"run={only_run(tmp_path / 'runs')}"]) == 0
 
 
 def test_a_weightless_teacher_changes_no_bit(teacher, tmp_path):
@@ -146,8 +140,10 @@ REFUSALS = {name: (make, [], hint) for name, (make, hint) in UNUSABLE.items()} |
     "other data": (None, ["data=cifar10"], "learnt from other data"),
     "other fold": (None, ["data.fold=1"], "data.fold=0, this run's is 1"),
     "nobody": (None, ["teacher.run=null"], "teacher.run=null names no teacher"),
+    "nobody in a grid": (None, ["-m", "seed=0,1", "teacher.run=null"], "names no teacher"),
     "no objective": (None, ["objective=mean_ce"], "teacher=run does not fit the rest"),
     "no teacher": (None, ["~teacher", "~teacher.run"], "add teacher=run"),
+    "values alone": (None, ["~teacher", "objective=mean_ce"], "add teacher=run"),
     "online": (None, ["rule=ottt"], "rule=bptt"),
     "layers": (None, ["objective=feature_mse", "objective.layers=[x]"], "x is no neuron layer"),
     "another T": (None, ["objective=kd_spike_train"], "the teacher has T=1"),
@@ -159,7 +155,8 @@ REFUSALS = {name: (make, [], hint) for name, (make, hint) in UNUSABLE.items()} |
 def test_refusals_are_one_sentence_and_leave_nothing(teacher, tmp_path, capsys, case):
     make, overrides, hint = REFUSALS[case]
     folder = make(teacher, tmp_path) if make else teacher
-    assert_refused(["train", *student(folder)], overrides, hint, tmp_path, capsys)
+    command = changed(["train", *student(folder), f"paths.runs={tmp_path / 'runs'}"], overrides)
+    assert_refused(command, hint, tmp_path, capsys)
 
 
 def test_a_teacher_of_another_recipe_is_a_deviation(teacher, tmp_path):
@@ -167,14 +164,3 @@ def test_a_teacher_of_another_recipe_is_a_deviation(teacher, tmp_path):
     assert main(["train", *command, f"paths.runs={tmp_path}"]) == 0
     theirs = record(teacher)["name"]
     assert record(only_run(tmp_path))["deviations"] == {"teacher.experiment": ["survey/cifar10_ann", theirs]}
-
-
-def test_a_grid_without_a_teacher_starts_no_job(tmp_path, capsys):
-    assert main(["train", "-m", *student("null"), "seed=0,1", f"paths.runs={tmp_path}"]) == 2
-    assert "names no teacher" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_teacher_values_without_a_teacher_say_what_to_add():
-    with pytest.raises(ConfigError, match="add teacher=run"):
-        compose([*SMALL, "teacher.run=x"])

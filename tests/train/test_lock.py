@@ -97,12 +97,6 @@ def test_train_refuses_before_it_imports_and_readers_do_not_mind(small, hold, im
     assert main(["keep", f"run={folder}", f"out={tmp_path / 'kept'}"]) == 0
 
 
-def test_bad_input_leaves_no_folder(small, tmp_path):
-    places = [f"paths.runs={tmp_path / 'deep' / 'runs'}", "train.ckpt_path=/nowhere/last.ckpt"]
-    assert main(["train", *small, *places]) == 2
-    assert not (tmp_path / "deep").exists()
-
-
 def test_later_processes_of_a_launch_wait_for_their_first(hold, impatient, tmp_path):
     def place(rank, name="srun 7.0"):
         return Launch(name, rank, rank, 2, 0, 1, "127.0.0.1", 12000)

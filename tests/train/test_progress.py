@@ -30,21 +30,6 @@ def lambdas(monkeypatch):
     return found
 
 
-def test_masked_psn_follows_its_schedule(lambdas, tmp_path):
-    assert main([*RUN, f"paths.runs={tmp_path}"]) == 0
-    assert lambdas == [(0, {0.0}), (1, {0.5}), (2, {1.0}), (3, {1.0})]
-
-
-def test_the_last_checkpoint_is_the_last_epochs_also_when_none_is_better(tmp_path):
-    """With lr 0 and a norm that does not move, the first epoch stays the best."""
-    still = ["optimizer.lr=0.0", "norm.momentum=0.0", "train.epochs=3"]
-    assert main([*RUN, *still, "neuron.masked_from=0.0", f"paths.runs={tmp_path}"]) == 0
-    folder = only_run(tmp_path) / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
-    epochs = [torch.load(folder / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")]
-    assert epochs == [0, 2]
-
-
 def test_epochs_without_a_test_say_so(tmp_path, capsys):
     """`train.eval_every=2`: accuracy and the best checkpoint come from the tested epochs; the run is the same."""
     for every in (1, 2):
@@ -63,7 +48,7 @@ def test_epochs_without_a_test_say_so(tmp_path, capsys):
     assert best == records[1].best_test_epoch
 
 
-def test_and_after_a_resume(lambdas, tmp_path, cut_off):
+def test_masked_psn_follows_its_schedule_also_after_a_resume(lambdas, tmp_path, cut_off):
     cut_off([*RUN, f"paths.runs={tmp_path}"])
     assert lambdas == [(0, {0.0})]
     assert main([*RUN, f"paths.runs={tmp_path}"]) == 0

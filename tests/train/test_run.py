@@ -1,14 +1,13 @@
 """A run from the shell: what it leaves, what starting it again does, what a grid and an evaluation do."""
 
 import csv
-import json
 import time
 
 import pytest
 
 from snnbench.cli.main import main
 from snnbench.records import load_record
-from tests.train.conftest import only_run, record
+from tests.train.conftest import only_run
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +43,6 @@ def test_same_command_again_does_nothing(finished, small, capsys):
     assert main(["train", *small, "train.epochs=2", "data.val_fraction=0.1", f"paths.runs={finished}"]) == 0
     assert "done already" in capsys.readouterr().out
     assert (only_run(finished) / "run.json").read_bytes() == before
-
-
-def test_eval_finds_the_recorded_accuracy(finished, capsys):
-    folder = only_run(finished)
-    assert main(["eval", f"run={folder}"]) == 0
-    assert json.loads((folder / "eval.json").read_text())["acc_test"] == pytest.approx(record(folder)["acc_last"])
-
-
-def test_eval_of_nothing_is_one_sentence(tmp_path, capsys):
-    assert main(["eval", f"run={tmp_path}"]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_tables_and_keep_take_the_run(finished, tmp_path, capsys):
