@@ -19,6 +19,8 @@ SMALL = [
     "model=spiking_resnet_tiny", "model.widths=[8,8,8]", "T=2", "neuron=lif_tet", "train.batch_size=120",
     "optimizer.lr=0.1", "measure.samples=16", "train.accelerator=cpu",
 ]  # fmt: skip
+DSPIKE = ["method=dspike", "norm=bn", "encoder=poisson", "norm.momentum=1.0", "neuron.v_th=0.5", "rule.weights=6",
+          "rule.samples=16", "rule.eps=0.05", "rule.db=0.5"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -76,15 +76,15 @@ FILES = {
         {"own.ckpt": pickle.dumps({"state_dict": {}}, protocol=4)}, "train train.ckpt_path={place}/own.ckpt",
         "own.ckpt"),
     "its own record, no JSON": ({"{run}/run.json": '{"status": "do'}, "train", "is damaged"),
-    "eval of a checkpoint that is none": (
-        {"run.json": own_config, "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
-        "cannot be read as a checkpoint"),
     "eval of another network's checkpoint": (
         {"run.json": own_config, "checkpoints/last.ckpt": lambda: saved({"state_dict": {"w": torch.zeros(3)}})},
         "eval run={place}", "does not fit the network"),
     "eval of half a configuration": (
         {"run.json": json.dumps(record(config={"T": 4})), "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
         "name is missing"),
+    "keep of an older record of a run that diverged unseen": (
+        {"run.json": json.dumps(record(loss_last=None))}, "keep run={place} out={place}/kept",
+        "its loss is not finite"),
     "tables of a record in another encoding": (
         {"a/run.json": b"\xff\xfe{}"}, "tables records={place} out={place}/tables", "is damaged"),
 }  # fmt: skip
@@ -168,7 +168,4 @@ def test_a_picture_broken_in_the_middle_of_training_is_named(workers, tmp_path, 
 )
 def test_values_that_do_not_fit_each_other_leave_no_run_behind(overrides, words, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert main(["train", *overrides, f"paths.runs={tmp_path / 'runs'}"]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert words in line
-    assert not (tmp_path / "runs").exists()
+    assert_refused(["train", *overrides, f"paths.runs={tmp_path / 'runs'}"], words, tmp_path, capsys)

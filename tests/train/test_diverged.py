@@ -1,22 +1,13 @@
 """Numbers that are not finite end a run, also where the loss of most batches is never read (CUDA)."""
 
-import json
-
 import pytest
 import torch
 
 from snnbench.cli.main import main
 from snnbench.train.task import Task
-from tests.tables.records_of import record as record_of
 from tests.train.conftest import SMALL, only_run, record
 
 RUN = ["train", *SMALL, "train.epochs=2", "train.limit_train_batches=4", "log.progress=lines"]
-
-
-@pytest.fixture
-def seldom_read(monkeypatch):
-    """As on CUDA: a loss is read after every 50th batch, and an epoch has 4."""
-    monkeypatch.setattr(Task, "reads_every_loss", False)
 
 
 def broken(name, value):
@@ -57,7 +48,8 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, seldom_read, monkeypatch, tmp_path, capsys):
+def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(Task, "reads_every_loss", False)  # as on CUDA: after every 50th batch, and an epoch has 4
     patch, options, clause = CAUSES[cause]
     if patch:
         patch(monkeypatch)
@@ -84,10 +76,3 @@ def test_it_ends_a_run_on_a_gpu(tmp_path, capsys):
     assert "is not finite" in capsys.readouterr().err
     assert record(only_run(tmp_path))["status"] == "failed"
     assert not list(tmp_path.rglob("*.ckpt"))
-
-
-def test_an_older_record_without_a_finite_loss_is_not_kept(tmp_path, capsys):
-    """Runs that diverged unseen have been written as done; null stands for their NaN."""
-    (tmp_path / "run.json").write_text(json.dumps(record_of(status="done", epochs=2, loss_last=None)))
-    assert main(["keep", f"run={tmp_path}", f"out={tmp_path / 'kept'}"]) == 2
-    assert "its loss is not finite" in capsys.readouterr().err

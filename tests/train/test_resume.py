@@ -9,7 +9,7 @@ import torch
 from snnbench.cli.main import main
 from snnbench.train import checkpoints
 from snnbench.train import run as training
-from tests.train.conftest import SMALL, assert_same_weights, only_run, record
+from tests.train.conftest import DSPIKE, SMALL, assert_same_weights, only_run, record
 
 RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "train.limit_test_batches=1",
        "log.progress=lines"]  # fmt: skip
@@ -27,6 +27,8 @@ KINDS = {
     ],
     "OTTT": ["method=ottt"],
     "random codes": ["encoder=poisson"],
+    "Dspike": DSPIKE,
+    "Dspike, average": [*DSPIKE, "train.ema=0.9"],
 }  # fmt: skip
 
 
