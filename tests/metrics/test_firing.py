@@ -56,6 +56,14 @@ def test_hooks_go_away_on_errors():
     assert not model[0]._forward_hooks
 
 
+def test_models_name_their_neurons():
+    model = nn.Sequential(Neuron(), Neuron())
+    model.neurons = lambda: {"only": model[1]}
+    with FiringRates(model) as firing:
+        model(torch.ones(1, 1, 2))
+    assert firing.rates() == {"only": 1.0}
+
+
 def test_warnings():
     sentences = warnings({"dead": 0.0, "quiet": 0.001, "fine": 0.2, "full": 0.95})
     assert len(sentences) == 2
