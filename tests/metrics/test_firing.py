@@ -57,11 +57,8 @@ def test_hooks_go_away_on_errors():
 
 
 def test_models_name_their_neurons():
-    class Model(nn.Sequential):
-        def neurons(self):
-            return {"only": self[1]}
-
-    model = Model(Neuron(), Neuron())
+    model = nn.Sequential(Neuron(), Neuron())
+    model.neurons = lambda: {"only": model[1]}
     with FiringRates(model) as firing:
         model(torch.ones(1, 1, 2))
     assert firing.rates() == {"only": 1.0}

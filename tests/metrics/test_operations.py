@@ -1,5 +1,7 @@
 """Operation counts against numbers computed by hand."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -65,30 +67,26 @@ def test_a_static_image_is_multiplied_once():
     assert found["acs"] * M == pytest.approx(300 * 4 * 0.1)
 
 
-def test_several_batches_are_averaged_over_samples():
-    layer = nn.Sequential(Linear(4, 2))
-    batches = [spikes(1, 1, 4, ones=2), spikes(1, 3, 4, ones=4)]
-    found = count_operations(layer, batches)
-    assert found["dense_macs"] * M == pytest.approx(8)
-    assert found["acs"] * M == pytest.approx(8 * 6 / 16)
+SIGNED = torch.tensor([-2.5] + [2.5] * 4 + [0.0] * 15).view(2, 1, 10)
+COUNTS = torch.tensor([0.0, 1, 1, 2, 3, 0, 0, 0]).view(1, 1, 8)
 
 
-def test_amplitude_and_sign_fold_into_the_weights():
-    x = spikes(2, 1, 10, ones=5) * 2.5
-    x[0, 0, 0] = -2.5
-    found = count_operations(nn.Sequential(Linear(10, 4)), [x])
-    assert found["macs"] == 0
-    assert found["acs"] * M == pytest.approx(80 * 5 / 20)
-    assert found["sop"] * M == pytest.approx(20)
-
-
-def test_sums_of_spikes_are_acs_for_ones_and_macs_above():
-    x = torch.tensor([0.0, 1, 1, 2, 3, 0, 0, 0]).view(1, 1, 8)
-    found = count_operations(nn.Sequential(Linear(8, 10)), [x])
-    assert found["per_layer"]["0"]["input"] == "counts"
-    assert found["acs"] * M == pytest.approx(20)
-    assert found["macs"] * M == pytest.approx(20)
-    assert found["sop"] * M == pytest.approx(80 * 7 / 8)  # a 3 carries three spikes
+@pytest.mark.parametrize(
+    ("batches", "outputs", "expected"),
+    [
+        ([spikes(1, 1, 4, ones=2), spikes(1, 3, 4, ones=4)], 2, ("spikes", 8, 8 * 6 / 16, 0, 8 * 6 / 16)),
+        ([SIGNED], 4, ("spikes", 80, 80 * 5 / 20, 0, 20)),
+        ([COUNTS], 10, ("counts", 80, 20, 20, 80 * 7 / 8)),  # a 3 carries three spikes
+        ([torch.zeros(2, 3, 4)], 2, ("spikes", 16, 0, 0, 0)),
+    ],
+    ids=["batches are averaged over samples", "amplitude and sign fold into the weights",
+         "sums of spikes are acs for ones and macs above", "silence costs nothing"],
+)  # fmt: skip
+def test_one_linear_layer(batches, outputs, expected):
+    layer = count_operations(nn.Sequential(Linear(batches[0].shape[-1], outputs)), batches)["per_layer"]["0"]
+    kind, *numbers = expected
+    assert layer["input"] == kind
+    assert [layer[key] * M for key in ("dense_macs", "acs", "macs", "sop")] == pytest.approx(numbers)
 
 
 def test_average_pool_is_macs_strictly_and_merged_in_the_sops():
@@ -158,22 +156,14 @@ def test_the_surveys_counter_is_repeated(layer, shape, flops):
         assert survey_flops_of(layer.weight, x, layer(x)) == flops
 
 
-def test_the_model_is_left_as_it_was():
+def test_the_model_is_left_as_it_was_also_after_an_error():
     model = two_layers(spikes(2, 3, 4, 5, 5, ones=1))
-    model.train()
     model[0].eval()  # a frozen part
-    count_operations(model, [torch.randn(2, 3, 2, 5, 5)])
-    assert [model.training, model[0].training, model[3].training] == [True, False, True]
-    assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(RuntimeError):
-        count_operations(model, [torch.randn(2, 3, 7, 5, 5)])
-    assert [model.training, model[0].training] == [True, False]
-    assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_silent_layers_cost_nothing():
-    found = count_operations(two_layers(torch.zeros(2, 3, 4, 5, 5)), [torch.randn(2, 3, 2, 5, 5)])
-    assert found["acs"] == found["sop"] == 0
+    for channels, outcome in ((2, nullcontext()), (7, pytest.raises(RuntimeError))):
+        with outcome:
+            count_operations(model, [torch.randn(2, 3, channels, 5, 5)])
+        assert [model.training, model[0].training, model[3].training] == [True, False, True]
+        assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_nothing_to_count_is_said():

@@ -12,12 +12,15 @@ import pytest
 import torch
 
 from snnbench.cli import jobs
+from snnbench.cli.main import main
 
 # 8 channels: oneDNN 3.12 corrupts memory in weight gradients of strided 1x1 convolutions of fewer (AVX2, one thread)
 SMALL = [
     "model=spiking_resnet_tiny", "model.widths=[8,8,8]", "T=2", "neuron=lif_tet", "train.batch_size=120",
     "optimizer.lr=0.1", "measure.samples=16", "train.accelerator=cpu",
 ]  # fmt: skip
+DSPIKE = ["method=dspike", "norm=bn", "encoder=poisson", "norm.momentum=1.0", "neuron.v_th=0.5", "rule.weights=6",
+          "rule.samples=16", "rule.eps=0.05", "rule.db=0.5"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +79,6 @@ def in_two_processes(fork):
 @pytest.fixture
 def cut_off(monkeypatch):
     """`cut_off(command, epochs)` runs a command that dies after so many epochs; the same command then goes on."""
-    from snnbench.cli.main import main
     from snnbench.train.task import Task
 
     def _cut_off(command: list[str], epochs: int = 1) -> None:
@@ -101,14 +103,14 @@ def only_run(root: Path) -> Path:
     return found.parent
 
 
-def weights(root: Path) -> dict[str, torch.Tensor]:
-    """The last checkpoint's tensors of the one run below `root`."""
-    return torch.load(only_run(root) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+def weights(root: Path, checkpoint: str = "last") -> dict[str, torch.Tensor]:
+    """The tensors in this checkpoint of the one run below `root`."""
+    return torch.load(only_run(root) / "checkpoints" / f"{checkpoint}.ckpt", weights_only=True)["state_dict"]
 
 
-def assert_same_weights(root: Path, other: Path) -> None:
-    """The last checkpoints of the one run below each folder hold the same bits."""
-    expected, found = weights(root), weights(other)
+def assert_same_weights(root: Path, other: Path, checkpoint: str = "last") -> None:
+    """These checkpoints of the one run below each folder hold the same bits."""
+    expected, found = weights(root, checkpoint), weights(other, checkpoint)
     assert expected.keys() == found.keys()
     assert not [key for key in expected if not torch.equal(expected[key], found[key])]
 
@@ -117,6 +119,24 @@ def tree(folder: Path) -> dict[Path, bytes]:
     """Every file below `folder` with its content; lock files are empty and may stay."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".lock", ".pyc"))
     return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def assert_refused(command: list[str], hint: str, place: Path, capsys) -> None:
+    """The command ends with code 2 and one sentence that has `hint`; `place` stays as it is."""
+    before = tree(place)
+    capsys.readouterr()
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("snnbench: ")
+    assert hint in line
+    assert tree(place) == before
+
+
+def changed(command: list[str], overrides: list[str]) -> list[str]:
+    """The command with these overrides in the place of those of the same keys ("~key": without it)."""
+    replaced = {override.lstrip("~").split("=")[0] for override in overrides}
+    kept = [part for part in command if part.split("=")[0] not in replaced]
+    return kept + [override for override in overrides if not override.startswith("~")]
 
 
 def record(folder: Path) -> dict:

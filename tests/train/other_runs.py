@@ -4,8 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from snnbench.cli.main import main
-from tests.train.conftest import record, tree
+from tests.train.conftest import record
 
 
 def edited(run: Path, place: Path, **changes: object) -> Path:
@@ -39,16 +38,3 @@ UNUSABLE = {
     "cut off": (cut, "cannot be read as a checkpoint"),
     "damaged": (lambda run, place: edited(run, place, config={"T": 4}), "no configuration that can be run"),
 }  # fmt: skip
-
-
-def assert_refused(command: list[str], overrides: list[str], hint: str, place: Path, capsys) -> None:
-    """The command with these overrides ("~key": without it) is refused in one sentence; `place` stays as it is."""
-    before, replaced = tree(place), {override.lstrip("~").split("=")[0] for override in overrides}
-    command = [part for part in command if part.split("=")[0] not in replaced]
-    overrides = [override for override in overrides if not override.startswith("~")]
-    capsys.readouterr()
-    assert main([*command, *overrides, f"paths.runs={place / 'runs'}"]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    assert hint in lines[0]
-    assert tree(place) == before

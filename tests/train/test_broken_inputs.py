@@ -14,7 +14,7 @@ from snnbench.config.compose import compose
 from snnbench.config.paths import configs_dir
 from snnbench.data.sources import CIFAR10
 from tests.tables.records_of import record
-from tests.train.conftest import SMALL, tree
+from tests.train.conftest import SMALL, assert_refused
 
 ARCHIVE = CIFAR10.archives[0].file
 NEURON = """
@@ -56,24 +56,13 @@ def own_config():
 # a word of what it must say. {run} is the folder of that small run.
 FILES = {
     "a data folder that is missing": ({}, "train data=cifar10", "snnbench data prepare cifar10"),
-    "a CIFAR batch that is missing": (
-        {f"{CIFAR10.folder}/data_batch_2": b""}, "train data=cifar10", "has no file 'data_batch_1'"),
-    "a CIFAR batch that is cut off": (
-        {f"{CIFAR10.folder}/data_batch_1": pickle.dumps({"data": [0] * 3072})[:-5]}, "train data=cifar10",
-        "is damaged or another copy"),
-    "an archive with another MD5": ({ARCHIVE: b"PK"}, "data prepare cifar10 root={place}", "has MD5"),
     "an archive that is empty": ({ARCHIVE: b""}, "data prepare cifar10 root={place}", "is empty"),
-    "a folder without archives": (
-        {}, "data prepare cifar10 root={place}/data archives={place}", f"has none of {ARCHIVE}"),
     "recordings that are incomplete": (
         {"CIFAR10DVS/cat/cifar10_cat_0.aedat": b"#!AER-DAT2.0\r\n\x00"}, "train data=cifar10_dvs",
         "expected numbers 0 to 999"),
     "a recording that is cut off": (
         {f"NMNIST/{part}/{digit}/00001.bin": b"\x00" * (5 if digit < 9 else 4)
          for part in ("Train", "Test") for digit in range(10)}, "train data=nmnist", "00001.bin"),
-    "a class without pictures": (
-        {f"imagenet/{part}/n01/.keep": b"" for part in ("train", "val")}, "train data=imagenet data.num_classes=1",
-        "holds no JPEG"),
     "a checkpoint that is cut off": (
         {"{run}/checkpoints/last.ckpt": lambda: saved({"state_dict": {"w": torch.zeros(1000)}}, -200)}, "train",
         "cannot be read as a checkpoint"),
@@ -87,40 +76,18 @@ FILES = {
         {"own.ckpt": pickle.dumps({"state_dict": {}}, protocol=4)}, "train train.ckpt_path={place}/own.ckpt",
         "own.ckpt"),
     "its own record, no JSON": ({"{run}/run.json": '{"status": "do'}, "train", "is damaged"),
-    "eval of a record that is no JSON": ({"run.json": "not json"}, "eval run={place}", "is damaged"),
-    "eval of a checkpoint that is none": (
-        {"run.json": own_config, "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
-        "cannot be read as a checkpoint"),
     "eval of another network's checkpoint": (
         {"run.json": own_config, "checkpoints/last.ckpt": lambda: saved({"state_dict": {"w": torch.zeros(3)}})},
         "eval run={place}", "does not fit the network"),
     "eval of half a configuration": (
         {"run.json": json.dumps(record(config={"T": 4})), "checkpoints/last.ckpt": b"garbage"}, "eval run={place}",
         "name is missing"),
-    "keep of a folder without a record": ({}, "keep run={place} out={place}/kept", "run.json cannot be read"),
-    "keep of an unfinished run": (
-        {"run.json": json.dumps(record(status="running"))}, "keep run={place} out={place}/kept", "still running"),
-    "tables of an incomplete record": (
-        {"a/run.json": json.dumps({"run_id": "r", "status": "done"})}, "tables records={place} out={place}/tables",
-        "key 'name' is missing"),
+    "keep of an older record of a run that diverged unseen": (
+        {"run.json": json.dumps(record(loss_last=None))}, "keep run={place} out={place}/kept",
+        "its loss is not finite"),
     "tables of a record in another encoding": (
         {"a/run.json": b"\xff\xfe{}"}, "tables records={place} out={place}/tables", "is damaged"),
-    "tables of a published row without source": (
-        {"rows.csv": "id,value\nx,93.0\n", "records/.keep": b""},
-        "tables records={place}/records reported={place} out={place}/tables", "the header must be"),
 }  # fmt: skip
-
-
-def assert_refused(command, hint, place, capsys):
-    """One sentence that has `hint`, exit code 2, and `place` as it was."""
-    before = tree(place)
-    capsys.readouterr()
-    assert main(command) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("snnbench: ")
-    assert hint in lines[0], lines[0]
-    assert tree(place) == before
 
 
 @pytest.mark.parametrize("broken", FILES)
@@ -134,58 +101,34 @@ def test_a_broken_file_is_one_sentence_and_leaves_nothing(broken, tmp_path, monk
     assert_refused(train(tmp_path, *words[1:]) if words[0] == "train" else words, hint, tmp_path, capsys)
 
 
-def test_an_event_cache_that_is_cut_off_is_refused(tmp_path, capsys):
-    assert main(["data", "prepare", "digits_dvs", f"root={tmp_path}"]) == 0
-    (events,) = tmp_path.rglob("events.npy")
-    events.write_bytes(events.read_bytes()[:-100])
-    assert_refused(train(tmp_path, "data=digits_dvs"), "delete this folder", tmp_path, capsys)
+# A neuron's YAML, the source of the package that SNNBENCH_PLUGINS names (None: no package), a word of the sentence.
+COMPONENTS = {
+    "a package that does not import": (
+        "_target_: plugin_0.Mine", "import a_module_that_nobody_has\n" + NEURON, "a_module_that_nobody_has"),
+    "a package with a syntax error": ("_target_: plugin_1.Mine", NEURON + "def half(:\n", "1.py, line 7"),
+    "a package without the class": ("_target_: plugin_2.Mine", NEURON.replace("Mine", "Yours"), "names nothing"),
+    "a YAML with a syntax error": ("_target_: [snnbench.neurons.lif.LIF\ntau: 2.0", None, "toy.yaml"),
+    "a YAML that is a list": ("- 1\n- 2", None, "neuron"),
+    "a YAML without a target": ("tau: 2.0", None, "has no _target_"),
+    "a YAML that names no class": ("_target_: snnbench.neurons.lif.Nobody", None, "names nothing"),
+    "a YAML with an unknown argument": (
+        "_target_: snnbench.neurons.lif.LIF\ntaux: 2.0", None, "the nearest is neuron.tau"),
+}  # fmt: skip
 
 
-# The YAML of a neuron, the source of the module that holds its class (None: there is none), a word of the sentence.
-MODULES = {
-    "that does not import": ("import a_module_that_nobody_has\n" + NEURON, "a_module_that_nobody_has"),
-    "with a syntax error": (NEURON + "def half(:\n", "1.py, line 7"),
-    "without the class": (NEURON.replace("Mine", "Yours"), "names nothing"),
-    "that is not there": (None, "no package of this name"),
-}
-YAMLS = {
-    "with a syntax error": ("_target_: [snnbench.neurons.lif.LIF\ntau: 2.0\n", "toy.yaml"),
-    "that is a list": ("- 1\n- 2\n", "neuron"),
-    "without a target": ("tau: 2.0\n", "has no _target_"),
-    "that names no class": ("_target_: snnbench.neurons.lif.Nobody\n", "names nothing"),
-    "with an unknown argument": ("_target_: snnbench.neurons.lif.LIF\ntaux: 2.0\n", "the nearest is neuron.tau"),
-}
-
-
-@pytest.fixture
-def train_toy(tmp_path, monkeypatch):
-    """Give a copy of the configs one more neuron, `toy`, with this YAML; returns the command that trains it."""
-
-    def _train_toy(text):
-        shutil.copytree(configs_dir(), tmp_path / "configs")
-        write(tmp_path / "configs" / "neuron" / "toy.yaml", "# Toy\n" + text)
-        for module in ("compose", "plugins"):
-            monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: tmp_path / "configs")
-        return train(tmp_path, "neuron=toy")
-
-    return _train_toy
-
-
-@pytest.mark.parametrize("broken", YAMLS)
-def test_a_broken_yaml_is_one_sentence_and_leaves_nothing(broken, train_toy, tmp_path, capsys):
-    text, hint = YAMLS[broken]
-    assert_refused(train_toy(text), hint, tmp_path, capsys)
-
-
-@pytest.mark.parametrize("broken", MODULES)
-def test_a_broken_plugin_is_one_sentence_and_leaves_nothing(broken, train_toy, tmp_path, monkeypatch, capsys):
-    source, hint = MODULES[broken]
-    name = f"plugin_{list(MODULES).index(broken)}"  # each another name: modules are read once a process
+@pytest.mark.parametrize("broken", COMPONENTS)
+def test_a_broken_component_is_one_sentence_and_leaves_nothing(broken, tmp_path, monkeypatch, capsys):
+    text, source, hint = COMPONENTS[broken]
+    shutil.copytree(configs_dir(), tmp_path / "configs")
+    write(tmp_path / "configs" / "neuron" / "toy.yaml", f"# Toy\n{text}\n")
+    for module in ("compose", "plugins"):
+        monkeypatch.setattr(f"snnbench.config.{module}.configs_dir", lambda: tmp_path / "configs")
     if source is not None:
+        name = text.split()[1].removesuffix(".Mine")  # each another name: modules are read once a process
         write(tmp_path / f"{name}.py", source)
         monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("SNNBENCH_PLUGINS", name)
-    assert_refused(train_toy(f"_target_: {name}.Mine\n"), hint, tmp_path, capsys)
+        monkeypatch.setenv("SNNBENCH_PLUGINS", name)
+    assert_refused(train(tmp_path, "neuron=toy"), hint, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -218,19 +161,11 @@ def test_a_picture_broken_in_the_middle_of_training_is_named(workers, tmp_path, 
         (["method=superspike", "model.hidden=[8,8]", "T=6"], "set T=7 or more"),
         (["method=slayer", "model.hidden=[8]", "neuron=cuba_lif", "T=2"], "T=2 is too short"),
         (["model=cuba_mlp_leaky", "model.hidden=[8]", "T=3"], "set T=4 or more"),
+        (["train.accelerator=cuda"], "no CUDA device is visible"),
         ([*SMALL, "train.ckpt_path=''"], "train.ckpt_path= is no file"),
         ([*SMALL, "train.batch_size=100000", "data.drop_last=true"], "leaves no training batch"),
     ],
 )
-def test_values_that_do_not_fit_each_other_leave_no_run_behind(overrides, words, tmp_path, capsys):
-    assert main(["train", *overrides, "train.accelerator=cpu", f"paths.runs={tmp_path / 'runs'}"]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert words in line
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_device_that_is_not_there_leaves_no_run_behind(tmp_path, capsys, monkeypatch):
+def test_values_that_do_not_fit_each_other_leave_no_run_behind(overrides, words, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert main(["train", "train.accelerator=cuda", f"paths.runs={tmp_path / 'runs'}"]) == 2
-    assert "no CUDA device is visible" in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
+    assert_refused(["train", *overrides, f"paths.runs={tmp_path / 'runs'}"], words, tmp_path, capsys)

@@ -1,51 +1,29 @@
 """Numbers that are not finite end a run, also where the loss of most batches is never read (CUDA)."""
 
-import json
-
 import pytest
 import torch
 
 from snnbench.cli.main import main
-from snnbench.train.finite import first_non_finite
 from snnbench.train.task import Task
-from tests.tables.records_of import record as record_of
 from tests.train.conftest import SMALL, only_run, record
 
 RUN = ["train", *SMALL, "train.epochs=2", "train.limit_train_batches=4", "log.progress=lines"]
 
 
-@pytest.fixture
-def seldom_read(monkeypatch):
-    """As on CUDA: a loss is read after every 50th batch, and an epoch has 4."""
-    monkeypatch.setattr(Task, "reads_every_loss", False)
+def broken(name, value):
+    """How the 4th step, after which no loss is read, leaves a weight or a statistic with this value."""
 
+    def patch(monkeypatch):
+        step = Task._step
 
-def a_step_too_large(monkeypatch):
-    return ["optimizer.lr=1e38"], "is not finite"
+        def broken_step(self, optimizer):
+            step(self, optimizer)
+            if self.global_step == 4:
+                self.model.state_dict()[name].fill_(value)
 
+        monkeypatch.setattr(Task, "_step", broken_step)
 
-def a_weight_after_the_last_loss(monkeypatch):
-    step = Task._step
-
-    def broken(self, optimizer):
-        step(self, optimizer)
-        if self.global_step == 4:
-            torch.nn.init.constant_(next(self.model.parameters()), float("inf"))
-
-    monkeypatch.setattr(Task, "_step", broken)
-    return [], "the parameter stem.0.synapse.weight is not finite"
-
-
-def a_statistic(monkeypatch):
-    step = Task._step
-
-    def broken(self, optimizer):
-        step(self, optimizer)
-        if self.global_step == 4:
-            dict(self.model.named_buffers())["stem.0.norm.running_var"].fill_(float("nan"))
-
-    monkeypatch.setattr(Task, "_step", broken)
-    return [], "the statistic stem.0.norm.running_var is not finite"
+    return patch
 
 
 def one_loss_in_the_middle(monkeypatch):
@@ -56,15 +34,25 @@ def one_loss_in_the_middle(monkeypatch):
         return (tally + torch.tensor([float("inf"), 0.0]), loss) if self.global_step == 2 else (tally, loss)
 
     monkeypatch.setattr(Task, "_train_batch", broken)
-    return [], "the loss is inf"
 
 
-CAUSES = [a_step_too_large, a_weight_after_the_last_loss, a_statistic, one_loss_in_the_middle]
+CAUSES = {
+    "a step that is too large": (None, ["optimizer.lr=1e38"], "is not finite"),
+    "a weight after the last loss": (
+        broken("stem.0.synapse.weight", float("inf")), [], "the parameter stem.0.synapse.weight is not finite"),
+    "a statistic": (
+        broken("stem.0.norm.running_var", float("nan")), [], "the statistic stem.0.norm.running_var is not finite"),
+    "one loss in the middle": (
+        one_loss_in_the_middle, [], "the loss is inf at step 4 (epoch 0); every layer's output is finite"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.__name__)
-def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, seldom_read, monkeypatch, tmp_path, capsys):
-    options, clause = cause(monkeypatch)
+@pytest.mark.parametrize("cause", CAUSES)
+def test_it_ends_the_run_before_anything_is_saved_and_is_not_kept(cause, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(Task, "reads_every_loss", False)  # as on CUDA: after every 50th batch, and an epoch has 4
+    patch, options, clause = CAUSES[cause]
+    if patch:
+        patch(monkeypatch)
     assert main([*RUN, *options, f"paths.runs={tmp_path}"]) == 1
     error = capsys.readouterr().err.strip()
     assert "at step 4 (epoch 0)" in error
@@ -88,17 +76,3 @@ def test_it_ends_a_run_on_a_gpu(tmp_path, capsys):
     assert "is not finite" in capsys.readouterr().err
     assert record(only_run(tmp_path))["status"] == "failed"
     assert not list(tmp_path.rglob("*.ckpt"))
-
-
-def test_an_older_record_without_a_finite_loss_is_not_kept(tmp_path, capsys):
-    """Runs that diverged unseen have been written as done; null stands for their NaN."""
-    (tmp_path / "run.json").write_text(json.dumps(record_of(status="done", epochs=2, loss_last=None)))
-    assert main(["keep", f"run={tmp_path}", f"out={tmp_path / 'kept'}"]) == 2
-    assert "its loss is not finite" in capsys.readouterr().err
-
-
-def test_the_first_layer_is_named():
-    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    assert first_non_finite(model.eval(), torch.zeros(1, 2)) == "every layer's output is finite"
-    model[1].running_mean[0] = float("inf")
-    assert first_non_finite(model, torch.zeros(1, 2)) == "the statistic 1.running_mean is not finite"

@@ -12,7 +12,8 @@ from snnbench.config.evaluation import KEYS, file_name
 from snnbench.data.base import Loaded
 from snnbench.data.dataset import ArraySource
 from snnbench.data.mnist import MNIST
-from tests.train.conftest import SMALL, only_run, record
+from tests.train.conftest import SMALL, assert_refused, only_run, record
+from tests.train.other_runs import edited
 
 OWN = ["data.val_fraction=0.1", "augment=crop_flip", "augment.crop_padding=1", "neuron=masked_psn", "T=2",
        "neuron.masked_from=1.0"]  # fmt: skip
@@ -71,18 +72,17 @@ def test_what_does_not_alter_the_result_writes_eval_json(folder):
     assert {key for key in KEYS if key.split(".")[0] in ("paths", "kernels")} <= tried
 
 
-def test_a_run_of_a_gpu_machine_is_tested_on_one_without(folder, monkeypatch, capsys):
+def test_a_run_of_a_gpu_machine_is_tested_on_one_without(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    run = json.loads((folder / "run.json").read_text())
-    run["config"]["train"] |= {"accelerator": "cuda", "precision": "bf16", "devices": 4}
-    (folder / "run.json").write_text(json.dumps(run))
+    hardware = {"accelerator": "cuda", "precision": "bf16", "devices": 4}
+    folder = edited(folder, tmp_path, **{f"config__train__{key}": value for key, value in hardware.items()})
     assert main(["eval", f"run={folder}"]) == 2
     assert "use train.accelerator=cpu" in capsys.readouterr().err
     assert main(["eval", f"run={folder}", "train.accelerator=cpu"]) == 0
     assert main(["eval", f"run={folder}", "train.accelerator=auto", "train.precision=fp32"]) == 0
     found = written(folder)
     assert set(found) == {"eval.json", "eval-precision-fp32.json"}
-    assert found["eval-precision-fp32.json"]["acc_test"] == pytest.approx(run["acc_last"])
+    assert found["eval-precision-fp32.json"]["acc_test"] == pytest.approx(record(folder)["acc_last"])
     assert found["eval-precision-fp32.json"]["changes"]["train.precision"] == ["bf16", "fp32"]
 
 
@@ -107,7 +107,7 @@ def pictures(count, seed):
     return ArraySource(rng.integers(0, 256, (count, 1, 28, 28), dtype=np.uint8), np.arange(count) % 10)
 
 
-def test_other_data_and_other_content_of_the_same_data(folder, monkeypatch):
+def test_other_data_and_other_content_of_the_same_data(folder, tmp_path, monkeypatch):
     content = iter("abc")
     loaded = Loaded(pictures(20, 0), np.arange(20), pictures(10, 1), np.arange(10), "")
     monkeypatch.setattr(MNIST, "load", lambda self: Loaded(*vars(loaded).values()))
@@ -117,9 +117,7 @@ def test_other_data_and_other_content_of_the_same_data(folder, monkeypatch):
     assert found["changes"]["data"] == ["digits", "mnist"]
     assert found["data"]["name"] == "mnist"
     assert name.startswith("eval-data-mnist-mean")
-    run = json.loads((folder / "run.json").read_text())
-    run["data"]["data_hash"] = "0123456789"
-    (folder / "run.json").write_text(json.dumps(run))
+    folder = edited(folder, tmp_path, data__data_hash="0123456789")
     assert main(["eval", f"run={folder}"]) == 0
     (other,) = set(written(folder)) - {name}
     assert other.startswith("eval-data_hash")
@@ -153,11 +151,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("override", REFUSED)
 def test_what_it_does_not_take_is_one_sentence(override, folder, capsys):
-    before = sorted(folder.rglob("*"))
-    assert main(["eval", f"run={folder}", override]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert REFUSED[override] in line, line
-    assert sorted(folder.rglob("*")) == before
+    assert_refused(["eval", f"run={folder}", override], REFUSED[override], folder, capsys)
 
 
 def test_file_names_are_short_plain_and_of_their_own():

@@ -34,14 +34,6 @@ def test_a_scaled_parameter_learns_slower_and_decays_as_ever(build):
     assert build(model, lr=0.5, weight_decay=0.01, decay_1d=True).param_groups[1]["weight_decay"] == 0
 
 
-def test_schedules_scale_every_group():
-    optimizer = sgd(Gated(), lr=0.5)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5**epoch)
-    optimizer.step()
-    schedule.step()
-    assert [g["lr"] for g in optimizer.param_groups] == [0.25, 0.025]
-
-
 @pytest.mark.parametrize(("extra", "rates"), [([], {0.1, 0.01}), (["neuron.gate_lr=1.0"], {0.1})])
 def test_glifs_groups_are_the_released_ones(extra, rates):
     """glif page: weights decay; values and gates do not; gates at a tenth (CIFAR) or at the same rate (ImageNet)."""

@@ -14,7 +14,7 @@ from snnbench.site import Site
 from snnbench.synapses.dcls import DCLS
 from snnbench.synapses.iir import IIR
 from snnbench.train.parameters import COLUMNS, summary
-from tests.train.conftest import SMALL, only_run
+from tests.train.conftest import SMALL, only_run, weights
 
 RUN = ["train", *SMALL, "neuron=plif", "train.epochs=2", "train.limit_train_batches=2", "train.limit_test_batches=1",
        "measure.operations=false", "log.progress=lines"]  # fmt: skip
@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
 
 
 def test_a_row_for_every_epoch_layer_and_quantity_and_the_start(folder):
+    """The last rows are the checkpoint's values, and mirrors show them too."""
     found = rows(folder)
     assert tuple(found[0]) == COLUMNS
     layers = list(dict.fromkeys(row["layer"] for row in found))
@@ -43,20 +44,11 @@ def test_a_row_for_every_epoch_layer_and_quantity_and_the_start(folder):
         assert float(row["mean"]) != 2
         assert row["mean"] == row["min"] == row["max"]
         assert row["std"] == "0"
-
-
-def test_the_last_rows_are_the_checkpoints_values(folder):
-    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    taus = {key: 1 / torch.sigmoid(value) for key, value in state.items() if key.endswith("neuron.w")}
-    found = {f"model.{row['layer']}.w": float(row["mean"]) for row in rows(folder) if row["epoch"] == "2"}
-    assert found == pytest.approx({key: value.item() for key, value in taus.items()}, rel=1e-6)
-    assert found
-
-
-def test_mirrors_show_the_means(folder):
+    state = weights(folder)
+    taus = {key: 1 / torch.sigmoid(value).item() for key, value in state.items() if key.endswith("neuron.w")}
+    assert {f"model.{row['layer']}.w": float(row["mean"]) for row in last} == pytest.approx(taus, rel=1e-6)
     (events,) = folder.rglob("events.out.tfevents*")
-    layer = rows(folder)[0]["layer"]
-    assert f"learnt/{layer}/tau".encode() in events.read_bytes()
+    assert all(f"learnt/{layer}/tau".encode() in events.read_bytes() for layer in layers)
 
 
 def test_a_resume_drops_what_the_checkpoint_does_not_hold(folder, tmp_path, cut_off):

@@ -1,6 +1,7 @@
 """Components that follow training's progress: told at every epoch's start, after a resume too; stale graphs dropped."""
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,39 +11,11 @@ from snnbench.cli.main import main
 from snnbench.neurons.masked_psn import MaskedPSN
 from snnbench.records import load_record
 from snnbench.train.task import Task
+from tests.tiny import site
 from tests.train.conftest import SMALL, only_run
 
 RUN = ["train", *SMALL, "neuron=masked_psn", "neuron.masked_from=0.5", "train.epochs=4", "train.limit_train_batches=1",
        "measure.operations=false", "log.progress=lines"]  # fmt: skip
-
-
-@pytest.fixture
-def lambdas(monkeypatch):
-    """lambda of every masked neuron at the start of each training step, as [epoch, {lambda}] in order."""
-    found, step = [], Task.training_step
-
-    def watched(self, batch, index):
-        masked = {m.lam_now.item() for m in self.model.modules() if isinstance(m, MaskedPSN)}
-        found.append((self.current_epoch, masked))
-        step(self, batch, index)
-
-    monkeypatch.setattr(Task, "training_step", watched)
-    return found
-
-
-def test_masked_psn_follows_its_schedule(lambdas, tmp_path):
-    assert main([*RUN, f"paths.runs={tmp_path}"]) == 0
-    assert lambdas == [(0, {0.0}), (1, {0.5}), (2, {1.0}), (3, {1.0})]
-
-
-def test_the_last_checkpoint_is_the_last_epochs_also_when_none_is_better(tmp_path):
-    """With lr 0 and a norm that does not move, the first epoch stays the best."""
-    still = ["optimizer.lr=0.0", "norm.momentum=0.0", "train.epochs=3"]
-    assert main([*RUN, *still, "neuron.masked_from=0.0", f"paths.runs={tmp_path}"]) == 0
-    folder = only_run(tmp_path) / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
-    epochs = [torch.load(folder / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")]
-    assert epochs == [0, 2]
 
 
 def test_epochs_without_a_test_say_so(tmp_path, capsys):
@@ -63,50 +36,43 @@ def test_epochs_without_a_test_say_so(tmp_path, capsys):
     assert best == records[1].best_test_epoch
 
 
-def test_and_after_a_resume(lambdas, tmp_path, cut_off):
+def test_masked_psn_follows_its_schedule_also_after_a_resume(monkeypatch, tmp_path, cut_off):
+    found, step = [], Task.training_step
+
+    def watched(self, batch, index):
+        masked = {m.lam_now.item() for m in self.model.modules() if isinstance(m, MaskedPSN)}
+        found.append((self.current_epoch, masked))
+        step(self, batch, index)
+
+    monkeypatch.setattr(Task, "training_step", watched)
     cut_off([*RUN, f"paths.runs={tmp_path}"])
-    assert lambdas == [(0, {0.0})]
+    assert found == [(0, {0.0})]
     assert main([*RUN, f"paths.runs={tmp_path}"]) == 0
-    assert lambdas[1:] == [(1, {0.5}), (2, {1.0}), (3, {1.0})]
+    assert found[1:] == [(1, {0.5}), (2, {1.0}), (3, {1.0})]
 
 
-class Told(nn.Module):
-    def __init__(self, stale: bool):
-        super().__init__()
-        self.stale, self.heard = stale, []
+@pytest.mark.parametrize("stale", ["model", "encoder", "objective", None])
+def test_every_part_is_told_once_and_a_stale_graph_is_dropped(stale, monkeypatch):
+    heard, dropped = [], []
 
-    def on_epoch(self, progress: float) -> bool:
-        self.heard.append(progress)
-        return self.stale
+    def told(name):
+        module = nn.Module()
+        module.on_epoch = lambda progress: heard.append((name, progress)) or name == stale
+        return module
 
-
-class Graphs:
-    forgotten = 0
-
-    def forget(self):
-        self.forgotten += 1
-
-
-@pytest.mark.parametrize("where", ["model", "encoder", "objective", None])
-def test_every_part_is_told_once_and_a_stale_graph_is_dropped(where):
-    parts = {name: nn.Sequential(Told(name == where)) for name in ("model", "encoder", "objective")}
-    shared = Told(False)  # one surrogate may sit in many neurons
-    parts["model"].extend([nn.Sequential(shared), nn.Sequential(shared)])
-    task = Task(parts["model"], None, parts["objective"], parts["encoder"], None, None, num_classes=2, seed=0)
-    task._captured = task._captured_test = graphs = Graphs()
-    task._trainer = type("Trainer", (), {"current_epoch": 3, "max_epochs": 4})()
-    Task._tell_epoch(task)
-    assert [part[0].heard for part in parts.values()] == [[0.75]] * 3
-    assert shared.heard == [0.75]
-    assert graphs.forgotten == (0 if where is None else 2)
+    shared = told("surrogate")  # one surrogate may sit in many neurons
+    model = nn.Sequential(told("model"), nn.Sequential(shared), nn.Sequential(shared))
+    task = Task(model, None, told("objective"), told("encoder"), None, None, num_classes=2, seed=0)
+    task.trainer = trainer = SimpleNamespace(current_epoch=3, max_epochs=4)
+    monkeypatch.setattr(task, "forget_graphs", lambda: dropped.append(trainer.current_epoch))
+    task.on_train_epoch_start()
+    assert sorted(heard) == [(name, 0.75) for name in ("encoder", "model", "objective", "surrogate")]
+    assert dropped == ([] if stale is None else [3])
 
 
 def test_masked_psn_leaves_graphs_valid():
     """lambda lies in a buffer that a graph reads."""
-    from tests.tiny import site
-
     neuron = MaskedPSN(site(), nn.Identity())
     buffer = neuron.lam_now
     assert neuron.on_epoch(0.05) is False
     assert neuron.lam_now is buffer
-    assert torch.isclose(buffer, torch.tensor(0.4))

@@ -9,8 +9,7 @@ import torch
 from snnbench.cli.main import main
 from snnbench.train import checkpoints
 from snnbench.train import run as training
-from snnbench.train.task import Task
-from tests.train.conftest import SMALL, only_run, record
+from tests.train.conftest import DSPIKE, SMALL, assert_same_weights, only_run, record
 
 RUN = ["train", *SMALL, "train.epochs=4", "train.limit_train_batches=3", "train.limit_test_batches=1",
        "log.progress=lines"]  # fmt: skip
@@ -28,48 +27,19 @@ KINDS = {
     ],
     "OTTT": ["method=ottt"],
     "random codes": ["encoder=poisson"],
+    "Dspike": DSPIKE,
+    "Dspike, average": [*DSPIKE, "train.ema=0.9"],
 }  # fmt: skip
 
 
-@pytest.fixture
-def dies_at(monkeypatch):
-    """Say at the start of which epoch the next run dies; None: it lives. Every epoch leaves a checkpoint."""
+@pytest.fixture(autouse=True)
+def every_epoch_leaves_a_checkpoint(monkeypatch):
     monkeypatch.setattr(checkpoints, "SHARE", 0)
-    start, end = Task.on_train_epoch_start, {"epoch": None}
-
-    def on_train_epoch_start(self):
-        if self.current_epoch == end["epoch"]:
-            raise RuntimeError("the power fails")
-        start(self)
-
-    monkeypatch.setattr(Task, "on_train_epoch_start", on_train_epoch_start)
-    return lambda epoch: end.update(epoch=epoch)
-
-
-@pytest.fixture
-def dies_measuring(monkeypatch):
-    """A run dies after its last epoch while this is set."""
-    measure, state = training.measures, {"dies": False}
-
-    def measures(*arguments, **named):
-        if state["dies"]:
-            raise RuntimeError("the power fails")
-        return measure(*arguments, **named)
-
-    monkeypatch.setattr(training, "measures", measures)
-    return lambda dies: state.update(dies=dies)
-
-
-def fail(command):
-    with pytest.raises(RuntimeError, match="the power fails"):
-        main(command)
 
 
 def assert_same(whole, parts):
     for name in ("last", "best"):
-        expected, found = (torch.load(only_run(root) / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
-                           for root in (whole, parts))  # fmt: skip
-        assert all(torch.equal(expected[key], found[key]) for key in expected), name
+        assert_same_weights(whole, parts, name)
     records = [{k: v for k, v in record(only_run(root)).items() if k not in TIMES | PLACES} for root in (whole, parts)]
     assert records[1] == records[0]
     assert records[0]["status"] == "done"
@@ -82,12 +52,10 @@ def assert_same(whole, parts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_resumed_run_equals_the_undisturbed_one(kind, dies_at, tmp_path):
+def test_resumed_run_equals_the_undisturbed_one(kind, cut_off, tmp_path):
     run = [*RUN, *KINDS[kind], f"paths.data={tmp_path}"]
     assert main([*run, f"paths.runs={tmp_path / 'whole'}"]) == 0
-    dies_at(2)
-    fail([*run, f"paths.runs={tmp_path / 'parts'}"])
-    dies_at(None)
+    cut_off([*run, f"paths.runs={tmp_path / 'parts'}"], 2)
     assert main([*run, f"paths.runs={tmp_path / 'parts'}"]) == 0
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
@@ -96,14 +64,15 @@ def test_resumed_run_equals_the_undisturbed_one(kind, dies_at, tmp_path):
     "options", [["encoder=poisson", "train.ema=0.9"], ["neuron=masked_psn", "neuron.masked_from=1.0"]],
     ids=["average", "progress"],
 )  # fmt: skip
-def test_killed_after_its_last_epoch_it_still_measures_that_epochs_network(options, dies_measuring, tmp_path):
+def test_killed_after_its_last_epoch_it_still_measures_that_epochs_network(options, monkeypatch, tmp_path):
     """An average of the weights, random codes, and modules that follow the training's progress."""
     run = [*RUN, *options]
     assert main([*run, f"paths.runs={tmp_path / 'whole'}"]) == 0
-    dies_measuring(True)
-    fail([*run, f"paths.runs={tmp_path / 'parts'}"])
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "measures", lambda *_, **named: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main([*run, f"paths.runs={tmp_path / 'parts'}"])
     first = record(only_run(tmp_path / "parts"))
-    dies_measuring(False)
     assert main([*run, f"paths.runs={tmp_path / 'parts'}"]) == 0
     assert_same(tmp_path / "whole", tmp_path / "parts")
     found = record(only_run(tmp_path / "parts"))
@@ -112,31 +81,22 @@ def test_killed_after_its_last_epoch_it_still_measures_that_epochs_network(optio
     assert found["wall_time_s"] > found["epochs_s"] == first["epochs_s"]
 
 
-STILL = ["optimizer.lr=0.0", "norm.momentum=0.0"]  # every epoch is as good as the first, which stays the best
-
-
-def best_epoch(root):
-    return torch.load(only_run(root) / "checkpoints" / "best.ckpt", weights_only=True)["epoch"]
-
-
-def test_best_stays_best_in_a_folder_that_moved(dies_at, tmp_path):
-    dies_at(2)
-    fail([*RUN, *STILL, f"paths.runs={tmp_path / 'here'}"])
-    dies_at(None)
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    assert main([*RUN, *STILL, f"paths.runs={tmp_path / 'there'}"]) == 0
-    assert best_epoch(tmp_path / "there") == 0
-    assert record(only_run(tmp_path / "there"))["best_test_epoch"] == 1
-
-
-@pytest.mark.parametrize(("beside", "wanted"), [(True, 0), (False, 2)])
-def test_best_comes_along_from_another_folder(beside, wanted, dies_at, tmp_path):
-    """With `train.ckpt_path`; where best.ckpt is lost, the best of the epochs to come takes its place."""
-    dies_at(2)
-    fail([*RUN, *STILL, f"paths.runs={tmp_path / 'here'}"])
-    dies_at(None)
+@pytest.mark.parametrize(("change", "best"), [("the folder moved", 0), ("another folder", 0), ("best.ckpt is lost", 2)])
+def test_best_stays_best_in_another_folder(change, best, cut_off, tmp_path):
+    """Moved, or with `train.ckpt_path`; where best.ckpt is lost, the best of the epochs to come takes its place."""
+    run = [*RUN, "optimizer.lr=0.0", "norm.momentum=0.0"]  # every epoch is as good as the first, which stays the best
+    cut_off([*run, f"paths.runs={tmp_path / 'here'}"], 2)
     folder = only_run(tmp_path / "here") / "checkpoints"
-    if not beside:
+    if change == "the folder moved":
+        shutil.move(tmp_path / "here", tmp_path / "there")
+    else:
+        run.append(f"train.ckpt_path={folder / 'last.ckpt'}")
+    if change == "best.ckpt is lost":
         (folder / "best.ckpt").unlink()
-    assert main([*RUN, *STILL, f"train.ckpt_path={folder / 'last.ckpt'}", f"paths.runs={tmp_path / 'there'}"]) == 0
-    assert best_epoch(tmp_path / "there") == wanted
+    assert main([*run, f"paths.runs={tmp_path / 'there'}"]) == 0
+    there = only_run(tmp_path / "there")
+    assert {path.stem: torch.load(path, weights_only=True)["epoch"] for path in there.glob("checkpoints/*")} == {
+        "best": best, "last": 3,
+    }  # fmt: skip
+    if change == "the folder moved":
+        assert record(there)["best_test_epoch"] == 1

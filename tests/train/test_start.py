@@ -7,8 +7,8 @@ import torch
 
 from snnbench.cli.main import main
 from snnbench.config.compose import compose
-from tests.train.conftest import SMALL, assert_same_weights, only_run, record, weights
-from tests.train.other_runs import UNUSABLE, assert_refused, edited
+from tests.train.conftest import SMALL, assert_refused, assert_same_weights, changed, only_run, record, weights
+from tests.train.other_runs import UNUSABLE, edited
 
 SHORT = ["train.limit_train_batches=2", "train.epochs=1", "measure.operations=false"]
 STILL = ["optimizer.lr=0.0", "norm.momentum=0.0"]  # the network that is saved is the one that the run began with
@@ -59,24 +59,17 @@ def test_part_fitting_takes_what_fits_and_names_the_rest(source, tmp_path, capsy
 
 
 def test_the_hash_knows_the_start_by_its_weights_alone(source, tmp_path):
-    elsewhere, other = tmp_path / "elsewhere", tmp_path / "other"
-    shutil.copytree(source, elsewhere)
-    shutil.copytree(source, other)
-    (other / "checkpoints" / "last.ckpt").write_bytes(b"other weights")
-    plain, here, there, changed, fitting = (
+    elsewhere, retrained = (shutil.copytree(source, tmp_path / name) for name in ("elsewhere", "retrained"))
+    (retrained / "checkpoints" / "last.ckpt").write_bytes(b"other weights")
+    plain, here, there, other, fitting = (
         compose([*SMALL, *start]).identity
-        for start in ([], [f"start.run={source}"], [f"start.run={elsewhere}/"], [f"start.run={other}"],
+        for start in ([], [f"start.run={source}"], [f"start.run={elsewhere}/"], [f"start.run={retrained}"],
                       [f"start.run={source}", "start.part=fitting"])
     )  # fmt: skip
     assert here.config_hash == there.config_hash
-    assert len({one.config_hash for one in (plain, here, changed, fitting)}) == 4
-    assert here.recipe_hash == changed.recipe_hash != plain.recipe_hash
-
-
-def test_without_a_start_the_section_changes_no_hash():
-    plain = compose(SMALL)
-    assert compose([*SMALL, "start.part=fitting", "start.weights=best"]).identity == plain.identity
-    assert plain.config["start"]["run"] is None
+    assert len({one.config_hash for one in (plain, here, other, fitting)}) == 4
+    assert here.recipe_hash == other.recipe_hash != plain.recipe_hash
+    assert compose([*SMALL, "start.part=fitting", "start.weights=best"]).identity == plain, "a start of nothing"
 
 
 def test_resume_goes_on_with_its_own_weights(source, tmp_path, cut_off, capsys):
@@ -113,34 +106,26 @@ def test_two_processes_start_from_the_same_weights(source, in_two_processes, tmp
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-# (overrides, a word of the sentence)
-REFUSALS = {
-    "other widths": (["model.widths=[8,8,16]"], "start.part=fitting"),
-    "other model": (["model=stbp_mlp", "~model.widths", "start.part=fitting"], "none of its weights"),
-    "other fold": (["data.fold=1"], "data.fold=0, this run's is 1"),
-    "insisting": (["start.identity='a b c'"], "is another run"),
-    "recipe": (["start.run=null", "start.experiment=stbp/digits"], "train experiment=stbp/digits`, then add"),
-    "typo": (["start.part=some"], "one of all, fitting"),
-    "typo in a key": (["start.weight=last"], "the nearest is start.weights"),
-}
+# (how the folder of the run to start from is made of a good one, overrides, a word of the sentence)
+REFUSALS = {name: (make, [], hint) for name, (make, hint) in UNUSABLE.items()} | {
+    "other widths": (None, ["model.widths=[8,8,16]"], "start.part=fitting"),
+    "other model": (None, ["model=stbp_mlp", "~model.widths", "start.part=fitting"], "none of its weights"),
+    "other fold": (None, ["data.fold=1"], "data.fold=0, this run's is 1"),
+    "insisting": (None, ["start.identity='a b c'"], "is another run"),
+    "recipe": (None, ["start.run=null", "start.experiment=stbp/digits"], "train experiment=stbp/digits`, then add"),
+    "nobody in a grid": (None, ["-m", "seed=0,1", "start.run=null", "start.experiment=stbp/digits"],
+                         "names no run to start from"),
+    "typo": (None, ["start.part=some"], "one of all, fitting"),
+    "typo in a key": (None, ["start.weight=last"], "the nearest is start.weights"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refusals_are_one_sentence_and_leave_nothing(source, tmp_path, capsys, case):
-    assert_refused(started(source), *REFUSALS[case], tmp_path, capsys)
-
-
-@pytest.mark.parametrize("case", UNUSABLE)
-def test_a_run_that_nothing_can_start_from_is_refused(source, tmp_path, capsys, case):
-    make, hint = UNUSABLE[case]
-    assert_refused(started(make(source, tmp_path)), [], hint, tmp_path, capsys)
-
-
-def test_a_grid_whose_start_is_not_named_starts_no_job(tmp_path, capsys):
-    command = ["train", "-m", *SMALL, "start.experiment=stbp/digits", "seed=0,1", f"paths.runs={tmp_path}"]
-    assert main(command) == 2
-    assert "names no run to start from" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    make, overrides, hint = REFUSALS[case]
+    folder = make(source, tmp_path) if make else source
+    command = changed([*started(folder), f"paths.runs={tmp_path / 'runs'}"], overrides)
+    assert_refused(command, hint, tmp_path, capsys)
 
 
 def test_a_record_without_the_section_is_still_a_teacher_and_can_be_evaluated(source, tmp_path):
