@@ -1,6 +1,6 @@
-"""Every table and plot from `results/records`, `results/reported` and `results/bench` alone.
+"""Build every table and plot from `results/records`, `results/reported` and `results/bench`, and from nothing else.
 
-Deterministic, without torch; a file is written only if it changed.
+The same inputs give the same files. A file is written only if its content changed. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ def build_all(
 ) -> list[Path]:
     """Rebuild all tables and plots in `out_dir` and return their paths.
 
-    A file whose content stays is not touched; a table of ours that no longer exists is removed, with its three files.
-    readme: a Markdown file whose marked excerpt is filled too; bench_dir: folder of the bench's CSVs, for speeds.
+    A file whose content is unchanged is not written again. The three files of a table that snnbench no longer makes are
+    removed. `readme` is a Markdown file whose excerpt between the markers is filled, too. `bench_dir` is the folder of
+    the CSV files of `snnbench bench`, from which the speeds come.
 
     Raises:
-        ConfigError: a damaged record or published row, or a folder that does not exist.
+        ConfigError: A record or a published row is damaged, or a folder does not exist.
     """
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     both = group_records(records)
-    groups = [group for group in both if group.path == "auto"]  # the other path has a table of its own
+    groups = [group for group in both if group.path == "auto"]  # `paths_table` shows the runs on the reference path
     speeds = load_speeds(Path(bench_dir)) if bench_dir is not None else Speeds()
     files = survey_plots(reported, groups, speeds)
     tables = survey_tables(reported, groups, speeds, load_remarks(reported_dir))
@@ -55,7 +56,7 @@ def build_all(
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table, (_shown(records_dir), _shown(reported_dir)))
-    files["runs.csv"] = runs_csv(records)  # a line a record, where runs.md has one a group
+    files["runs.csv"] = runs_csv(records)  # runs.csv has one line per record, runs.md one per group
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_if_changed(out / name, text)
@@ -66,7 +67,7 @@ def build_all(
 
 
 def _shown(folder: str | Path) -> str:
-    """A folder as tables name it: relative to the checkout or to the installed package, else as the user wrote it."""
+    """The folder's name in a table: relative to the checkout or the installed package, else as the user wrote it."""
     place, root = Path(folder).resolve(), PACKAGE.parent
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(folder)
 

@@ -1,4 +1,4 @@
-"""Records that differ only in their seed form a group; a table's cell is a group's mean and standard deviation."""
+"""Group records that differ only in their seed. A table cell shows the mean and standard deviation of a group."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Measure = Callable[[RunRecord], float | None]
 
 @dataclass
 class Group:
-    """Finished runs of one recipe, one record a seed (the latest), in seed order.
+    """Finished runs of one configuration, with the latest record of each seed, in the order of the seeds.
 
-    differing: what sets it apart from the other groups of its name, {"optimizer.lr": "0.1"}.
+    `differing` holds the settings in which this group differs from other groups of its name, {"optimizer.lr": "0.1"}.
     """
 
     records: list[RunRecord]
@@ -33,22 +33,22 @@ class Group:
 
     @property
     def is_short(self) -> bool:
-        """Whether it ran fewer epochs than the recipe asks for."""
+        """Whether the runs have fewer epochs than the recipe asks for."""
         return any(record.epochs_planned and record.epochs < record.epochs_planned for record in self.records)
 
     @property
     def splits(self) -> list[str]:
-        """The data splits of its runs: folds or seeded splits give several."""
+        """The data splits of the runs. There are several with folds or seeded splits."""
         return sorted({split_name(record) for record in self.records} - {""})
 
     @property
     def path(self) -> str:
-        """Which path its neurons took: auto (fused where kernels can) or reference."""
+        """How the neurons were computed: auto (with fused kernels where one exists) or reference."""
         return self.first.config.get("kernels") or "auto"
 
     @property
     def changed(self) -> dict[str, str]:
-        """What it changed in its recipe, {"optimizer.lr": "0.01"}; without a recipe what sets it apart."""
+        """The changes to the recipe, {"optimizer.lr": "0.01"}. Without a recipe, `differing`."""
         if not self.first.experiment:
             return dict(self.differing)
         pairs = sorted(self.first.deviations.items())
@@ -56,22 +56,22 @@ class Group:
 
     @property
     def settings(self) -> dict[str, str]:
-        """All that a reader must know to tell it from its recipe and from the other groups of its name."""
+        """All settings in which the group differs from its recipe or from other groups of its name."""
         return self.changed | self.differing
 
     @property
     def is_partial(self) -> bool:
-        """Whether it saw a part of the data only."""
+        """Whether the runs used only a part of the data."""
         train = self.first.config.get("train") or {}
         return any(train.get(key) is not None for key in ("limit_train_batches", "limit_test_batches"))
 
     @property
     def mark(self) -> str:
-        """What keeps its accuracy from being the recipe's, ' (20 of 256 ep)' for instance, else ''."""
+        """Why the accuracy is not that of the full recipe, for example ' (20 of 256 ep)', else ''."""
         return self.marked()
 
     def marked(self, shown: Collection[str] = ()) -> str:
-        """The mark without the changes in `shown`, which a table has columns for; `protocol` names the changes."""
+        """The mark without the changes in `shown`, for which a table has columns. `protocol` names the changes."""
         marks = []
         if self.is_short:
             marks.append(f"{_span(record.epochs for record in self.records)} of {self.first.epochs_planned} ep")
@@ -90,12 +90,12 @@ class Group:
         return sorted({_device(record) for record in self.records})
 
     def mean(self, measure: Measure) -> float | None:
-        """Mean over the seeds, None unless every seed has the value."""
+        """The mean over the seeds, or None if a seed lacks the value."""
         values = [measure(record) for record in self.records]
         return sum(values) / len(values) if all(value is not None for value in values) else None
 
     def text(self, measure: Measure, digits: int = 2) -> str:
-        """'92.98', with several seeds '92.98 ± 0.11' (sample standard deviation), '-' when not measured."""
+        """'92.98', or '92.98 ± 0.11' (sample standard deviation) for several seeds, or '-' if it was not measured."""
         mean = self.mean(measure)
         if mean is None:
             return EMPTY
@@ -105,13 +105,13 @@ class Group:
         return f"{number(mean, digits)} ± {number(spread, digits)}"
 
     def machine_text(self, measure: Measure, digits: int = 1) -> str:
-        """Like `text` for speed and memory, which have no mean over different machines."""
+        """Like `text`, for speed and memory. It gives no mean over different machines."""
         return self.text(measure, digits) if len(self.devices) == 1 else "several devices"
 
     def protocol(self, shown: Collection[str] = ()) -> str:
-        """Epochs run / planned, split, device, settings: what a reader must know before comparing.
+        """The epochs run / planned, the split, the device and the settings, which a reader needs for a comparison.
 
-        shown: settings that the table has columns for.
+        `shown` holds the settings that have columns in the table and are left out here.
         """
         record = self.first
         epochs = _span(r.epochs for r in self.records)
@@ -122,7 +122,7 @@ class Group:
         parts += [record.device["precision"]] if record.device.get("precision") else []
         if any(r.git_dirty for r in self.records):
             parts.append("uncommitted code")
-        aside = {*shown, "train.epochs", "kernels"}  # the epochs stand above, the kernels in the mark
+        aside = {*shown, "train.epochs", "kernels"}  # `epochs` above and the mark already show these
         parts.append(words({key: value for key, value in self.settings.items() if key not in aside}))
         return ", ".join(filter(None, parts))
 
@@ -157,7 +157,7 @@ def _device(record: RunRecord) -> str:
 
 
 def split_name(record: RunRecord) -> str:
-    """The split's name and the start of its hash, so that two splits never look alike."""
+    """The split's name and the first digits of its hash, which tell splits of the same name apart."""
     name, digest = record.data.get("split") or "", (record.data.get("split_hash") or "")[:8]
     return f"{name} {digest}".strip()
 
@@ -167,7 +167,7 @@ def percent_val(record: RunRecord) -> float | None:
 
 
 def percent_chosen(record: RunRecord) -> float | None:
-    """Test accuracy of the epoch that was best on the validation split, where there is one."""
+    """The test accuracy at the epoch with the best validation accuracy, or None without a validation split."""
     return record.acc_test_at_best_val
 
 
@@ -180,15 +180,15 @@ def percent_last(record: RunRecord) -> float | None:
 
 
 def operation(key: str) -> Measure:
-    """A measure of `operations[key]`."""
+    """A function that reads `operations[key]` of a record."""
     return lambda record: record.operations.get(key)
 
 
 def group_records(records: Iterable[RunRecord]) -> list[Group]:
-    """Groups of the records with status done, in a fixed order.
+    """Group the records with status done, in a fixed order.
 
-    One recipe on the same data for the same published row and path of kernels is one group, whatever its splits (folds
-    and seeded splits belong together); of two runs of the same configuration and seed the later one counts.
+    A group holds runs with the same configuration, data, published row and kernel path. Their splits may differ, so
+    that folds and seeded splits belong together. Of two runs of the same configuration and seed, the later one counts.
     """
     by_key: dict[tuple, dict[tuple, RunRecord]] = {}
     for record in records:
@@ -209,7 +209,7 @@ def group_records(records: Iterable[RunRecord]) -> list[Group]:
 
 
 def best_first(groups: Iterable[Group]) -> list[Group]:
-    """Groups by accuracy: on the validation split if all have one, else the test accuracy; without one last."""
+    """Sort groups by validation accuracy if all have one, else by test accuracy. Groups without accuracy are last."""
     groups = list(groups)
     has_val = all(group.mean(percent_val) is not None for group in groups)
 
