@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"[+-]\d[\d,]*(\.\d+)?(e[+-]?\d+)?( ?%)?[†‡]?( ± \d+(\
 
 
 def plain(text: str) -> str:
-    """The text on one line, without control characters, and with `'` before anything that a spreadsheet would compute."""
+    """The text on one line, without control characters, and with `'` before what a spreadsheet would compute."""
     text = " ".join(printable(text).split())
     return _FORMULA.sub(lambda found: found[0] if _is_number(text[found.end() :]) else f"{found[0]}'", text)
 

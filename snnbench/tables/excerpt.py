@@ -1,6 +1,6 @@
 """Write the results excerpt of README.md, which stands between two markers, for `snnbench tables`.
 
-The excerpt has some rows of the survey's CIFAR-10 table and the number of surveyed systems that are built and measured."""
+It has some rows of the survey's CIFAR-10 table and the number of surveyed systems that are built and measured."""
 
 from __future__ import annotations
 

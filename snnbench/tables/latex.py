@@ -1,6 +1,6 @@
-"""A table as LaTeX that fits a page: columns as wide as their cells need, long ones wrapped, sideways if it must be.
+"""Write a table as LaTeX that fits on a page. Long cells are wrapped, and a wide table is printed sideways.
 
-Widths are counted in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an article of
+Column widths are computed in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an article of
 10 to 12 pt and in wider pages.
 """
 
@@ -30,7 +30,7 @@ _WIDTHS = {**dict.fromkeys("ijl.,:;!|'()[]`", 0.36), **dict.fromkeys("mwMW@%", 1
 
 
 def to_latex(table: Table, folders: tuple[str, str] = FOLDERS) -> str:
-    """The table, or its `pages` if it has some, as longtables for `\\input`. The first line names `folders`."""
+    """The table, or its `pages` if it has any, as longtables for `\\input`. The first line names `folders`."""
     first = generated_line(folders).encode("ascii", "replace").decode()
     lines = [f"% {first}", "% needs \\usepackage{array,booktabs,longtable,pdflscape,textcomp}"]
     for page in table.pages or [table]:

@@ -16,7 +16,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Reported:
-    """One published number. `value` keeps the digits as printed. `same_as` is the id of the row that this one repeats."""
+    """One published number. `value` keeps the printed digits. `same_as` is the id of the row that this one repeats."""
 
     id: str
     key: str
@@ -65,7 +65,11 @@ def _check(row: Reported, where: str) -> None:
 
 
 def load_reported(folder: str | Path) -> dict[str, Reported]:
-    """Every published row by id, in the order of the file names. Raises ConfigError for a bad header, value or repeated id."""
+    """Every published row by id, in the order of the file names.
+
+    Raises:
+        ConfigError: A header or a value is wrong, or an id occurs twice.
+    """
     rows: dict[str, Reported] = {}
     folder = Path(folder)
     if not folder.is_dir():
@@ -89,7 +93,7 @@ def load_reported(folder: str | Path) -> dict[str, Reported]:
 
 
 def load_remarks(folder: str | Path) -> dict[str, list[str]]:
-    """The sentences to print below each table: the lines of `<folder>/remarks/<table>.txt` that do not begin with `#`."""
+    """The sentences to print below each table: the lines of `<folder>/remarks/<table>.txt` without comments (`#`)."""
     remarks = {}
     for path in sorted(Path(folder).glob("remarks/*.txt")):
         lines = map(str.strip, path.read_text(encoding="utf-8").splitlines())

@@ -10,15 +10,15 @@ from snnbench.config.identity import REPETITION, VOLATILE, without_idle_start
 from snnbench.records import RunRecord
 
 ASIDE = (*(key for key in VOLATILE if key != "kernels"), *REPETITION, "teacher.identity")
-ABSENT = ("null", "[]", "")  # a key that a record lacks, for it is older, counts as one of these
+ABSENT = ("null", "[]", "")  # the value of a key that an older record lacks
 
 
 def differences(records: Sequence[RunRecord]) -> list[dict[str, str]]:
-    """For each record its {key: value} of what differs between the records; seeds, folds and places left out.
+    """For each record, {key: value} of the settings that differ between records. Seeds, folds and paths are left out.
 
-    Only records of one experiment are compared, and in a key below an axis those with the same component there:
-    `neuron.tau` of two LIFs, but not of a LIF and a PLIF, which `neuron` tells apart. Recipes that nothing else tells
-    apart name their hash.
+    Only records of the same experiment are compared. A key of a component is compared only between records with that
+    component: `neuron.tau` of two LIFs, but not of a LIF and a PLIF, for which `neuron` differs. Configurations without
+    any other difference are told apart by their hash.
     """
     flats = [dict(_settings(record)) for record in records]
     found: list[dict[str, str]] = [{} for _ in records]
@@ -35,17 +35,17 @@ def differences(records: Sequence[RunRecord]) -> list[dict[str, str]]:
 
 
 def words(settings: dict[str, str]) -> str:
-    """`optimizer.lr=0.1 neuron.tau=2.0`."""
+    """The settings as one text, for example `optimizer.lr=0.1 neuron.tau=2.0`."""
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def as_text(value: object) -> str:
-    """A value as it is written on the shell."""
+    """A value as it is written on the command line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _peers(record: RunRecord, key: str) -> tuple:
-    """Records for which this is equal are compared in `key`."""
+    """A group key: the values of `key` are compared between records with the same group key."""
     if key == "experiment":
         return ()
     axis = key.split(".")[0] if "." in key else ""
@@ -76,7 +76,7 @@ def _is_aside(key: str) -> bool:
 
 
 def _order(key: str) -> tuple[int, str]:
-    """Choices first, in the order of the axes, then keys by name."""
+    """A sort key: component choices first, in the order of the axes, then other keys by name."""
     axes = [*BUNDLES, *AXES]
     return (axes.index(key), "") if key in axes else (len(axes), key)
 

@@ -1,8 +1,8 @@
-"""Which of our runs stand in which column of the survey's tables: one column a method, one more for each variant.
+"""Assign our runs to the columns of the survey's tables: one column per method, and one more for each variant.
 
-A method's own column holds runs of its recipe, unchanged but for the length of training. Every other recipe for the
-same published row, and a recipe run with changed values, is a column of its own. A recipe or component whose name ends
-in `_survey` turns on a compatibility switch: it reproduces a defect of the survey's code.
+The column of a method holds runs of its recipe in which only the length of training may be changed. Every other recipe
+for the same published row, and a recipe with changed values, has its own column. A recipe or component whose name ends
+in `_survey` reproduces a defect of the survey's code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from snnbench.tables.groups import Group
 from snnbench.tables.reported import Reported
 from snnbench.tables.speeds import Speeds
 
-COMPATIBLE = "_survey"  # how the name of a recipe or component ends that repeats a defect
+COMPATIBLE = "_survey"  # the ending of the name of a recipe or component that reproduces a defect
 MARK = "‡"
 
 
@@ -22,9 +22,9 @@ MARK = "‡"
 class Column:
     """A method of the survey: its published quantities, and ours by epochs of training.
 
-    published: empty where values of the recipe were changed, which the survey did not run; recipe: the experiment
-    whose runs stand here, None before there is one; variant: what sets it apart from the method's own column (""
-    there); switches: names of the components that repeat a defect.
+    `published` is empty for a recipe with changed values, because the survey did not run it. `recipe` is the experiment
+    whose runs the column shows, or None if there is none yet. `variant` names the difference from the method's main
+    column, where it is "". `switches` names the components that reproduce a defect.
     """
 
     method: str
@@ -38,12 +38,12 @@ class Column:
 
     @property
     def is_own(self) -> bool:
-        """Whether this is the method itself, neither a variant nor a defect repeated."""
+        """Whether this is the method itself, neither a variant nor a reproduced defect."""
         return not self.variant and not self.switches
 
     @property
     def is_spiking(self) -> bool:
-        """Whether it is one of the methods that are ranked and whose spikes are counted: not the ANN twin."""
+        """Whether the method is a spiking network, whose spikes are counted and which is ranked. The ANN is not."""
         return self.method != "ann"
 
     @property
@@ -54,7 +54,7 @@ class Column:
 
 
 def columns_of(task: str, reported: dict[str, Reported], groups: Iterable[Group], speeds: Speeds) -> list[Column]:
-    """The columns of a task, methods in the survey's order, each followed by its variants."""
+    """The columns of a task: the methods in the survey's order, each followed by its variants."""
     published: dict[str, dict[str, Reported]] = {}
     for row in reported.values():
         if row.id.startswith(f"survey/{task}/"):
@@ -88,7 +88,7 @@ def _columns(
     names = {_recipe(group) for group in groups} | set(measured)
     own = min((name for name in names if not name.endswith(COMPATIBLE)), key=lambda n: (len(n), n), default=None)
     columns = {("", False): Column(method, label, rows, own)}
-    for group in sorted(groups, key=_age):  # the latest wins
+    for group in sorted(groups, key=_age):  # the latest run wins
         variant, is_changed = _variant(group, own, task), bool(_changes(group))
         switches = _switches(group.first.choices)
         new = Column(method, label, {} if is_changed else rows, _recipe(group), variant, is_changed)
@@ -113,7 +113,7 @@ def _age(group: Group) -> tuple[str, str]:
 
 
 def _switches(choices: dict[str, str]) -> list[str]:
-    """Components that repeat a defect; where it is a value of the recipe alone, the recipe."""
+    """The components that reproduce a defect, or the recipe if one of its values does."""
     parts = [f"{a}={c}" for a, c in sorted(choices.items()) if a != "experiment" and str(c).endswith(COMPATIBLE)]
     recipe = choices.get("experiment") or ""
     return parts or ([f"experiment={recipe}"] if recipe.endswith(COMPATIBLE) else [])
@@ -126,13 +126,13 @@ def _variant(group: Group, own: str | None, task: str) -> str:
 
 
 def _suffix(recipe: str, own: str | None, task: str) -> str:
-    """'latency1' of survey/cifar10_block_alif_latency1 beside survey/cifar10_block_alif."""
+    """The ending that a recipe adds to another: 'latency1' for survey/cifar10_block_alif_latency1."""
     if own and recipe.startswith(f"{own}_"):
         return recipe[len(own) + 1 :]
     return recipe.split("/")[-1].removeprefix(f"{task}_")
 
 
 def _changes(group: Group) -> list[str]:
-    """What its runs changed in their recipe, 'neuron.latency=0' for instance; the length of training aside."""
+    """The changes to the recipe except the length of training, for example 'neuron.latency=0'."""
     partial = ["part of the data"] if group.is_partial else []
     return [*partial, *(f"{key}={value}" for key, value in group.changed.items() if key != "train.epochs")]
