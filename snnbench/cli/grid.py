@@ -1,7 +1,7 @@
-"""Grids: the product of all listed values, one process a job, one GPU a slot.
+"""Run a grid: the product of all listed values, with one process per job and one job at a time on each GPU.
 
-Separate processes share neither GPU memory nor random state, so a crash is one job's own affair. A job that is done is
-skipped by `snnbench train` itself, so starting a grid again runs what is missing.
+Separate processes share neither GPU memory nor random state, so a crash ends only one job. `snnbench train` skips
+finished runs, so a grid that is started again runs only the missing jobs.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from snnbench.train.launch import ALONE, launch
 
 
 def run_grid(overrides: list[str], jobs: int | None) -> int:
-    """Check every job's configuration, then run them. Returns 0 if all ended well, else 1.
+    """Check the configuration of every job, then run the jobs. Returns 0 if all succeeded, else 1.
 
     Raises:
-        ConfigError: one of the jobs is misconfigured (then none is started), or torchrun or srun started the grid.
+        ConfigError: The configuration of a job is wrong (then no job starts), or torchrun or srun started the grid.
     """
     if launch() != ALONE:
         raise ConfigError(
@@ -48,7 +48,7 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
-    """`["neuron=if,lif", "seed=range(2)"]` -> the four jobs' override lists, in the order given, each once."""
+    """`["neuron=if,lif", "seed=range(2)"]` -> the override lists of four jobs, in the given order, without repeats."""
     choices = [
         [f"{override.get_key_element()}={value}" for value in values_of(override)]
         if override.is_sweep_override()
@@ -61,7 +61,7 @@ def expand(overrides: list[str]) -> list[list[str]]:
 
 
 def visible_gpus() -> list[str]:
-    """Names for CUDA_VISIBLE_DEVICES, found without torch."""
+    """The names of the GPUs for CUDA_VISIBLE_DEVICES, found without torch."""
     if (listed := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name for name in listed.split(",") if name]
     if shutil.which("nvidia-smi") is None:

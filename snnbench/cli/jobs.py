@@ -1,13 +1,14 @@
-"""The processes of a queue: each runs one command of snnbench, and each ends with the queue, however that ends.
+"""The processes of a queue. Each process runs one command of snnbench, and no process outlives the queue.
 
-A job is a fork of the queue's process, which has imported torch and Lightning but has not touched CUDA. So a job has a
-process, a log, signals and GPUs of its own, and it does not wait for imports. Where a fork cannot go on (CUDA works in
-no fork of a process that uses it, and the libraries of systems other than Linux often do not), it starts Python anew.
+A job is a fork of the queue's process, which has imported torch and Lightning but has not used CUDA. So each job has
+its own process, log, signals and GPUs, and it does not wait for imports. If a fork would not work, the job starts a new
+Python process instead: CUDA fails in a fork of a process that uses it, and on systems other than Linux many libraries
+fail in forks.
 
-Where the queue is told to end (Ctrl-C, SIGTERM, SIGHUP), it sends SIGTERM to its jobs and waits until each has written
-its record. Where it is killed, it can send nothing: so the standard input of every job is a pipe of which the queue
-alone holds the other end, and on which nothing is ever sent. The kernel closes it when the queue dies, and a job that
-reads its end obeys as on SIGTERM.
+When the queue is told to end (Ctrl-C, SIGTERM, SIGHUP), it sends SIGTERM to its jobs and waits until each has written
+its record. When the queue is killed, it cannot send anything. Therefore the standard input of every job is a pipe whose
+other end only the queue holds and to which it never writes. The operating system closes the pipe when the queue dies.
+The job then reads the end of its input and stops as it does on SIGTERM.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from pathlib import Path
 
 from snnbench.train import signals
 
-LAST_WORDS_S = 60.0  # a job that has not ended so long after SIGTERM is killed
-LOOK_S = 0.05  # so often a queue looks whether a job has ended
+LAST_WORDS_S = 60.0  # a job that still runs this long after SIGTERM is killed
+LOOK_S = 0.05  # the time between two checks whether a job has ended
 FORK = multiprocessing.get_context("fork")
 ANEW = (
     "import sys; from snnbench.cli.jobs import end_with_queue, run_program; end_with_queue(); run_program(sys.argv[1:])"
@@ -39,21 +40,21 @@ ANEW = (
 
 
 def preload(config: dict) -> None:
-    """Import what a training with this configuration imports, so that the jobs find it there.
+    """Import the modules that a training with this configuration needs, so that forked jobs need not import them.
 
-    Modules of plugins are left to the jobs: one that asks for CUDA when it is imported would spoil CUDA for every fork.
+    Plugins are imported only in the jobs. A plugin that uses CUDA at import would break CUDA in every fork.
     """
     if not _forks_go_on():
         return
     importlib.import_module("snnbench.train.run")
     for target in _targets(config):
         if target.startswith("snnbench."):
-            with suppress(ImportError):  # the job says what is missing
+            with suppress(ImportError):  # the job itself reports the missing module
                 importlib.import_module(target.rpartition(".")[0])
 
 
 def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:
-    """Start `snnbench <arguments>`; what it prints is appended to `log`. gpu: its CUDA_VISIBLE_DEVICES (None: ours)."""
+    """Start `snnbench <arguments>`, append its output to `log`, and set CUDA_VISIBLE_DEVICES to `gpu` unless it is None."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         life = (arguments, file.fileno(), gpu, _lifeline(os.getpid()), _forks_go_on())
@@ -63,7 +64,7 @@ def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:
 
 
 def end(processes: list[BaseProcess]) -> None:
-    """Send SIGTERM to all, wait until all have ended, and kill those that take longer than LAST_WORDS_S."""
+    """Send SIGTERM to all jobs, wait until all have ended, and kill those that take longer than LAST_WORDS_S."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + LAST_WORDS_S
@@ -76,24 +77,26 @@ def end(processes: list[BaseProcess]) -> None:
 
 
 def end_with_queue() -> None:
-    """In a job: from here on the end of the queue's process is obeyed as SIGTERM is."""
+    """Called in a job: from now on the job stops, as on SIGTERM, when the queue's process ends."""
 
     def watch() -> None:
-        os.read(0, 1)  # returns when the queue has gone
+        os.read(0, 1)  # returns when the queue has ended
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="queue", daemon=True).start()
 
 
 def run_program(arguments: list[str]) -> None:
-    """Do in this process what `python -m snnbench <arguments>` does in a new one; ends with SystemExit."""
+    """Run `snnbench <arguments>` in this process, as `python -m snnbench` does in a new one. Ends with SystemExit."""
     sys.argv = ["snnbench", *arguments]
-    sys.modules.pop("snnbench.__main__", None)  # there if the console script started the queue; runpy would warn
+    sys.modules.pop(
+        "snnbench.__main__", None
+    )  # it exists if the console script started the queue, and runpy would then warn
     runpy.run_module("snnbench", run_name="__main__", alter_sys=True)
 
 
 def _be_job(arguments: list[str], log: int, gpu: str | None, lifeline: tuple[int, int], goes_on: bool) -> None:
-    """The life of a job, in its own process."""
+    """The code that a job runs in its own process."""
     for source, stream in ((lifeline[0], 0), (log, 1), (log, 2)):
         os.dup2(source, stream)
     for end_of_pipe in lifeline:
@@ -103,14 +106,14 @@ def _be_job(arguments: list[str], log: int, gpu: str | None, lifeline: tuple[int
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if not goes_on:
         os.execv(sys.executable, [sys.executable, "-c", ANEW, *arguments])
-    gc.freeze()  # what the queue's process imported is never collected: looking through it takes time and copies pages
+    gc.freeze()  # exclude imported objects from garbage collection: visiting them takes time and copies memory pages
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     end_with_queue()
-    atexit._clear()  # what the queue's process wants to be done at its end is not the job's
+    atexit._clear()  # the exit functions of the queue's process must not run in a job
     try:
         run_program(arguments)
     finally:
-        atexit._run_exitfuncs()  # a fork ends without it, and W&B waits for it
+        atexit._run_exitfuncs()  # a fork does not run exit functions by itself, and W&B needs them
 
 
 def _forks_go_on() -> bool:
@@ -119,12 +122,12 @@ def _forks_go_on() -> bool:
 
 @cache
 def _lifeline(queue: int) -> tuple[int, int]:
-    """The pipe whose second end this queue's process holds for as long as it lives; each job closes its own copy."""
+    """The pipe whose second end the queue's process holds until it ends. Each job closes its copy of that end."""
     return os.pipe()
 
 
 def _targets(node: object) -> Iterator[str]:
-    """Every `_target_` of a configuration."""
+    """Every `_target_` in a configuration."""
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
             yield node["_target_"]

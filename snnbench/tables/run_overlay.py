@@ -50,7 +50,7 @@ def draw_overlay(folders: list[Path], out: Path) -> Path:
 
 
 def read_series(folders: list[Path]) -> list[Series]:
-    """The runs grouped by configuration, in the given order. A run without a record is labelled by its folder's name."""
+    """The runs grouped by configuration, in the given order. A run without a record is labelled by its folder."""
     metrics = {folder: read_metrics(folder) for folder in folders}
     records = {folder: load_record(folder / "run.json") for folder in folders if (folder / "run.json").is_file()}
     by_recipe: dict[str, list[Path]] = {}

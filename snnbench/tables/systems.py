@@ -33,7 +33,7 @@ NOTES = [
 
 @dataclass(frozen=True)
 class System:
-    """A line of systems.csv. `switch` is empty if the system is not built. `headline` and `also` are ids of published rows."""
+    """A line of systems.csv. `switch` is empty if it is not built. `headline` and `also` are ids of published rows."""
 
     section: str
     key: str
@@ -78,7 +78,7 @@ def systems_table(systems: list[System], reported: dict[str, Reported], groups: 
 
 
 def counts(systems: list[System], reported: dict[str, Reported], groups: list[Group]) -> str:
-    """The number of systems that are built, that ran on the data of a published row, and that come close to that row."""
+    """How many systems are built, how many ran on the data of a published row, and how many come close to that row."""
     found = [(system, evidence(system, reported, groups)) for system in systems]
     measured = [(group, _published(group, reported)) for _, group in found if group is not None]
     compared = [(group, row) for group, row in measured if row is not None]
