@@ -1,4 +1,4 @@
-"""measure speed and memory and compare with other frameworks: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
+"""compare speed and memory with other frameworks: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
 
   snnbench bench [work=<names>] [engine=<names>] [kernel=<names>] [curve=<names>] [recipe=<names>] [out=<folder>]
                  [repeats=<n>] [limit_s=<seconds>] [size=full|tiny] [device=auto|cpu|cuda] [thorough=true]

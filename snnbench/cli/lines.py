@@ -6,7 +6,7 @@ import textwrap
 
 
 def wrapped(text: str, indent: int, width: int, hang: int = 0) -> list[str]:
-    """Break a text into indented lines of at most `width`. Lines after the first get `hang` more. Empty text gives []."""
+    """Break a text into indented lines of at most `width`; lines after the first get `hang` more. No text gives []."""
     room = max(width, indent + 24)  # a narrower terminal wraps the lines itself
     return textwrap.wrap(
         text, room, initial_indent=" " * indent, subsequent_indent=" " * (indent + hang), break_on_hyphens=False,

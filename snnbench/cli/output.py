@@ -16,10 +16,10 @@ class Unprinted(Exception):
 
 
 class Output:
-    """A text stream that never raises OSError, because code that prints could mistake it for an error of its own files.
+    """A text stream that never raises OSError, because code that prints could mistake it for an error of its files.
 
-    If `lasting`, text that cannot be printed is dropped. Otherwise the first failure raises Unprinted, and later text is
-    dropped.
+    If `lasting`, text that cannot be printed is dropped. Otherwise the first failure raises Unprinted, and later text
+    is dropped.
     """
 
     def __init__(self, stream: TextIO, lasting: bool):

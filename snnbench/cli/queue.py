@@ -1,7 +1,7 @@
-"""A queue of snnbench commands that the slots of one host work through: the GPUs, or so many jobs at once on a CPU.
+"""A queue of snnbench commands that run in the slots of one host: one slot per GPU, or several slots on a CPU.
 
-Each slot runs one job at a time. A student waits for its teacher's run. Started again, a queue runs what is missing and
-resumes what was cut off, since `snnbench train` does so.
+Each slot runs one job at a time. A student waits until the run of its teacher is done. If a queue is started again, it
+runs missing jobs and resumes interrupted ones, because `snnbench train` does so.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Job:
 
     @cached_property
     def composed(self) -> Composed:
-        """The configuration of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
+        """The configuration of a training. Raises ConfigError if it is invalid or its teacher is missing."""
         return compose(self.overrides())
 
     def folder(self) -> Path:
@@ -64,7 +64,7 @@ class Job:
         return self.composed.identity.folder
 
     def log(self) -> Path:
-        """Where what it prints goes."""
+        """The file for the output of the job."""
         if not self.is_training:
             return Path(self.runs or "runs") / "logs" / f"{'_'.join(self.arguments).replace('/', '_')}.txt"
         run = self.composed.identity
@@ -72,21 +72,21 @@ class Job:
         return Path(self.composed.config["paths"]["runs"]) / "logs" / name
 
     def record(self) -> RunRecord | None:
-        """The record of a training that has begun, if it can be read."""
+        """The record of a training that has started, or None if there is none or it cannot be read."""
         try:
             return load_record(self.folder() / "run.json")
         except (OSError, ConfigError):
             return None
 
     def seconds_left(self) -> float:
-        """Of the expected seconds those that the epochs still to come take, and a student after them."""
+        """The expected seconds for the remaining epochs, and for a student after them."""
         record = self.record() if self.is_training else None
         planned = record.config["train"]["epochs"] if record else 1
         return self.seconds * (1 - (epochs_done(self.folder()) if record else 0) / planned) + self.seconds_after
 
 
 class Queue:
-    """Jobs that wait.
+    """The waiting jobs.
 
     Args:
         jobs: The jobs in the order in which they should start.
@@ -101,24 +101,28 @@ class Queue:
         self.jobs, self.deadline, self.on_end = list(jobs), deadline, on_end
         self.failed: list[Job] = []
         self.left_out: list[Job] = []
-        has_students = any(job.teacher is not None for job in jobs)  # else nothing has to be composed before its turn
+        has_students = any(
+            job.teacher is not None for job in jobs
+        )  # without a deadline no job is composed before its turn
         self.teachers = {job.folder() for job in jobs if has_students and job.is_training and job.teacher is None}
-        self.too_long: set[Path] = set()  # teachers that were left out; their students are left out with them
+        self.too_long: set[Path] = (
+            set()
+        )  # teachers for which too little time was left; their students are left out, too
 
     def take(self) -> Job | None:
-        """The first job that can start, or None: all that are left, if any, wait for a teacher that still trains."""
+        """The first job that can start. None if no job is left or all wait for a teacher that still trains."""
         while (job := next((job for job in self.jobs if job.teacher not in self.teachers), None)) is not None:
             self.jobs.remove(job)
             try:
                 if not self._leaves_out(job):
                     return job
-            except ConfigError as error:  # its teacher failed
+            except ConfigError as error:  # the teacher failed
                 print(f"{job}: {error}", file=sys.stderr)
                 self.failed.append(job)
         return None
 
     def ended(self, job: Job, code: int) -> None:
-        """Note that a job has ended with this exit code."""
+        """Register that a job has ended with this exit code."""
         if job.is_training:
             self.teachers.discard(job.folder())
         try:
@@ -131,7 +135,7 @@ class Queue:
             self.failed.append(job)
 
     def _leaves_out(self, job: Job) -> bool:
-        """Whether there is no time left for a job, which then is noted. Raises ConfigError if its teacher failed."""
+        """Whether too little time is left for a job; it is then listed as left out. Raises ConfigError if its teacher failed."""
         is_late = job.teacher in self.too_long
         if not is_late and job.is_training:
             job.folder()
@@ -146,13 +150,13 @@ class Queue:
 
 
 def run_queue(queue: Queue, slots: list[str | None]) -> None:
-    """Work until the queue is empty. A slot is a GPU's name, or None. However this ends, no job runs after it."""
+    """Run jobs until the queue is empty. A slot is the name of a GPU, or None. No job outlives this function."""
     free, running = list(slots), {}
     try:
         while True:
             while free and (job := queue.take()) is not None:
                 _prepare(job)
-                with signals.held():  # what was started is known, so that it can be ended
+                with signals.held():  # every started process is listed, so that it can be ended
                     slot = free.pop(0)
                     running[jobs.start(job.command(), job.log(), slot)] = job, slot
             if not running:
@@ -168,10 +172,10 @@ def run_queue(queue: Queue, slots: list[str | None]) -> None:
 
 
 def _prepare(job: Job) -> None:
-    """Import torch ahead of the job, unless the job is already done and needs none."""
+    """Import torch before the job starts, unless the job is already done."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
-        signals.check()  # an import may have swallowed what a signal raised
+        signals.check()  # an import may have caught the exception that a signal raised
 
 
 def _report(job: Job, code: int) -> None:

@@ -1,7 +1,7 @@
 """Write a table as LaTeX that fits on a page. Long cells are wrapped, and a wide table is printed sideways.
 
-Column widths are computed in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an article
-of 10 to 12 pt and on wider pages.
+Column widths are computed in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an
+article of 10 to 12 pt and on wider pages.
 """
 
 from __future__ import annotations
