@@ -54,7 +54,7 @@ def preload(config: dict) -> None:
 
 
 def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:
-    """Start `snnbench <arguments>`, append its output to `log`, and make only `gpu` visible to CUDA unless it is None."""
+    """Start `snnbench <arguments>`, append its output to `log`, and show CUDA only `gpu` unless it is None."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         life = (arguments, file.fileno(), gpu, _lifeline(os.getpid()), _forks_go_on())
@@ -89,7 +89,7 @@ def end_with_queue() -> None:
 def run_program(arguments: list[str]) -> None:
     """Run `snnbench <arguments>` in this process, as `python -m snnbench` does in a new one. Ends with SystemExit."""
     sys.argv = ["snnbench", *arguments]
-    sys.modules.pop("snnbench.__main__", None)  # `runpy` would warn if it is already imported
+    sys.modules.pop("snnbench.__main__", None)  # runpy would warn about a module that is already imported
     runpy.run_module("snnbench", run_name="__main__", alter_sys=True)
 
 

@@ -101,13 +101,9 @@ class Queue:
         self.jobs, self.deadline, self.on_end = list(jobs), deadline, on_end
         self.failed: list[Job] = []
         self.left_out: list[Job] = []
-        has_students = any(
-            job.teacher is not None for job in jobs
-        )  # without a deadline no job is composed before its turn
+        has_students = any(job.teacher is not None for job in jobs)  # only then are trainings composed ahead
         self.teachers = {job.folder() for job in jobs if has_students and job.is_training and job.teacher is None}
-        self.too_long: set[Path] = (
-            set()
-        )  # teachers for which too little time was left; their students are left out, too
+        self.too_long: set[Path] = set()  # teachers that were left out for lack of time, as are their students
 
     def take(self) -> Job | None:
         """The first job that can start. None if no job is left or all wait for a teacher that still trains."""
@@ -135,7 +131,7 @@ class Queue:
             self.failed.append(job)
 
     def _leaves_out(self, job: Job) -> bool:
-        """Whether too little time is left for a job; it is then listed as left out. Raises ConfigError if its teacher failed."""
+        """Whether too little time is left for a job, which is then noted. Raises ConfigError if its teacher failed."""
         is_late = job.teacher in self.too_long
         if not is_late and job.is_training:
             job.folder()

@@ -89,9 +89,7 @@ def _figure(title: str, metrics: dict[str, list[float]], learnt: dict[str, dict[
 
 def _curves(axis, label: str, metrics: dict[str, list[float]], columns: dict[str, tuple[str, str]]) -> None:
     for place, (column, (name, style)) in enumerate(columns.items()):
-        points = [
-            (x, y) for x, y in zip(metrics["epoch"], metrics[column]) if math.isfinite(y)
-        ]  # not every epoch is tested
+        points = [(x, y) for x, y in zip(metrics["epoch"], metrics[column]) if math.isfinite(y)]  # not all are tested
         if points:
             marker = "o" if len(points) == 1 else ""  # a line with one point is invisible
             axis.plot(*zip(*points), style, marker=marker, color=f"C{place}", label=name)
@@ -111,6 +109,4 @@ def _layers(axis, name: str, layers: dict[str, Line]) -> None:
         axis.fill_between(epochs, low, high, color=colour, alpha=0.6 / max(len(layers), 6), linewidth=0)
         axis.plot(epochs, mean, color=colour, linewidth=1.2, label=layer if place % step == 0 else None)
     axis.set_ylabel(f"{name}: mean, least to largest")
-    axis.legend(
-        loc="upper left", bbox_to_anchor=(1.0, 1.0)
-    )  # the legend is beside the panel, so that it covers no line
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the panel, where it hides no line

@@ -31,14 +31,7 @@ RUN_COLUMNS = ["Run", "Method", "Model", "Data", "Neuron", "Norm", "Objective", 
                "SOP (M)", "Energy (mJ)", "Train samples/s", "Seconds"]  # fmt: skip
 CHOSEN = RUN_COLUMNS.index("Test acc at best val (%)")  # left out if no run has a validation split
 SHOWN = ("method", "model", "data", "neuron", "norm", "objective", "rule", "T")  # settings with columns of their own
-COSTS = [
-    "Params",
-    "Firing rate",
-    "SOP (M)",
-    "Energy (mJ)",
-    "Train samples/s",
-    "Seconds",
-]  # the columns of the second LaTeX page
+COSTS = ["Params", "Firing rate", "SOP (M)", "Energy (mJ)", "Train samples/s", "Seconds"]  # on LaTeX's second page
 NOTES = [
     "Runs of one name stand together, the best first: by accuracy on the validation split where all of them have one, "
     "else by test accuracy (at the best validation epoch, else of the best test epoch). Settings: what a run changed "
