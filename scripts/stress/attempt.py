@@ -1,4 +1,4 @@
-"""Run one snnbench command in a separate folder. Note its exit code, output and files, and whether it ran hostile code."""
+"""Run one snnbench command in a separate folder. Note its exit code, output, files, and whether it ran hostile code."""
 
 from __future__ import annotations
 
