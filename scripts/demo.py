@@ -1,6 +1,6 @@
-"""`make demo`: train four methods and three architectures on real scanned digits, print the measured table.
+"""`make demo`: train four methods and three architectures on real scanned digits and print the table of results.
 
-The Spiking ResNet's rows are five runs each, seed i with fold i of the digits as the test set; the others are one run.
+Each row of the Spiking ResNet has five runs: seed i uses fold i of the digits as its test set. Other rows have one run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snnbench.tables.runs import runs_table
 from snnbench.train import signals
 
 RUNS = Path("runs/demo")
-SINGLE = ("digits_dvs", "qkformer", "spikformer")  # the longest first: two jobs run side by side
+SINGLE = ("digits_dvs", "qkformer", "spikformer")  # the longest jobs first, because two run at once
 FIVE_FOLDS = ("ottt", "stbp", "tdbn", "tet")
 COLUMNS = ("Run", "Model", "Test acc last (%)", "Seeds", "Params", "Firing rate", "SOP (M)", "Energy (mJ)", "Seconds")
 
@@ -47,13 +47,13 @@ def main() -> int:
 
 
 def jobs() -> list[Job]:
-    """The trainings. What is done already is not run again."""
+    """The trainings of the demo. Finished runs are not repeated."""
     recipes = [(name, 0) for name in SINGLE] + [(name, seed) for name in FIVE_FOLDS for seed in range(5)]
     return [Job(["train", f"experiment=demo/{name}", f"seed={seed}"], runs=str(RUNS)) for name, seed in recipes]
 
 
 def aligned(markdown: str, columns: tuple[str, ...]) -> str:
-    """Some columns of a Markdown table, padded for a terminal; lines outside the table are left as they are."""
+    """Keep some columns of a Markdown table and pad them for a terminal. Lines outside the table are unchanged."""
     lines = [line.replace("\\", "") for line in markdown.splitlines()]
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     chosen = [[row[head.index(name)] for name in columns] for row in [head, *rows] if len(row) == len(head)]

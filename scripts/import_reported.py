@@ -1,10 +1,10 @@
-"""Shape the catalogue's and the survey's published numbers into `results/reported/*.csv` (one schema, stable ids).
+"""Convert the published numbers of the catalogue and the survey to `results/reported/*.csv`, with stable ids.
 
     python scripts/import_reported.py ../shared
 
-Reads `catalogue/reported_*.csv`, `survey/tables.csv` and, for the ANN, `survey/README.md`; every number is copied as
-text, never typed. Rows without a number are left out and printed. The order of the sources decides the `-2` suffixes:
-append there, never reorder.
+It reads `catalogue/reported_*.csv`, `survey/tables.csv` and, for the ANN, `survey/README.md`. Every number is copied as
+text. Rows without a number are printed and left out. A repeated id gets a suffix such as `-2`, which depends on the
+order of the source rows: append new rows to a source, and never reorder them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def survey_rows(path: Path) -> list[dict[str, str]]:
 
 
 def survey_ann_row(readme: Path) -> dict[str, str]:
-    """The survey's ANN twin, which its tables leave out: its README (in `survey/`) has the figure."""
+    """The row of the survey's ANN. The survey's tables leave it out, but its README (in `survey/`) has the number."""
     dataset, architecture, _ = SURVEY_NETS["cifar10"]
     return {
         **SURVEY_PAPER, "id": "survey/cifar10/ann/top1", "dataset": dataset, "architecture": architecture,
@@ -75,7 +75,7 @@ def catalogue_rows(path: Path, taken: dict[str, int], survey: dict[tuple[str, st
         parts = [line["key"], slug(dataset), slug(line["architecture"]), f"t{line['T']}" if line["T"] else ""]
         base = "/".join(part for part in parts if part)
         taken[base] = taken.get(base, 0) + 1
-        # The catalogue repeats the survey's own runs: point to the survey's row so that tables show it once.
+        # The catalogue repeats the survey's own runs. Refer to the survey's row, so that tables show it once.
         rerun = "RE-RUN by the survey" in line["source"] or line["title"].startswith("Survey benchmark")
         same_as = survey.get((dataset, f"{float(line['top1_percent']):g}"), "") if rerun else ""
         rows.append({
@@ -109,7 +109,7 @@ def main() -> None:
     for row in survey:
         if row["quantity"] == "top1":
             key = (row["dataset"], f"{float(row['value']):g}")
-            by_value[key] = "" if key in by_value else row["id"]  # an ambiguous value names nothing
+            by_value[key] = "" if key in by_value else row["id"]  # an ambiguous value identifies no row
     taken: dict[str, int] = {}
     for path in sorted((arguments.shared / "catalogue").glob("reported_*.csv")):
         write(arguments.out / path.name.replace("reported_", "section_"), catalogue_rows(path, taken, by_value))

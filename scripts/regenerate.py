@@ -1,13 +1,13 @@
-"""Run again what results/ holds from a GPU: `python scripts/regenerate.py STAGE...`, e.g. `... survey_short neurons`.
+"""Repeat the GPU runs behind results/: `python scripts/regenerate.py STAGE...`, e.g. `... survey_short neurons`.
 
-A stage is a name of STAGES or, in quotes, any command of snnbench: "bench work=survey_nets". The survey's stages take
-some of its methods alone: survey_full=lif,psn.
+A stage is a name in STAGES or, in quotes, any command of snnbench: "bench work=survey_nets". The stages of the survey
+can be limited to some methods: survey_full=lif,psn.
 
-`evidence=MINUTES` is the queue of runs that the tables still lack, scripts/evidence.csv, most wanted first: it starts
-those that have no record yet and can end within so many minutes on the GPUs of this host (evidence alone: all).
+`evidence=MINUTES` runs the experiments that the tables still lack, in the order of scripts/evidence.csv. It starts
+those that have no record yet and can end within this many minutes on the GPUs of this host. `evidence` runs all.
 
-RUNS names the folder of the runs (default runs); what a job prints lies in RUNS/logs. The record of each run that ends
-well is kept in results/records at once. Each GPU runs one job at a time.
+RUNS names the folder of the runs (default runs). The output of each job goes to RUNS/logs. The record of each
+successful run is copied to results/records at once. Each GPU runs one job at a time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def trainings(*overrides: str) -> list[Job]:
 
 
 def survey(epochs: int, methods: list[str]) -> list[Job]:
-    """Every recipe of both tasks that the survey has a row for, one seed; teachers go first."""
+    """Every recipe of both tasks that reproduces a row of the survey, with one seed. Teachers run first."""
     jobs, teachers = [], {}
     wants_teacher = any("distillation" in method for method in methods)
     for method in ["ann"] * wants_teacher + [method for method in methods if method != "ann" or not wants_teacher]:
@@ -60,7 +60,7 @@ def survey(epochs: int, methods: list[str]) -> list[Job]:
             recipe = f"survey/{task}_{method}"
             if not (configs_dir() / "experiment" / f"{recipe}.yaml").exists():
                 continue
-            if compose([f"experiment={recipe}"]).config["reproduces"] is None:  # no row of the survey's
+            if compose([f"experiment={recipe}"]).config["reproduces"] is None:  # it reproduces no row of the survey
                 continue
             job = job_of("train", f"experiment={recipe}", f"train.epochs={epochs}")
             if method == "ann":
@@ -72,31 +72,31 @@ def survey(epochs: int, methods: list[str]) -> list[Job]:
 
 
 STAGES = {
-    # speed and memory: the table, kernels, scaling, the survey's speed study and speed rows
+    # measure speed and memory: the table, kernels, scaling, the survey's speed study and speed rows
     "bench": lambda: [job_of("bench", "work=all")],
-    # the fused path beside the reference path, three seeds each
+    # compare the fused path with the reference path, three seeds each
     "parity": lambda: trainings(
         "experiment=survey/cifar10_lif", "train.epochs=20", "seed=2020,1,2", "kernels=auto,reference"
     ),
     "speedrun": lambda: trainings("experiment=speedrun/cifar10", "seed=range(5)"),
-    # every row of the survey's two CIFAR tables over 32 epochs
+    # every row of the survey's two CIFAR tables, with 32 epochs
     "survey_short": lambda methods=SHORT: survey(32, list(methods)),
-    # some of them over their own 256 epochs
+    # some of these rows with their full 256 epochs
     "survey_full": lambda methods=FULL: survey(256, list(methods)),
-    # every neuron, then every surrogate, in one network at one short protocol
+    # every neuron, then every surrogate, in one network with few epochs
     "neurons": lambda: [
         *trainings("experiment=neurons/cifar10", f"neuron={NEURONS}"),
         *trainings("experiment=neurons/cifar10", f"surrogate={SURROGATES}"),
     ],
-    # on scanned digits, five folds each (a CPU will do)
+    # on scanned digits, five folds each (runs on a CPU, too)
     "own_nets": lambda: trainings(f"experiment={OWN_NETS}", "seed=range(5)"),
 }
 
 
 def evidence() -> list[Job]:
-    """The runs of scripts/evidence.csv that results/records holds no finished record of.
+    """The runs in scripts/evidence.csv that have no finished record in results/records.
 
-    A student's teacher is trained once more where its run folder is gone, since a record holds no weights.
+    The teacher of a student is trained again if its run folder is missing, because a record holds no weights.
     """
     records = [record for record in load_records(results_dir() / "records") if record.status == "done"]
     finished = {(record.config_hash, record.seed) for record in records}
@@ -106,7 +106,7 @@ def evidence() -> list[Job]:
     seconds = {row["run"]: 60 * float(row["minutes"]) for row in rows}
     for row in rows:
         job = job_of("train", *row["run"].split(), seconds=seconds[row["run"]])
-        # the hash of a student whose teacher's run is not here cannot be known: its recipe and seed must do
+        # the hash of a student is unknown without its teacher's run: compare recipe and seed
         if row["teacher"]:
             teaching = seconds.get(row["teacher"], 0.0)
             teacher = job_of("train", *row["teacher"].split(), seconds=teaching, seconds_after=job.seconds)
@@ -125,7 +125,7 @@ def evidence() -> list[Job]:
 
 
 def _has_record(student: Job, records: list[RunRecord]) -> bool:
-    """Whether one of the finished records is a student's: its experiment, its seed, its epochs."""
+    """Whether a finished record has the experiment, seed and epochs of this student."""
     config = compose(student.arguments[1:]).config
     experiment = student.arguments[1].removeprefix("experiment=")
     return any(
@@ -136,7 +136,7 @@ def _has_record(student: Job, records: list[RunRecord]) -> bool:
 
 
 def jobs_of(stage: str) -> list[Job]:
-    """Raises ConfigError for what is neither a stage nor a command."""
+    """The jobs of a stage or of a command. Raises ConfigError for any other text."""
     if stage.startswith(("train ", "bench ")):
         return [job_of(*stage.split())]
     name, _, methods = stage.partition("=")
@@ -152,7 +152,7 @@ def jobs_of(stage: str) -> list[Job]:
 
 
 def deadline_of(stages: list[str]) -> float | None:
-    """When a run of the evidence queue must have ended, or None. Raises ConfigError for what is no number."""
+    """The time by which all runs of the evidence stage must end, or None. Raises ConfigError if it is no number."""
     for stage in stages:
         name, _, minutes = stage.partition("=")
         if name == "evidence" and minutes:
@@ -164,7 +164,7 @@ def deadline_of(stages: list[str]) -> float | None:
 
 
 def keep_record(folder: Path) -> None:
-    """Keep the record of a finished run among the committed ones."""
+    """Copy the record of a finished run to the committed records."""
     if load_record(folder / "run.json").status == "done":
         print(f"kept   {keep(folder, results_dir() / 'records')}", flush=True)
 
@@ -186,7 +186,7 @@ def main(stages: list[str]) -> int:
     try:
         with signals.obeyed():
             run_queue(queue, gpus)
-    except SystemExit as stop:  # its jobs have ended; what was finished before goes into the tables
+    except SystemExit as stop:  # all jobs have ended; the runs that finished go into the tables
         code = stop.code
     subprocess.run([sys.executable, "-m", "snnbench", "tables"], check=True, stdout=subprocess.DEVNULL)
     for job in queue.left_out:

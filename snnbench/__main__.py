@@ -7,9 +7,9 @@ from snnbench.train import signals
 
 
 def run() -> int:
-    """Obey signals from here on, also while the command line's own modules are imported.
+    """Run the command line. Handle signals during the command and already while its modules are imported.
 
-    Before and after, a signal ends the process at once: there is nothing to write yet, or nothing more.
+    Before and after that, a signal ends the process at once, because there is nothing to save.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,7 +1,7 @@
-"""The axes of a configuration: config group, the package its components live in, and what the code injects.
+"""The axes of a configuration: the config group, the package of its components, and the injected arguments.
 
-An injected argument is passed by the program when it builds the component; it never stands in YAML. A component is a
-class, and where `functions` says so also a function.
+snnbench passes an injected argument when it builds the component; it never appears in YAML. A component is a class or,
+if `functions` is true, a function.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ BUNDLES: dict[str, str] = {
     "experiment": "complete recipe that reproduces one published row",
 }
 
-# the other sections: key -> class of snnbench.config.schema that lists its keys; "" is the top level
+# the sections without components: name -> class in snnbench.config.schema with its keys; "" is the top level
 SECTIONS = {"": "Run", "paths": "Paths", "train": "Train", "start": "Start", "measure": "Measure", "log": "Log"}

@@ -47,17 +47,17 @@ MEASURED = (
 )  # fmt: skip
 OK = "ok"
 REMEDY = "remove the damaged rows or move the file away"
-BASELINE = "jit_lif"  # the engine that the survey divides by
+BASELINE = "jit_lif"  # the baseline of the survey's ratios
 
 
 def append(folder: Path, name: str, row: dict) -> None:
-    """Add a row to `<folder>/<name>.csv`; a missing value is an empty cell.
+    """Add a row to `<folder>/<name>.csv`. A missing value becomes an empty cell.
 
-    Several processes may write to one file: each holds a lock on it while it writes.
+    Several processes may write to the same file. Each locks the file while it writes.
 
     Raises:
-        ConfigError: the file has other columns (an older bench wrote it).
-        ValueError: the row has a column that the file does not know.
+        ConfigError: The file has different columns, because an older bench wrote it.
+        ValueError: The row has a column that the file does not have.
     """
     columns = FILES[name]
     if unknown := set(row) - set(columns):
@@ -67,7 +67,7 @@ def append(folder: Path, name: str, row: dict) -> None:
     if path.exists():
         _check_header(path, columns)
     with path.open("a", newline="") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        fcntl.flock(file, fcntl.LOCK_EX)  # the lock lasts until the file is closed
         file.seek(0, os.SEEK_END)  # another process may have written the header since it was opened
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         if file.tell() == 0:
@@ -76,7 +76,7 @@ def append(folder: Path, name: str, row: dict) -> None:
 
 
 def load(folder: Path, name: str) -> list[dict[str, str]]:
-    """All rows, cells as text; empty if there is no such file. Raises ConfigError for other columns or damaged rows."""
+    """All rows, with cells as text. Empty without the file. Raises ConfigError for wrong columns or damaged rows."""
     path = folder / f"{name}.csv"
     if not path.exists():
         return []
@@ -98,22 +98,22 @@ def latest(rows: list[dict[str, str]], keys: tuple[str, ...]) -> list[dict[str, 
 
 
 def of_one_run(rows: list[dict[str, str]], subject: tuple[str, ...], sides: str = "engine") -> list[dict[str, str]]:
-    """The rows that may be compared: of each subject, those of one run.
+    """The rows that may be compared: for each subject, the rows of one run.
 
-    Two runs differ in commit, in temperature and in what else the machine did, so a ratio across them means nothing.
-    The newest run that measured at least two `sides` of a subject counts, so a later run of one engine alone changes no
-    ratio. A side that this run did not measure is missing: an older number of it is not comparable.
+    Two runs differ in commit, temperature and load of the machine, so a ratio between them has no meaning. The newest
+    run that measured at least two `sides` of a subject counts, so a later run of only one engine changes no ratio. A
+    side that this run did not measure is missing, because its older values are not comparable.
 
     Args:
         rows: The rows of one CSV, oldest first.
-        subject: The columns that name what is measured, e.g. device and work.
-        sides: The column that names what is compared with each other.
+        subject: The columns that identify what is measured, e.g. device and work.
+        sides: The column whose values are compared with each other, e.g. engine.
     """
     found: dict[tuple, dict[str, set[str]]] = {}
     for row in rows:
         runs = found.setdefault(tuple(row[key] for key in subject), {})
         runs.setdefault(row["run"], set()).add(row[sides])
-    # max takes the first of equals, so the newest run is asked first
+    # of equal values max returns the first, so the newest run comes first
     chosen = {key: max(reversed(runs), key=lambda run: min(len(runs[run]), 2)) for key, runs in found.items()}
     return [row for row in rows if row["run"] == chosen[tuple(row[key] for key in subject)]]
 

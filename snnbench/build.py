@@ -1,4 +1,4 @@
-"""Build objects from a checked configuration. Only this module imports and calls what a configuration names."""
+"""Build objects from a checked configuration. Only this module imports the classes that a configuration names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from snnbench.plain import check_plain
 
 
 def factory(node: dict, **injected) -> Callable[..., Any]:
-    """A callable that builds a new component at each call, from the values of `node` and what the caller injects.
+    """A callable that builds a new component at each call, from the values of `node` and injected arguments.
 
     Raises:
-        ConfigError: the target is no component, its module cannot be imported, or a value is not plain.
+        ConfigError: The target is no component, its module cannot be imported, or a value is not a plain YAML value.
     """
     target = node["_target_"]
     check_plain(node, "component", frozenset({"component._target_"}))
@@ -26,7 +26,7 @@ def factory(node: dict, **injected) -> Callable[..., Any]:
     module, _, name = target.rpartition(".")
     try:
         made = getattr(importlib.import_module(module), name)
-    except Exception as error:  # a module of the user's own raises what it likes
+    except Exception as error:  # a module of the user may raise any error
         raise ConfigError(
             f"_target_={target} cannot be imported ({type(error).__name__}: {' '.join(str(error).split())}): "
             "mend its module"
@@ -38,7 +38,7 @@ def instantiate(node: dict, *args, **injected) -> Any:
     """Build the component that `node["_target_"]` names.
 
     Raises:
-        ConfigError: the target is not allowed, or the constructor refused its values.
+        ConfigError: The target is not allowed, or the constructor refused a value.
     """
     return factory(node)(*args, **injected)
 
@@ -50,7 +50,7 @@ def build_model(config: dict):
         The SpikingModel and its Rule. `Rule.prepare` has been called on the network.
 
     Raises:
-        ConfigError: a value is refused, or no network can be built from these sizes.
+        ConfigError: A value is refused, or no network can be built from these sizes.
     """
     from snnbench.attentions.base import Attention
     from snnbench.models.base import require_attended, require_norms_in_place
@@ -69,7 +69,7 @@ def build_model(config: dict):
         model = instantiate(config["model"], parts, in_shape=tuple(data["shape"]), num_classes=data["num_classes"])
     except ConfigError:
         raise
-    except (RuntimeError, ValueError, ArithmeticError, IndexError, MemoryError) as error:  # sizes that do not fit
+    except (RuntimeError, ValueError, ArithmeticError, IndexError, MemoryError) as error:  # sizes that do not match
         raise ConfigError(
             f"no network can be built from these values of model, data.shape={data['shape']} and "
             f"data.num_classes={data['num_classes']} ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
@@ -83,24 +83,24 @@ def build_model(config: dict):
 
 
 def check_optimizer(config: dict, model) -> None:
-    """Lightning builds the optimiser later, when the run's folder exists already.
+    """Build the optimiser once as a check, because Lightning builds it only after the run's folder was made.
 
     Raises:
-        ConfigError: none can be built from these values and the parameters of `model`.
+        ConfigError: No optimiser can be built from these values and the parameters of `model`.
     """
     try:
         instantiate(config["optimizer"], model)
     except ConfigError:
         raise
-    except (ValueError, IndexError) as error:  # torch's own checks
+    except (ValueError, IndexError) as error:  # errors from torch's checks
         raise ConfigError(f"no optimiser can be built from these values of optimizer: {error}") from None
 
 
 def check_gradient(config: dict, model, encoder) -> None:
-    """A network of neurons that spike some steps after their input may be too deep for T to learn anything.
+    """Check that the network can learn within T steps. If its neurons spike with a delay, it may be too deep for T.
 
     Raises:
-        ConfigError: within T steps no output depends on a weight, so that a loss would have no gradient.
+        ConfigError: No output within T steps depends on a weight, so a loss would have no gradient.
     """
     delays = [getattr(neuron, "delay", 0) for neuron in model.neurons().values()]
     if not any(delays):
@@ -119,10 +119,10 @@ def check_gradient(config: dict, model, encoder) -> None:
 
 
 def build_teacher(config: dict):
-    """The frozen teacher of a configuration, or None. Draws nothing from the run's own random state.
+    """The frozen teacher of a configuration, or None. Building it does not change the run's random state.
 
     Raises:
-        ConfigError: nobody said who teaches, or the teacher's run or checkpoint is damaged.
+        ConfigError: The configuration names no teacher run, or the teacher's run or checkpoint is damaged.
     """
     node = config.get("teacher")
     if node is None:
@@ -132,15 +132,15 @@ def build_teacher(config: dict):
     with torch.random.fork_rng(devices=[]):
         teacher = instantiate(node)
     if all(teacher.config[key] == config[key] for key in ("T", "encoder")):
-        teacher.encoder = None  # one sequence for both, drawn once where encoding is random
+        teacher.encoder = None  # both networks get the same sequence; a random encoding is drawn once
     return teacher
 
 
 def build_objective(config: dict, model=None, teacher=None):
-    """The objective of a configuration; it learns which layers of `model` it sees, or compares with the teacher's.
+    """The objective of a configuration, connected to the layers of `model` (and of the teacher) that it uses.
 
     Raises:
-        ConfigError: it cannot compare these two networks, or `model` does not show what it wants to see.
+        ConfigError: It cannot compare these two networks, or `model` does not offer the values that it uses.
     """
     objective = instantiate(config["objective"])
     if model is None or (teacher is None and not objective.sees):
@@ -158,7 +158,7 @@ def build_objective(config: dict, model=None, teacher=None):
 
 
 def _blank(config: dict):
-    """One sample as the data set gives it: an image, or T frames of events."""
+    """One sample of zeros in the shape of the data set: an image, or T frames of events."""
     import torch
 
     events = "events" in component(config["encoder"]["_target_"]).requires

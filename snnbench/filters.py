@@ -15,12 +15,12 @@ from torch import Tensor
 
 from snnbench.errors import ConfigError
 
-LONGEST = 1_000_000  # steps of a kernel; no sequence is longer
+LONGEST = 1_000_000  # the largest number of steps of a kernel; no sequence is longer
 
 
 @cache
 def decay_then_follow(time_steps: int, decay: float, rate: float) -> tuple[float, ...]:
-    """SuperSpike's double exponential (Zenke & Ganguli 2018, released code): response to one spike at step 0.
+    """The response of SuperSpike's double exponential filter (Zenke & Ganguli 2018, their code) to a spike at step 0.
 
     x[n] = decay x[n-1] + S[n];    y[n] = y[n-1] + rate (x[n] - y[n-1]);    decay = exp(-dt/tau_rise),
     rate = dt/tau_decay.
@@ -35,7 +35,7 @@ def decay_then_follow(time_steps: int, decay: float, rate: float) -> tuple[float
 
 @cache
 def synapse_then_membrane(time_steps: int, alpha: float, beta: float) -> tuple[float, ...]:
-    """Current, then potential, each from the other's last value (spytorch): potential after one input at step 0.
+    """The response of the potential to one input at step 0, through synaptic current and membrane (spytorch).
 
     I[n+1] = alpha I[n] + x[n];    U[n+1] = beta U[n] + I[n];    the response is 0, 0, 1, alpha + beta, ...
     """
@@ -48,19 +48,19 @@ def synapse_then_membrane(time_steps: int, alpha: float, beta: float) -> tuple[f
 
 @cache
 def alpha_kernel(tau: float, dt: float, scale: float = 1.0, cut: float = 0.01) -> tuple[float, ...]:
-    """SLAYER's k(t) = scale t/tau exp(1 - t/tau) at t = 0, dt, 2 dt, ... ms; it peaks with `scale` at t = tau.
+    """SLAYER's k(t) = scale t/tau exp(1 - t/tau) at t = 0, dt, 2 dt, ... ms. Its peak is `scale` at t = tau.
 
     It ends before the first t > tau at which |k| < cut: an absolute bound, as released (slayerPytorch @01beeeb, which
     also ends it with the sample), so that its length depends on `scale`.
 
     Raises:
-        ConfigError: it has more than LONGEST steps.
+        ConfigError: The kernel has more than LONGEST steps.
     """
     response: list[float] = []
     while True:
         t = len(response) * dt
         value = scale * t / tau * math.exp(1 - t / tau)
-        if t > tau and not abs(value) >= cut:  # of a tiny tau it is inf * 0, no number
+        if t > tau and not abs(value) >= cut:  # for a tiny tau this is inf * 0, which is NaN
             return tuple(response)
         if len(response) == LONGEST:
             raise ConfigError(f"a time constant of {tau} ms in steps of dt={dt} ms makes an endless kernel: lower it")

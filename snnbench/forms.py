@@ -1,4 +1,4 @@
-"""The form of names, hashes and seeds. They become folders and files, so none of them may lead anywhere else."""
+"""Check the form of names, hashes and seeds. They become file paths and must not lead out of the intended folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from snnbench.plain import LARGEST
 
 _HASH = re.compile(r"[0-9a-zA-Z]{1,64}")
 _PART = re.compile(r"\w[\w .,+=@()\[\]-]*")
-_LONGEST = 200  # bytes of one folder's name; file systems end at 255, and files have endings
+_LONGEST = 200  # bytes of a folder's name; file systems allow 255, and file names also need room for endings
 
 A_NAME = (
     "words divided by /, of letters, digits, spaces and .,+=@()[]_-, that begin with a letter, a digit or _, "
@@ -22,7 +22,7 @@ def is_name(text: object) -> bool:
 
 
 def is_word(text: object) -> bool:
-    """A name of one part."""
+    """Whether the text is a name without `/`."""
     return isinstance(text, str) and _is_part(text)
 
 

@@ -30,8 +30,8 @@ def evaluated(model: nn.Module) -> Iterator[nn.Module]:
 class Aside:
     """A module, or None, that an nn.Module uses and does not own.
 
-    As an attribute of its own it would become a submodule: its weights would be saved, counted and trained twice. Held
-    in here, torch does not see it.
+    As a direct attribute it would become a submodule, and its weights would be saved, counted and trained twice. torch
+    does not look inside this wrapper.
     """
 
     module: nn.Module | None

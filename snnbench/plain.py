@@ -1,4 +1,4 @@
-"""Check that a configuration holds plain values only, whether it comes from the shell, a YAML or a foreign run.json.
+"""Check that a configuration, from the command line, a YAML file or any run.json, holds only plain values.
 
 Only the key `_target_` at the top of a component names code, and `config.check` accepts only known components there.
 """
@@ -10,8 +10,8 @@ import re
 from snnbench.axes import AXES
 from snnbench.errors import ConfigError
 
-LARGEST = 2**32 - 1  # the largest seed; a larger size, count or number of steps fits no machine
-LARGEST_FLOAT = 3e38  # what single precision holds
+LARGEST = 2**32 - 1  # the largest seed; no machine can hold a larger size, count or number of steps
+LARGEST_FLOAT = 3e38  # the largest number of single precision
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 TARGETS = frozenset(f"{axis}._target_" for axis in AXES)
 
@@ -20,8 +20,8 @@ def check_plain(node: object, path: str = "", targets: frozenset[str] = TARGETS)
     """Walk through `node`, the value of the key `path`.
 
     Raises:
-        ConfigError: a key begins with an underscore (but for `targets`), a number is infinite, not a number or too
-            large, a text has control characters, or a value is of another kind than YAML's.
+        ConfigError: A key begins with an underscore (and `targets` does not allow it), a number is infinite, NaN or too
+            large, a text has control characters, or the type of a value is no YAML type.
     """
     if isinstance(node, dict):
         for key, value in node.items():

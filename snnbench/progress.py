@@ -1,8 +1,8 @@
-"""Modules whose numbers follow the training's progress (a mask that closes, a width that shrinks) state
+"""Modules with a number that changes during training (such as a mask or a width that shrinks) define
 
     def on_epoch(self, progress: float) -> bool: ...    # progress = epoch / epochs, the first epoch is 0
 
-and return True if they changed something that a captured CUDA graph holds as a number.
+and return True if they changed a Python number, which a captured CUDA graph holds as a constant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read a CSV file that anybody may have written or damaged. Standard library only."""
+"""Read a CSV file that may be damaged or come from a stranger. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def csv_rows(path: str | Path, remedy: str) -> Iterator[csv.DictReader]:
     """A reader of the rows of `path`, to be used inside the block.
 
     Raises:
-        ConfigError: the file is no CSV in UTF-8; the sentence names it and ends in `remedy`.
+        ConfigError: The file is no CSV in UTF-8. The message names the file and ends in `remedy`.
     """
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""What the values of a record must be beyond their types: a `run.json` may be damaged, or a stranger's. Torch-free."""
+"""Check the values of a record beyond their types, because a `run.json` may be damaged or hostile. Without torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snnbench.errors import ConfigError
 from snnbench.forms import A_NAME, is_hash, is_name, is_seed, is_word
 from snnbench.plain import CONTROL, LARGEST, check_plain
 
-LARGEST_MEASURED = 1e100  # its square is a number too: tables print standard deviations
+LARGEST_MEASURED = 1e100  # its square is finite, too, which standard deviations in tables need
 TEXTS = {"data": ("name", "split", "split_hash", "data_hash"), "device": ("name", "precision")}
 NUMBERS = {
     "device": ("count",),
@@ -19,10 +19,10 @@ NUMBERS = {
 
 
 def check_forms(values: Mapping[str, Any], where: str) -> None:
-    """Refuse what would become another folder, file, component or a traceback later on.
+    """Refuse values that would later lead to a wrong folder, file or component, or to a traceback.
 
     Raises:
-        ConfigError: naming `where`, the key and what it must hold.
+        ConfigError: A value is wrong. The message names `where`, the key and what it must hold.
     """
     forms = {
         "run_id": (is_name, A_NAME),
@@ -56,7 +56,7 @@ def _check_config(config: Mapping[str, Any], where: str) -> None:
 
 
 def _check_parts(values: Mapping[str, Any], where: str) -> None:
-    """Numbers, and what tables read inside of keys that hold more keys."""
+    """Check the numbers, and the nested keys that tables read."""
     for name, value in values.items():
         _require(_is_measured(value) or not isinstance(value, int | float), where, name, value, "a finite number")
     for name, keys in TEXTS.items():
@@ -74,7 +74,7 @@ def _check_parts(values: Mapping[str, Any], where: str) -> None:
 
 
 def _chosen(values: Mapping[str, Any], name: str, keys: Iterable[str]) -> list[tuple[str, Any]]:
-    """Those of the keys inside of `name` that say something."""
+    """The nested keys of `name` that have a value."""
     node = values.get(name, {})
     return [(key, node[key]) for key in keys if node.get(key) is not None]
 

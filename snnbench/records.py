@@ -2,7 +2,7 @@
 
 Units: accuracies and firing rates as named (accuracy in percent, rates in [0, 1] spikes per neuron and time step),
 operations in millions per sample over all T steps, energy in mJ per sample, memory in MB, times in seconds.
-A run that failed or was interrupted writes a record too; what was not measured is null.
+A run that failed or was interrupted also writes a record. Values that were not measured are null.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ KEPT_NAME = re.compile(r"[0-9a-zA-Z]+-s\d+\.json")
 
 @dataclass(kw_only=True)
 class RunRecord:
-    """What one run was and what it measured.
+    """The settings and the measurements of one run.
 
-    config_hash covers the whole resolved config; recipe_hash the config without seed, paths and machine, so that
-    records with one recipe_hash are seeds of one experiment. `reproduces` is an id of `results/reported` (or null).
-    teacher says whose network taught this one (empty: nobody did), start whose weights it began with (empty: its own).
-    deviations names what a run changed in its experiment's recipe, {key: [recipe's value, run's]}; another component by
-    its axis, {"neuron": ["lif", "plif"]}.
-    epochs_planned is what the recipe asks for; a run cut to 20 of 256 epochs has epochs 20, epochs_planned 256.
-    acc_mirrored is acc_last once more, with logits averaged over each image and its mirror image (`measure.mirrored`).
-    epochs_s: seconds of all epochs, training and test, with the data on the device and compilation in the first epoch;
-    without the writing of checkpoints. wall_time_s also has these, starting up and counting operations. A run that was
-    resumed counts the time of all its parts up to their last checkpoints, the largest memory of them, and the first
-    part's start.
-    best_on: what best.ckpt is the best epoch on, "val" (the validation split: best_val_epoch) or "test".
-    loss_last is null in a record of a run that diverged, for JSON has no NaN; its status is failed.
+    config_hash covers the whole resolved config. recipe_hash covers the config without seed, paths and machine, so
+    records with the same recipe_hash are seeds of one experiment. `reproduces` is an id of `results/reported`, or null.
+    teacher describes the run of the teacher (empty without one). start describes the run whose weights this run started
+    from (empty if it started from random weights).
+    deviations holds the changes to the recipe as {key: [value of the recipe, value of the run]}. A different component
+    is listed under its axis, {"neuron": ["lif", "plif"]}.
+    epochs_planned is the number of epochs of the recipe: a run of 20 of 256 epochs has epochs 20, epochs_planned 256.
+    acc_mirrored is acc_last with logits averaged over each image and its mirror image (`measure.mirrored`).
+    epochs_s is the time of all epochs in seconds: training, test, and compilation in the first epoch, but not the
+    writing of checkpoints. wall_time_s also includes checkpoints, start-up and counting of operations. A resumed run
+    adds the times of its parts up to their last checkpoints, and has the largest memory and the first start of them.
+    best_on says which split selected the epoch in best.ckpt: "val" (then it is best_val_epoch) or "test".
+    loss_last is null if the run diverged, because JSON has no NaN. The status is then failed.
     """
 
     run_id: str
@@ -89,7 +89,7 @@ class RunRecord:
     command: str | None = None
 
     def mean_firing_rate(self) -> float | None:
-        """Plain mean of the layers' rates, or None when nothing was measured."""
+        """The unweighted mean of the layers' firing rates, or None if they were not measured."""
         rates = [rate for rate in self.firing_rates.values() if rate is not None]
         return sum(rates) / len(rates) if rates else None
 
@@ -161,7 +161,7 @@ def write_record(path: str | Path, record: RunRecord | Mapping[str, Any]) -> Non
 
 
 def load_record(path: str | Path) -> RunRecord:
-    """Read one record; a missing, damaged or incomplete file is a ConfigError."""
+    """Read one record. Raises ConfigError for a missing, damaged or incomplete file."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         _check_depth(values)
@@ -196,7 +196,7 @@ def load_records(folder: str | Path) -> list[RunRecord]:
 
 
 def has_diverged(record: RunRecord) -> bool:
-    """Whether a loss or weight became NaN or infinite; in records of older versions a loss of null says so."""
+    """Whether a loss or weight became NaN or infinite. In records of older versions a loss of null means this."""
     lost = record.epochs > 0 and record.loss_last is None and record.status == "done"
     return lost or (record.error or "").startswith("NonFiniteLoss")
 
@@ -204,8 +204,7 @@ def has_diverged(record: RunRecord) -> bool:
 def keep(run_dir: str | Path, dest: str | Path = "results/records") -> Path:
     """Copy a run's record to `dest/<experiment or name>/<config_hash>-s<seed>.json` and return that path.
 
-    A run still marked running is refused, and one that diverged; others that failed or were interrupted are kept as
-    they are.
+    A run that is still marked as running or that diverged is refused. Other failed or interrupted runs are kept.
     """
     record = load_record(Path(run_dir) / "run.json")
     if record.status == "running":

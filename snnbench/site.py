@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Site:
-    """What a neuron or norm may need to know of its surroundings.
+    """The facts about its position that a neuron or norm may need.
 
     Args:
-        channels: size of axis 2 of the currents `[T, N, C, *]`.
-        time_steps: T, the number of time steps.
-        v_th: threshold of the neuron that follows a norm.
-        branches: number of branches that are summed before that neuron (tdBN scales by 1/sqrt(branches)).
-        zero_init: the norm's gain starts at 0, so that a residual branch starts silent.
-        dims: number of axes behind the channels, 2 for maps, 1 for tokens, 0 for vectors; told to norms and attentions.
+        channels: The size C of axis 2 of the currents `[T, N, C, *]`.
+        time_steps: The number of time steps T.
+        v_th: The threshold of the neuron that follows a norm.
+        branches: The number of branches that are summed before that neuron (tdBN scales by 1/sqrt(branches)).
+        zero_init: Whether the norm's gain starts at 0, so that a residual branch starts with output 0.
+        dims: The number of axes after the channels: 2 for maps, 1 for tokens, 0 for vectors. Only norms and attentions
+            get it.
     """
 
     channels: int

@@ -1,11 +1,11 @@
-"""Modules with an axis of time, and the context in which a learning rule runs them one time step at a time.
+"""Modules with a time axis, and the context in which a learning rule runs them one time step at a time.
 
-Legend of shape suffixes in this package: T time steps, N samples of a batch, C channels, H height, W width, L tokens or
+Letters of shapes in this package: T time steps, N samples of a batch, C channels, H height, W width, L tokens or
 length, K classes, * any further axes. Time leads: `[T, N, C, *]`.
 
-A temporal module is a function of its whole sequence: `forward(x_seq)` starts from rest and keeps nothing, so there is
-nothing to reset. Inside `with stepping(model) as step:` the same forward code runs one time step at a time (its T axis
-has length 1) and the state of every temporal module lives in the context, never in the module.
+A temporal module is a function of a whole sequence: `forward(x_seq)` starts from the initial state and keeps no state
+afterwards, so there is nothing to reset. Inside `with stepping(model) as step:` the same forward code runs one time
+step at a time (its T axis has length 1), and the context keeps the state of every temporal module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ State = Any  # a tensor, or a tuple of tensors and numbers
 
 
 class StepStates:
-    """The states of one walk through time, keyed by the module (or mechanic) that owns them."""
+    """The states during one pass through time, keyed by the module (or mechanic) that owns them."""
 
     def __init__(self, detach: bool):
         self.detach = detach
@@ -32,7 +32,7 @@ class StepStates:
     def walk(self, owner: object, x_seq: Tensor, initial: Callable, step: Callable) -> Tensor:
         """Apply `step(x_t, state)` to the only step of `x_seq` `[1, N, *]` and return its output `[1, N, *]`.
 
-        The new state is kept, detached if the rule asks for it.
+        The context keeps the new state, detached if the rule asks for it.
         """
         key, x_t = id(owner), x_seq.squeeze(0)  # the gradient of x_seq[0] would be copied, out of channels-last order
         state = self._states[key] if key in self._states else initial(x_t)
@@ -45,12 +45,12 @@ _ACTIVE: ContextVar[StepStates | None] = ContextVar("snnbench_step_states", defa
 
 
 def active_states() -> StepStates | None:
-    """The states of the walk in progress, or None when whole sequences are run."""
+    """The states of the current pass through time, or None while whole sequences are run."""
     return _ACTIVE.get()
 
 
 def detached(state: State) -> State:
-    """The same state cut from the autograd graph."""
+    """The same state, detached from the autograd graph."""
     if isinstance(state, Tensor):
         return state.detach()
     if isinstance(state, tuple):
@@ -60,10 +60,10 @@ def detached(state: State) -> State:
 
 @contextmanager
 def stepping(model: nn.Module, *, detach: bool = False) -> Iterator[Callable[[Tensor], Tensor]]:
-    """Walk `model` through time: `step(x_t)` takes `[N, *]`, returns the model's output at this step `[N, *]`.
+    """Run `model` step by step: `step(x_t)` takes `[N, *]` and returns the model's output `[N, *]` at this time step.
 
-    `detach=True` cuts every state from the graph between steps (online rules: no gradient flows from t to t-1).
-    Leaving the block drops all states.
+    `detach=True` detaches every state between steps, so that no gradient flows from t to t-1 (for online rules). All
+    states are dropped at the end of the block.
     """
     states = StepStates(detach)
 
@@ -76,7 +76,7 @@ def stepping(model: nn.Module, *, detach: bool = False) -> Iterator[Callable[[Te
 
 @contextmanager
 def _walking(states: StepStates) -> Iterator[None]:
-    """Let the temporal modules that run inside take one step each, with their states in `states`."""
+    """Inside the block each temporal module runs one step and keeps its state in `states`."""
     token = _ACTIVE.set(states)
     try:
         yield
@@ -87,8 +87,8 @@ def _walking(states: StepStates) -> Iterator[None]:
 class Temporal(nn.Module):
     """A module whose output at t may depend on the inputs up to t.
 
-    A subclass gives `step(x_t, state) -> (y_t, state)`; `initial_state(x_t)` is what a sequence starts from. It may
-    override `sequence(x_seq)` with something faster than the loop, as long as both give the same.
+    A subclass defines `step(x_t, state) -> (y_t, state)` and `initial_state(x_t)`, the state before the first step. It
+    may override `sequence(x_seq)` with faster code that gives the same result as the loop over `step`.
     """
 
     def initial_state(self, x_t: Tensor) -> State:
@@ -98,7 +98,7 @@ class Temporal(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define step(x_t, state)")
 
     def sequence(self, x_seq: Tensor) -> Tensor:
-        """`[T, N, *] -> [T, N, *]`, from rest."""
+        """Run a whole sequence `[T, N, *] -> [T, N, *]` from the initial state."""
         state, outputs = self.initial_state(x_seq[0]), []
         for x_t in x_seq:
             y_t, state = self.step(x_t, state)
@@ -113,9 +113,9 @@ class Temporal(nn.Module):
 
 
 class Recurrent(Temporal):
-    """A module whose children read what other children gave at earlier steps: a reservoir, feedback, a recurrent layer.
+    """A module whose children use outputs of earlier steps: a reservoir, feedback, a recurrent layer.
 
-    It walks through time by itself and takes its children with it, so that a child may stand behind its own output:
+    It runs its children step by step, so that the input of a child may depend on the child's own earlier output:
 
         def initial_state(self, x_t):                      # what children read at the first step
             return torch.zeros_like(x_t)
@@ -125,13 +125,13 @@ class Recurrent(Temporal):
             spikes = self.run(self.neuron, current)
             return spikes, spikes
 
-    `step` runs a child with `self.run`; each child that keeps a state runs once a step. The states of the children live
-    in the walk, as everywhere: those of a sequence start from rest and are dropped at its end, and inside `stepping`
-    they are the walk's, cut from the graph where the rule asks for it. What does not depend on earlier steps, such as
-    the synapse from the layer below, belongs outside: there it runs over all steps at once.
+    `step` runs a child with `self.run`. A child with a state runs once per step. For a whole sequence the states of the
+    children start from their initial values and are dropped at its end. Inside `stepping` the context keeps them, and
+    detaches them if the rule asks for it. Put computations that do not depend on earlier steps, such as the synapse
+    from the layer below, outside of this module: there they run over all steps at once.
 
-    A child sees one step at a time. Norms with statistics take those of the step, neurons run as plain PyTorch, and
-    children that need the whole sequence refuse (PSN) or must not be used (an attention over time).
+    A child gets one step at a time. Norms use the statistics of that step, and neurons run as plain PyTorch. Children
+    that need the whole sequence raise an error (PSN) or must not be used (an attention over time).
     """
 
     def sequence(self, x_seq: Tensor) -> Tensor:
@@ -139,10 +139,10 @@ class Recurrent(Temporal):
             return super().sequence(x_seq)
 
     def run(self, child: nn.Module, *inputs: Tensor) -> Tensor:
-        """The output `[N, *]` of one step of `child`, which takes and gives sequences `[1, N, *]`.
+        """Run one step of `child`, a module of sequences `[1, N, *]`, and return its output `[N, *]`.
 
         Raises:
-            RuntimeError: `step` was called by hand, where no walk keeps the children's states.
+            RuntimeError: `step` was called directly, so nothing keeps the states of the children.
         """
         if active_states() is None:
             raise RuntimeError(f"{type(self).__name__}.step runs inside a walk: call the module, or open `stepping`.")
@@ -150,12 +150,12 @@ class Recurrent(Temporal):
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """`x` in at least fp32: half types are cast up (bf16 loses digits over T), fp32 and double stay as they are."""
+    """`x` in at least fp32. Half types are cast up (bf16 loses digits over T); fp32 and double are unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def is_static(x_seq: Tensor) -> bool:
-    """True if the sequence is one step repeated T times by `expand`. The direct encoder makes such."""
+    """Whether the sequence is one step, repeated T times by `expand`. The direct encoder makes such sequences."""
     return x_seq.shape[0] > 1 and x_seq.stride(0) == 0
 
 
@@ -179,7 +179,7 @@ def step_of(x_seq: Tensor) -> Tensor:
 def over_time(function: Callable[[Tensor], Tensor], x_seq: Tensor) -> Tensor:
     """Apply a memoryless function to every step at once: `[T, N, *]` is viewed as `[T*N, *]`.
 
-    A static sequence is computed once and expanded again, so a stem costs one pass instead of T.
+    For a static sequence the function runs once and its result is expanded, which costs one pass instead of T.
     """
     if is_static(x_seq):
         return shown(function(step_of(x_seq)), x_seq.shape[0])
@@ -211,8 +211,8 @@ def rows_back(rows: Tensor, shape: tuple[int, ...], undo: list[int]) -> Tensor:
 def time_mean(x_seq: Tensor) -> Tensor:
     """Mean over time `[T, N, *] -> [N, *]` in at least fp32, in the layout of a step.
 
-    One pass over the sequence and none back: `full_precision(x_seq).mean(0)` would write the sequence in fp32, give its
-    mean in contiguous layout, and write T copies of its gradient.
+    It reads the sequence once and needs no pass backward. `full_precision(x_seq).mean(0)` would write the sequence in
+    fp32, return the mean in contiguous layout, and write T copies of its gradient.
     """
     return _TimeMean.apply(x_seq)
 

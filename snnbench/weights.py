@@ -1,4 +1,4 @@
-"""The weights of a network in a run's checkpoint, and how they come into another network."""
+"""Read the weights of a network from a run's checkpoint, and load them into another network."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from snnbench.progress import tell_progress
 
 
 def read_weights(checkpoint: str | Path) -> tuple[dict[str, Tensor], int | None]:
-    """The network's tensors by name, on the CPU, and the epoch that the checkpoint was written after, if it says so.
+    """The network's tensors by name, on the CPU, and the epoch after which the checkpoint was written, if known.
 
     Raises:
-        ConfigError: the file is missing or damaged, or is no checkpoint.
+        ConfigError: The file is missing or damaged, or it is no checkpoint.
     """
     try:
         held = torch.load(checkpoint, map_location="cpu", weights_only=True)
         state, epoch = dict(held["state_dict"]), held.get("epoch")
         weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
         return weights, None if epoch is None else int(epoch)
-    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
+    except Exception as error:  # a damaged file may raise any error
         raise ConfigError(
             f"{checkpoint} cannot be read as a checkpoint ({type(error).__name__}): choose another or train again"
         ) from None
 
 
 def load_model(model: nn.Module, checkpoint: str | Path, epochs: int) -> None:
-    """Load a checkpoint's network, of a run of so many epochs, into `model`, as it was tested after that epoch.
+    """Load the network of a checkpoint into `model`, as it was tested after its epoch of a run of `epochs` epochs.
 
     Raises:
-        ConfigError: the file is damaged or another network's.
+        ConfigError: The file is damaged or belongs to a different network.
     """
     weights, epoch = read_weights(checkpoint)
     try:
@@ -44,6 +44,6 @@ def load_model(model: nn.Module, checkpoint: str | Path, epochs: int) -> None:
 
 
 def fitting(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the tensors that have a counterpart of the same name and shape in `model`."""
+    """The tensors that have a counterpart of the same name and shape in `model`."""
     own = model.state_dict()
     return {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}

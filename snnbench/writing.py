@@ -1,4 +1,4 @@
-"""Writing files so that an error of the operating system names the file. Standard library only."""
+"""Write files so that an error of the operating system names the file. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Around the writing of `path`: Python names the file when opening it fails, but not when writing to it does."""
+    """Add the name of `path` to errors inside the block. Python names it if opening fails, but not if writing does."""
     try:
         yield
     except OSError as error:
@@ -32,10 +32,10 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_if_changed(path: Path, text: str) -> None:
-    """Write `text` to `path` in one step, and leave the file alone where it holds this text already.
+    """Write `text` to `path` in one step. If the file already holds this text, it is not touched.
 
     Raises:
-        OSError: the file cannot be written; the error names it, and the old file stays whole.
+        OSError: The file cannot be written. The error names it, and the old file stays intact.
     """
     if not path.exists() or path.read_bytes() != text.encode():
         with whole(path) as file:

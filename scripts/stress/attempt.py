@@ -1,4 +1,4 @@
-"""Run one snnbench command in a folder of its own and see what it did: exit code, output, files, code of strangers."""
+"""Run one snnbench command in a separate folder. Note its exit code, output, files, and whether it ran hostile code."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
-CANARY = "PWNED"  # the name of every file that a hostile input tries to make
-MEMORY = 12 * 2**30  # address space of a child: a network too large for it must be refused
-PROCESSES = 8  # a command that starts more of them has no limit
+CANARY = "PWNED"  # the name of each file that hostile input tries to create
+MEMORY = 12 * 2**30  # address space of a child in bytes: a network that is too large for it must be refused
+PROCESSES = 8  # a command that starts more of them is stopped
 PROGRESS = re.compile(r"\w+: [\d,]+ of [\d,]+ recordings to frames")  # of a long conversion, on stderr
 
 
 @dataclass
 class Attempt:
-    """What one command did. code: its exit code; None where it did not end by itself, and `trace` says how."""
+    """The result of a command. `code` is the exit code, or None if it did not end by itself; `trace` then says why."""
 
     code: int | None
     out: str = ""
     err: str = ""
     trace: str = ""
-    written: list[str] = field(default_factory=list)  # below the sandbox, files and folders that are new or changed
-    ran: list[str] = field(default_factory=list)  # calls of os.system
+    written: list[str] = field(default_factory=list)  # new or changed files and folders in the sandbox
+    ran: list[str] = field(default_factory=list)  # the calls of os.system
 
     @property
     def is_one_sentence(self) -> bool:
@@ -46,7 +46,7 @@ class Attempt:
 
 
 def make_sandbox(place: Path) -> Path:
-    """The folders that a command may meet: `work` (where it starts), `outside`, `home` and `tmp`."""
+    """Make the folders that a command may use: `work` (where it starts), `outside`, `home` and `tmp`."""
     for name in ("work", "outside", "home", "tmp"):
         (place / name).mkdir(parents=True)
     return place
@@ -88,7 +88,7 @@ def _in(sandbox: Path, environment: dict[str, str], ran: list[str]) -> Iterator[
 
 
 def _tree(sandbox: Path) -> dict[str, tuple]:
-    """What lies below the sandbox, of files with size and time; `tmp` does not count."""
+    """All files and folders in the sandbox except `tmp`, with the size and time of each file."""
     found = {}
     for path in sandbox.rglob("*"):
         relative = path.relative_to(sandbox).as_posix()
@@ -99,7 +99,7 @@ def _tree(sandbox: Path) -> dict[str, tuple]:
 
 
 def in_child(work: Callable[..., Attempt], *arguments, limit_s: float) -> Attempt:
-    """`work(*arguments)` in a child process, which may crash, hang or ask for too much memory."""
+    """Run `work(*arguments)` in a child process, which may crash, hang or ask for too much memory."""
     back, there = os.pipe()
     with tempfile.TemporaryFile() as noise:
         if (child := os.fork()) == 0:
@@ -139,14 +139,14 @@ def _limit_processes() -> None:
     def limited(self):
         started.append(self)
         if len(started) > PROCESSES:
-            raise BlockingIOError(11, "Resource temporarily unavailable")  # what the system says
+            raise BlockingIOError(11, "Resource temporarily unavailable")  # messages of the system
         return start(self)
 
     multiprocessing.process.BaseProcess.start = limited
 
 
 def _wait(child: int, back: int, limit_s: float) -> tuple[bytes, int | None]:
-    """(what it sent, its status), or (b"", None) for a child that had to be stopped."""
+    """The bytes that a child sent and its status, or (b"", None) for a child that had to be stopped."""
     end, raw = time.monotonic() + limit_s, b""
     os.set_blocking(back, False)
     with os.fdopen(back, "rb", buffering=0) as pipe:

@@ -1,4 +1,4 @@
-"""Bad arguments of every command: unknown and missing keys, files where folders belong, folders where files belong."""
+"""Bad arguments for every command: unknown and missing keys, files where folders belong, folders where files belong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.stress.bad_records import CURVES, good_record
 from scripts.stress.case import FOLDER, Case
 from snnbench.cli.main import COMMANDS
 
-GIVEN = {  # a command that works, but for what a case changes
+GIVEN = {  # a valid command, which each case changes
     "eval": {"run": "run", "checkpoint": "last"},
     "keep": {"run": "run", "out": "out"},
     "plot": {"run": "run", "out": "out/p.png"},
@@ -28,7 +28,7 @@ PLACES = [
     "nowhere", "file", "file/x", "folder", "link", "loop", "x" * 300, "a\nb", "\x00", "\udcff", "", " ", ".", "..", "/",
     "/dev/null", "/dev/full", "/proc/1/mem", "{outside}/nowhere", "~", "$HOME", "=x", "ümläut",
 ]  # fmt: skip
-OUTSIDE = {"{outside}/nowhere": ("../outside/nowhere",), "..": ("..",)}  # places that are named, and may be written to
+OUTSIDE = {"{outside}/nowhere": ("../outside/nowhere",), "..": ("..",)}  # the command names these and may write there
 WORDS = [
     "nonsense",
     "nonsense=1",
@@ -98,7 +98,7 @@ def command_cases() -> Iterator[Case]:
 
 
 def _places() -> Iterator[Case]:
-    """Paths of a configuration, and of a checkpoint."""
+    """Cases with bad paths in a configuration and for a checkpoint."""
     taught = ["teacher=run", "objective=kd_response"]
     keys = {"paths.runs": [], "paths.data": ["data=mnist"], "train.ckpt_path": [], "start.run": [],
             "teacher.run": taught}  # fmt: skip

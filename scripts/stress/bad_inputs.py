@@ -1,12 +1,12 @@
-"""Give every command bad input, made systematically, and see that it is refused in one sentence.
+"""Give every command systematic bad input and check that it refuses each with one sentence.
 
     python scripts/stress/bad_inputs.py [first=0] [count=all] [seed=0] [per_key=4] [limit_s=40] [only=<word>] [show=0]
 
-A refusal has exit code 2, one line on stderr that begins with "snnbench: ", and nothing written. Input that is good
-after all may be accepted, if the command then does its work. A traceback, a crash, an endless command, code of the
-input that was run (it makes files named PWNED), and files outside the folders named are faults. Faults are printed with
-the command that repeats them; the exit code is 1 when there is one. The order of the cases is random, and follows the
-seed; `only` takes those whose name holds a word, show=1 prints every sentence.
+A refusal has exit code 2 and one line on stderr that begins with "snnbench: ", and it writes nothing. A command may
+accept input that turns out to be valid, if it then does its work. Faults are a traceback, a crash, a command that does
+not end, code from the input that was run (it makes files named PWNED), and files outside the given folders. Each fault
+is printed with the command that repeats it, and the exit code is 1 if there are faults. The seed decides the random
+order of the cases. `only` selects the cases whose name contains a word. show=1 prints every sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GOOD = ("refused", "accepted")
 
 
 def cases(seed: int, per_key: int) -> list[Case]:
-    """All of them, in the seed's order; `per_key` bad values for each key of the default configuration."""
+    """All cases in the order of the seed, with `per_key` bad values for each key of the default configuration."""
     found = [
         *bad_values(seed, per_key, 1), *hostile_overrides(), *record_cases(seed, 1), *checkpoint_cases(), *csv_cases(),
         *data_cases(), *plugin_cases(), *command_cases(),
@@ -43,7 +43,7 @@ def cases(seed: int, per_key: int) -> list[Case]:
 
 
 def verdict(case: Case, found: Attempt) -> str:
-    """One of GOOD, or the name of a fault."""
+    """The outcome: one of GOOD, or the name of a fault."""
     if found.ran_code:
         return "code run"
     if found.trace:
@@ -61,7 +61,7 @@ def verdict(case: Case, found: Attempt) -> str:
 
 
 def run_case(case: Case, place: Path, data: Path, limit_s: float | None) -> Attempt:
-    """One case in a sandbox at `place`: in a child process, or (limit_s None) in this one."""
+    """Run one case in a sandbox at `place`, in a child process or, if `limit_s` is None, in this process."""
     sandbox = make_sandbox(place)
     case.lay_out(sandbox)
     command = case.command(sandbox, data)
@@ -73,7 +73,7 @@ def run_case(case: Case, place: Path, data: Path, limit_s: float | None) -> Atte
 def main() -> int:
     given = {"first": "0", "count": "1000000", "seed": "0", "per_key": "4", "limit_s": "40", "only": "", "show": "0"}
     given |= dict(text.split("=", 1) for text in sys.argv[1:])
-    import lightning  # noqa: F401 (once, for all children)
+    import lightning  # noqa: F401 (import once for all children)
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Bad values for every key of a configuration and of every other component, and hostile overrides on the shell."""
+"""Make bad values for every key of a configuration and of every component, and hostile overrides."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEVER = [  # no key takes these
     "'a\x1b[31mb'", "[x", "a=b=", "9" * 5000, "[" * 500, "{" * 500, "{a", "'a", "${", "'${T'", "{a: 1, b}",
 ]  # fmt: skip
 ANOTHER_KEY = "'${T}'"
-SOMETIMES = [  # what the key's annotation does not take must be refused; the rest must run
+SOMETIMES = [  # values outside the annotation of the key must be refused; all others must run
     "abc", "-1", "0", "1.5", "1e20", "1e-320", "99999999999999999999", "4294967296", "4294967295", "[]", "[1]",
     "[[1]]", "[0]", "[-1]", "[1.5, abc]", "{}", "{a: 1}", "null", "true", "''", "'a=b'", "ümläut", "'a]b[c'", "..",
     "../../x", "a/b", "a: b", "lif", ANOTHER_KEY, "x" * 5000,
@@ -43,7 +43,7 @@ TAUGHT = ["teacher=run", "objective=kd_response", "data=digits"]
 
 
 def bad_values(seed: int, per_key: int, per_option_key: int) -> Iterator[Case]:
-    """For each key of the default configuration `per_key` values, for each of every other component fewer."""
+    """Make `per_key` values for each key of the default configuration, and fewer for keys of other components."""
     rng = random.Random(f"values/{seed}")
     for section, keys in sections().items():
         for key, parameter in keys.items():
@@ -67,7 +67,7 @@ def _case(context: list[str], key: str, text: str, annotation: ast.expr | None) 
 
 
 def train(overrides: list[str], *flags: str) -> list[str]:
-    """`train` with the small base; what `overrides` says of a key of the base is said once."""
+    """The `train` command with the small base configuration. `overrides` replace keys of the base."""
     said = {text.lstrip("+~").split("=")[0] for text in overrides}
     own = [text.removeprefix("model=") for text in overrides if text.startswith(("model=", "method=", "experiment="))]
     base = [f"{k}={v}" for k, v in BASE.items() if k not in said and not (own and k.startswith("model."))]
@@ -88,7 +88,7 @@ def _methods() -> dict[str, dict]:
 
 
 def context_of(axis: str, option: str) -> list[str]:
-    """Choices that hold this option and go together: none, the option alone, a method, or a method and it."""
+    """Valid choices that include this option: none, the option alone, a method, or a method and the option."""
     if compose([]).choices[axis] == option:
         return []
     for context in [

@@ -1,4 +1,4 @@
-"""Damaged and hostile run folders: records and checkpoints of strangers, for every command that reads them."""
+"""Make damaged and hostile run folders (records and checkpoints) for every command that reads them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CURVES = {
 
 
 class Evil:
-    """What a hostile pickle holds: reading it runs a command."""
+    """The content of a hostile pickle: reading it runs a command."""
 
     def __reduce__(self):
         import os
@@ -58,7 +58,7 @@ def _composed():
 
 
 def good_record() -> dict:
-    """A record such as `train` writes, of the small base."""
+    """A record as `train` writes it for the small base configuration."""
     composed = _composed()
     config = copy.deepcopy(composed.config)
     return {
@@ -72,7 +72,7 @@ def good_record() -> dict:
 
 
 def damaged(whole: bytes) -> dict[str, bytes | str | None]:
-    """Any file, spoilt."""
+    """Damaged versions of any file."""
     return {
         "empty": b"", "half": whole[: len(whole) // 2], "twice": whole + whole, "zeros": bytes(len(whole)),
         "utf-16": whole.decode().encode("utf-16"), "latin": b"\xff\xe9" + whole, "a folder": FOLDER,
@@ -91,7 +91,7 @@ def damaged_json(whole: bytes) -> dict[str, bytes | str | None]:
 
 
 def hostile_records(seed: int, per_key: int) -> Iterator[tuple[str, dict, bool]]:
-    """(what is wrong, the record, whether it can only be refused by those that use the key)."""
+    """Tuples (what is wrong, the record, whether only commands that use the key can refuse it)."""
     places = [
         "../../../ESCAPED",
         "{outside}/ESCAPED",

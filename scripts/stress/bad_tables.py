@@ -1,4 +1,4 @@
-"""Damaged CSV files, and data sets and plugins of strangers."""
+"""Make damaged CSV files, and hostile data sets and plugins."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _csv(rows: list[dict]) -> bytes:
 
 
 def data_cases() -> Iterator[Case]:
-    """Data files that run code when they are unpickled, also where the user accepted their sum."""
+    """Data files that would run code when unpickled, also with a checksum that the user accepted."""
     batch = {"data": Evil(), "labels": [0], "fine_labels": [0]}
     for what, content in (("evil", pickle.dumps(Evil(), 2)), ("evil in a batch", pickle.dumps(batch, 2))):
         for source in (CIFAR10, CIFAR100):
@@ -72,7 +72,7 @@ def data_cases() -> Iterator[Case]:
 
 
 def plugin_cases() -> Iterator[Case]:
-    """A plugin's YAML file and module, as a stranger may have written them."""
+    """Bad YAML files and modules of a plugin."""
     target = b"_target_: stranger.mine.Mine\n"
     yamls = {
         "code": f"!!python/object/apply:os.system ['touch {CANARY}']".encode(), "empty": b"", "a list": b"- 1\n",

@@ -1,4 +1,4 @@
-"""A bad input: the command, the files that it meets, and what may come of it."""
+"""A bad input: the command, the files that it finds, and the allowed outcomes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-FOLDER = None  # content of a folder in `Case.files`
+FOLDER = None  # the content of a folder in `Case.files`
 
 
 @dataclass(frozen=True)
 class Case:
-    """refuse: the input is bad for certain; otherwise it may be accepted, and then the command must do its work.
+    """One bad input. With `refuse` the command must refuse it. Otherwise it may accept it and must then do its work.
 
-    arguments: `{outside}` stands for a folder beside the working folder (also in files), `{data}` for the folder of the
-    small data sets. files: what lies in the working folder; a text is a link to that place. may_write: folders in which
-    an accepted command may write, seen from the working folder.
+    In `arguments` and `files`, `{outside}` stands for a folder beside the working folder, and `{data}` for the folder
+    of the small data sets. `files` is the content of the working folder, in which a text is the target of a link.
+    `may_write` lists the folders, relative to the working folder, to which an accepted command may write.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
 
     def allows(self, path: str) -> bool:
-        """Whether an accepted command may write `path`, seen from the sandbox."""
+        """Whether an accepted command may write `path`, which is relative to the sandbox."""
         folders = (os.path.normpath(f"work/{folder}") for folder in self.may_write)
         return any(PurePath(path).is_relative_to(folder) for folder in folders)
 

@@ -1,16 +1,16 @@
-"""Train random combinations of everything there is, one batch each, through the command line, and count the outcomes.
+"""Train random combinations of all components and settings, one batch each, and count the outcomes.
 
     python scripts/stress/combinations.py [count=300] [first=0] [seed=0] [limit_s=60] [show=0]
 
-Data sets are small files in their true formats. Each combination is one of
+Data sets are small files in their real formats. Good outcomes are
 
     trained     exit code 0, the record says done and its loss is finite
     refused     exit code 2, one sentence, nothing written
     non-finite  the loss became infinite or NaN, and one sentence said so (exit code 1)
 
-(show=1 prints the sentences) and everything else is a fault: a refusal after something was written or in more than a
-sentence, a traceback, a crash, a run that is "done" with a loss that is not finite. Faults are printed with the command
-that repeats them; the exit code is 1 when there is one.
+(show=1 prints the sentences). Everything else is a fault: a refusal of more than one sentence or after something was
+written, a traceback, a crash, or a "done" run whose loss is not finite. Each fault is printed with the command that
+repeats it, and the exit code is 1 if there are faults.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TEACHER = ["model.widths=[8,8,8]", "T=2", "train.batch_size=120", "neuron=relu",
 
 
 def prepare(place: Path) -> str:
-    """Write the data sets and train a teacher; returns the folder of its run."""
+    """Write the data sets and train a teacher. Returns the folder of its run."""
     write_small_data(place / "data")
     overrides = [*TEACHER, f"paths.runs={place / 'teachers'}"]
     found = in_child(attempt, ["train", *overrides], make_sandbox(place / "teacher"), limit_s=120)
@@ -49,7 +49,7 @@ def overrides_of(seed: int, number: int, place: Path, teacher: str) -> list[str]
 
 
 def outcome(found: Attempt, sandbox: Path) -> tuple[str, str]:
-    """(one of GOOD or the name of a fault, what shows it)."""
+    """A tuple of the outcome (one of GOOD or the name of a fault) and the text that shows it."""
     if found.ran_code:
         return "code run", str(found.ran or found.written)
     if found.trace:
@@ -72,7 +72,7 @@ def outcome(found: Attempt, sandbox: Path) -> tuple[str, str]:
 def main() -> int:
     given = {"count": 300, "first": 0, "seed": 0, "limit_s": 60, "show": 0}
     given |= {key: int(value) for key, value in (text.split("=") for text in sys.argv[1:])}
-    import lightning  # noqa: F401 (once, for all children)
+    import lightning  # noqa: F401 (import once for all children)
     import torch
 
     torch.set_num_threads(1)

@@ -1,11 +1,11 @@
-"""Damage one file of a small data set at random, read the set as `snnbench train` does, and count what happens.
+"""Damage a random file of a small data set, read the data set as `snnbench train` does, and count the outcomes.
 
     python scripts/stress/damaged_files.py [count=100] [seed=0]
 
-Each case copies a data set in its true on-disk format, spoils one of its files and loads every batch. It must end with
-the right data or with one sentence that names the file; a traceback or a crash is a fault, and so are wrong data from a
-damage that the format can show. Wrong data from flipped bytes are counted apart: event files hold no checksum.
-The exit code is 1 when there is a fault.
+Each case copies a data set in its real file format, damages one file and loads every batch. The result must be the
+right data or one sentence that names the file. A traceback or a crash is a fault. Wrong data is a fault if the format
+makes the damage detectable. Wrong data from flipped bytes is counted separately, because event files have no checksum.
+The exit code is 1 if there are faults.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsiz
 OUTCOMES = ("right", "refused", "counted", "other", "wrong", "traceback", "crash")
 
 
-# damages: each changes the file at `path`; returns whether the format can show it -------------------------------------
+# damages: each changes the file at `path` and returns whether it is detectable ----------------------------------------
 def truncate(path: Path, rng: np.random.Generator) -> bool:
     raw = path.read_bytes()
     kept = raw[: int(rng.integers(1, len(raw)))]
@@ -47,13 +47,13 @@ def truncate(path: Path, rng: np.random.Generator) -> bool:
 
 
 def _ends_between_events(path: Path, raw: bytes, size: int) -> bool:
-    """A list of events without their number, or a text cut at a line: no reader can tell."""
+    """Whether a cut cannot be detected: the file is a list of events without a count, or a text cut between lines."""
     if path.suffix == ".bin":
         return size % 5 == 0
     if path.suffix == ".aedat" and raw.startswith(b"#!AER-DAT2"):
         return (len(raw) - size) % 8 == 0
     if path.suffix == ".aedat":
-        return (len(raw) - size) % (28 + 8 * 100) == 0  # packets of 100 events in the small set
+        return (len(raw) - size) % (28 + 8 * 100) == 0  # the small data set has packets of 100 events
     return path.suffix in (".txt", ".csv") and size >= len(raw) - 1
 
 
@@ -105,7 +105,7 @@ def html(path: Path, rng: np.random.Generator) -> bool:
 def rename(path: Path, rng: np.random.Generator) -> bool:
     forms = (f"{path.stem} (1){path.suffix}", f"._{path.name}", f"{path.name}.part", f"copy of {path.name}", "x")
     path.rename(path.with_name(forms[int(rng.integers(len(forms)))]))
-    return path.suffix != ".JPEG"  # a folder of pictures has no list of its names
+    return path.suffix != ".JPEG"  # a folder of pictures has no list of its files
 
 
 def double(path: Path, rng: np.random.Generator) -> bool:
@@ -114,7 +114,7 @@ def double(path: Path, rng: np.random.Generator) -> bool:
 
 
 def hide(path: Path, rng: np.random.Generator) -> bool:
-    """Clutter beside the file: all must be read as before."""
+    """Add hidden system files beside the file. The data must still be read as before."""
     path.with_name(f"._{path.name}").write_bytes(rng.bytes(100))
     shutil.copytree(path.parent, path.parent / ".ipynb_checkpoints")
     return True
@@ -137,7 +137,7 @@ DAMAGES = (truncate, zero, flip, flip_head, append, pointer, empty, html, rename
 
 # reading --------------------------------------------------------------------------------------------------------------
 def read(name: str, root: Path) -> tuple[str, dict]:
-    """(digest of every batch of every split, odd events of the record)."""
+    """A tuple of the digest of all batches of all splits, and the odd events in the record."""
     data, digest = SETS[name].read(root), hashlib.sha256()
     data.setup()
     for loader in (data.train_dataloader(), *data.val_dataloader()):
@@ -147,7 +147,7 @@ def read(name: str, root: Path) -> tuple[str, dict]:
 
 
 def outcome(name: str, root: Path, clean: str, seen: bool) -> tuple[str, str]:
-    """(one of OUTCOMES, the sentence or traceback)."""
+    """A tuple of the outcome (one of OUTCOMES) and the sentence or traceback."""
     try:
         with contextlib.redirect_stderr(None):
             found, odd = read(name, root)
@@ -164,7 +164,7 @@ def outcome(name: str, root: Path, clean: str, seen: bool) -> tuple[str, str]:
 
 
 def in_child(*arguments) -> tuple[str, str]:
-    """`outcome` in a process of its own: HDF5 can crash or hang on a damaged file."""
+    """Run `outcome` in a separate process, because HDF5 can crash or hang on a damaged file."""
     back, there = os.pipe()
     if (child := os.fork()) == 0:
         signal.alarm(LIMIT_S)
@@ -179,7 +179,7 @@ def in_child(*arguments) -> tuple[str, str]:
 
 
 def run(count: int, seed: int, work: Path) -> list[tuple[str, str, str, str, str]]:
-    """(data set, damage, file, outcome, text) of each case; all data sets and damages in turn, files at random."""
+    """(data set, damage, file, outcome, text) of each case. Data sets and damages take turns; files are random."""
     clean, cases = {}, []
     for name, small in SETS.items():
         small.write(work / "whole" / name)

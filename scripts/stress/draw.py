@@ -1,4 +1,4 @@
-"""Random combinations over all axes, options and sections, mostly such that make sense; everything follows the seed."""
+"""Draw random combinations of all axes, options and sections, most of them valid. The seed determines all draws."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ LARGEST_PIXELS = 64
 
 
 def draw(seed: int, number: int, teacher: str) -> list[str]:
-    """The overrides of one combination. `teacher`: folder of a run on digits."""
+    """Draw the overrides of one combination. `teacher` is the folder of a run on digits."""
     rng = random.Random(f"{seed}/{number}")
     chosen, run = _choices(rng, teacher), _run(rng)
     composed = _composed(rng, chosen)
     overrides = [f"{key}={value}".removesuffix("=") for key, value in chosen.items()]
-    if composed is None:  # these choices do not go together, and this is what the combination shows
+    if composed is None:  # these choices are incompatible; the combination tests that they are refused
         return [*overrides, *run]
     return [*overrides, *run, *_fitting(rng, composed), *_small(rng, composed), *_values(rng, composed)]
 
 
 def _composed(rng: random.Random, chosen: dict[str, str]) -> Composed | None:
-    """The choices composed, mostly after what the refusals advise; `chosen` is changed so."""
+    """Compose the choices. If they are refused, usually change `chosen` as the error advises and try again."""
     for _ in range(6):
         try:
             return compose([*(f"{key}={value}".removesuffix("=") for key, value in chosen.items()), *SHORT])
@@ -58,7 +58,7 @@ def _composed(rng: random.Random, chosen: dict[str, str]) -> Composed | None:
 
 
 def _choices(rng: random.Random, teacher: str) -> dict[str, str]:
-    """A recipe or a method with some other components, or components alone."""
+    """Draw a recipe or a method with some other components, or only components."""
     kind = rng.choice(["recipe", "method", "components", "components"])
     found = {}
     if kind == "recipe":
@@ -78,7 +78,7 @@ def _choices(rng: random.Random, teacher: str) -> dict[str, str]:
 
 
 def _run(rng: random.Random) -> list[str]:
-    """Sections beside the components: the run, the training, the measurement."""
+    """Draw keys that belong to no component: run, training and measurement."""
     sometimes = {
         "T": [1, 2, 2, 3, 4, 6, 12], "seed": [0, 1, 77, 2**32 - 1], "kernels": ["auto", "reference"],
         "train.batch_size": [1, 2, 4, 5, 8], "train.eval_batch_size": [1, 3, 8, 64],
@@ -96,7 +96,7 @@ def _run(rng: random.Random) -> list[str]:
 
 
 def _fitting(rng: random.Random, composed: Composed) -> list[str]:
-    """What lets the drawn data set be loaded, and mostly the number of steps that an encoder asks for."""
+    """Overrides for loading the drawn data set and, in most cases, the number of steps that an encoder needs."""
     found = list(NEEDED.get(composed.choices["data"], ()))
     shape = composed.config["data"]["shape"]
     if min(shape[1:]) > LARGEST_PIXELS and not found and rng.random() < 0.7:
@@ -109,7 +109,7 @@ def _fitting(rng: random.Random, composed: Composed) -> list[str]:
 
 
 def _small(rng: random.Random, composed: Composed) -> list[str]:
-    """Mostly a network of a few channels in place of the full one."""
+    """In most cases, overrides for a network with few channels."""
     if rng.random() < 0.03:
         return []
     found = {}
@@ -124,7 +124,7 @@ def _small(rng: random.Random, composed: Composed) -> list[str]:
 
 
 def _values(rng: random.Random, composed: Composed) -> list[str]:
-    """Some keys of the components, each with a value that its annotation allows."""
+    """Draw some keys of the components, each with a value that its annotation allows."""
     places = []
     for axis in AXES:
         if node := composed.config.get(axis):
@@ -148,5 +148,5 @@ def _value(rng: random.Random, parameter: Parameter, now: object) -> str:
 
 
 def sections() -> dict[str, dict[str, Parameter]]:
-    """The keys beside the components: {section: {key: its annotation}}."""
+    """The keys that belong to no component, as {section: {key: annotation}}."""
     return {section: component(f"snnbench.config.schema.{name}").parameters for section, name in SECTIONS.items()}

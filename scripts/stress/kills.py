@@ -1,13 +1,13 @@
-"""Kill runs at random points, go on, and compare with an undisturbed run bit by bit; start runs twice at once.
+"""Kill runs at random points, resume them, and compare them bit by bit with an undisturbed run; start runs twice.
 
     python scripts/stress/kills.py [kills=40] [doubles=20] [seed=0] [folder=<where>] [key=value of the run ...]
 
-Prints the figures and returns 1 unless nothing was lost, nothing is unequal and no traceback was seen:
+Prints these counts and returns 1 if any run is lost or unequal or a traceback was printed:
 
-    kills       signals sent to a process that still ran (SIGKILL or SIGTERM), each followed by a new start
-    lost        runs that a new start did not finish, or whose record misses epochs
-    unequal     finished runs whose weights or accuracies are not those of the undisturbed run
-    tracebacks  outputs with a Python traceback, of killed and of new starts
+    kills       signals (SIGKILL or SIGTERM) sent to a running process, each followed by a restart
+    lost        runs that a restart did not finish, or whose record lacks epochs
+    unequal     finished runs whose weights or accuracies differ from those of the undisturbed run
+    tracebacks  outputs with a Python traceback, of killed processes and of restarts
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RUN = [
     "augment.crop_padding=1", "train.batch_size=120", "train.epochs=6", "train.accelerator=cpu", "data.num_workers=2",
     "measure.samples=16",
 ]  # fmt: skip
-A_RUN_IS_KILLED = 4  # times at most, then it may finish
+A_RUN_IS_KILLED = 4  # the most kills of one run; then it may finish
 PATIENCE_S = 300
 
 
@@ -103,7 +103,7 @@ def finish(process: subprocess.Popen) -> tuple[int, str]:
 
 
 def kill(process: subprocess.Popen, draw: random.Random, life_s: float, figures: Figures) -> bool:
-    """Send SIGKILL or SIGTERM at a random point of the run's life; False if it was over by then."""
+    """Send SIGKILL or SIGTERM at a random time. Returns False if the run had already ended."""
     time.sleep(draw.uniform(0, life_s))
     number = draw.choice([signal.SIGKILL, signal.SIGTERM])
     is_alive = process.poll() is None
@@ -119,7 +119,7 @@ def kill(process: subprocess.Popen, draw: random.Random, life_s: float, figures:
 
 
 def compare(folder: Path, expected: tuple, ends: list[tuple[int, str]], figures: Figures) -> None:
-    """One of the starts must have finished the run; another may have been refused."""
+    """Check the result. One of the starts must have finished the run; others may have been refused."""
     for _, output in ends:
         figures.look_at(output)
     codes = [code for code, _ in ends]
@@ -140,7 +140,7 @@ def compare(folder: Path, expected: tuple, ends: list[tuple[int, str]], figures:
 
 
 def result(folder: Path) -> tuple[dict, dict, int]:
-    """Weights, record and number of epochs in metrics.csv of the one run below `folder`."""
+    """The weights, the record and the number of epochs in metrics.csv of the only run in `folder`."""
     (path,) = folder.rglob("run.json")
     weights = torch.load(path.parent / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     rows = len((path.parent / "metrics.csv").read_text().splitlines()) - 1

@@ -1,4 +1,4 @@
-"""Every data set at hand: small files in the true formats, and the data sets told that these are the published ones."""
+"""Write every data set as small files in its real format, and make snnbench accept them as the published files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from snnbench.data.nmnist import NMNIST  # noqa: E402
 from snnbench.data.shd import SHD  # noqa: E402
 from snnbench.data.ssc import SSC  # noqa: E402
 
-# What makes the small files of a data set loadable.
+# The overrides with which the small files of a data set can be loaded.
 NEEDED = {"imagenet": ["data.num_classes=3", "data.shape=[3,64,64]", "data.resize=64"]}
 
 
 def write_small_data(root: Path) -> None:
-    """Write the files below `root`, and let the data sets of this process expect their numbers and sums."""
+    """Write the files in `root`, and make the data sets in this process expect their sizes and checksums."""
     for name, small in (EVENT_SETS | IMAGE_SETS).items():
         if name not in ("dvs_gesture_tonic", "fashion_mnist"):  # another release; written with mnist
             small.write(root)

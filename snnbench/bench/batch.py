@@ -18,7 +18,7 @@ def batch_of(work: Work, config: dict, device: torch.device, layout: str) -> tup
 
 
 def batch_shape(work: Work, config: dict) -> tuple[int, ...]:
-    """Shape of a batch as the data set gives it: `[N, T, C, H, W]` where the encoder asks for event frames."""
+    """The shape of a batch of the data set, which is `[N, T, C, H, W]` if the encoder needs event frames."""
     frames = (config["T"],) if takes_frames(config) else ()
     return (work.batch, *frames, *config["data"]["shape"])
 
@@ -29,14 +29,14 @@ def takes_frames(config: dict) -> bool:
 
 
 def sequence_of(x: Tensor, config: dict) -> Tensor:
-    """A batch as a sequence `[T, N, C, H, W]` in memory, its layout kept, as code without our encoder makes it."""
+    """A batch as a sequence `[T, N, C, H, W]` in its layout, copied T times as code without our encoder does it."""
     if not takes_frames(config):
         return torch.stack([x] * config["T"])
     return torch.stack(x.unbind(1))
 
 
 def in_layout(x: Tensor, layout: str) -> Tensor:
-    """`[*, C, H, W]` in the layout."""
+    """The tensor `[*, C, H, W]` in the given memory layout."""
     if layout != "channels_last":
         return x.contiguous()
     images = x.flatten(0, -4).contiguous(memory_format=torch.channels_last)

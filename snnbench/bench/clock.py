@@ -1,7 +1,7 @@
-"""The clock: warm up, run many steps, report median, spread and peak memory.
+"""Time a step: warm up, run many steps, and report the median, the spread and the peak memory.
 
-On CUDA the time of a step is what lies between two events on the stream, one recorded after each step, so that launch
-gaps count as they do in training and the host never waits in between. Elsewhere it is the host's clock.
+On CUDA an event is recorded after each step, and the time of a step lies between two events. So gaps between kernel
+launches count as they do in training, and the host never waits. On other devices the host's clock is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds a step; first_s: the first call in seconds, compilation included; peak_gib: None off CUDA."""
+    """Milliseconds per step. `first_s` is the time of the first call with compilation (s); `peak_gib` needs CUDA."""
 
     ms_median: float
     ms_p10: float
@@ -43,13 +43,13 @@ class Timing:
 def measure(
     step: Callable[[], object], device: torch.device, effort: Effort, *, peak_from_start: bool = False
 ) -> Timing:
-    """Time `step`, which leaves nothing behind from call to call.
+    """Time `step`, which must keep no memory between calls.
 
-    The memory that the first call takes does not count: kernels are compiled there and algorithms tried out.
+    The memory of the first call does not count, because it compiles kernels and tries algorithms.
 
     Args:
-        peak_from_start: count the memory of the second call and the warm-up (a captured graph allocates when it is
-            captured); otherwise that of the timed steps alone.
+        peak_from_start: Whether the peak includes the second call and the warm-up, as a captured graph needs because
+            it allocates memory when it is captured. Otherwise only the timed steps count.
     """
     started = time.perf_counter()
     step()
@@ -57,7 +57,7 @@ def measure(
     first_s = time.perf_counter() - started
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    step()  # a step that is to be captured is captured now
+    step()  # a step that uses a CUDA graph captures it now
     _wait(device)
     began = time.perf_counter()
     for _ in range(effort.warmup):
@@ -80,9 +80,9 @@ def measure(
 
 
 def fresh(device: torch.device) -> None:
-    """Forget what the last measurement left: garbage, cached memory, compiled graphs, the memory peak.
+    """Clear the remains of the last measurement: garbage, cached memory, compiled graphs and the memory peak.
 
-    cuBLAS keeps a workspace for each stream that it ever ran on (64 MiB on Hopper); each captured graph had its own.
+    cuBLAS keeps a workspace (64 MiB on Hopper) for each stream that it has used, and each captured graph had its own.
     """
     if "torch._dynamo" in sys.modules:
         torch._dynamo.reset()
@@ -114,7 +114,7 @@ def _host_times(step: Callable[[], object], steps: int) -> list[float]:
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    """Linear between the two nearest of a sorted list."""
+    """A quantile of a sorted list, interpolated linearly between the two nearest values."""
     place = share * (len(ordered) - 1)
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)

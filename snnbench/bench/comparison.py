@@ -1,4 +1,4 @@
-"""What a page and a plot of the bench have in common: which rows are compared, by what quantity, in which words."""
+"""Functions that pages and plots of the bench share: the rows that are compared, their quantities and labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snnbench.bench.works import bench_config
 from snnbench.bench_rows import OK, WAY, latest, load, number, of_one_run
 from snnbench.tables.cells import EMPTY
 
-LEAST_GIB = "least_gib"  # the smallest peak of any variant, not only of the fastest
+LEAST_GIB = "least_gib"  # the smallest peak of all variants, not only of the fastest
 PLACE = ("device", "size")
 PEERS = ("spikingjelly", "compile", "eager", "floor")
 HEADS = {
@@ -40,7 +40,7 @@ SUBJECTS = {
 
 
 def compared(folder: Path, name: str) -> list[dict[str, str]]:
-    """The rows of a file that a page or a plot may compare: of each subject those of one run, each variant once."""
+    """The rows of a file that a page or plot may compare: for each subject those of one run, with each variant once."""
     subject, sides, rest = SUBJECTS[name]
     subject = (*PLACE, *subject)
     return latest(of_one_run(load(folder, name), subject, sides), (*subject, *rest))
@@ -51,7 +51,7 @@ def place_title(device: str, size: str) -> str:
 
 
 def curve_title(curve: str) -> str:
-    """What varies along a scaling curve, in words."""
+    """A title that says what varies along a scaling curve."""
     work, _, axis = curve.rpartition("_")
     return f"batch size ({work})" if work and axis == "batch" else CURVES.get(curve, curve)
 
@@ -63,7 +63,7 @@ def best(rows: list[dict[str, str]], work: str, engine: str) -> dict[str, str] |
 
 
 def value(rows: list[dict[str, str]], work: str, engine: str, quantity: str) -> float | None:
-    """A quantity of an engine's fastest variant for a work, or the least memory of all its variants."""
+    """A quantity of the fastest variant of an engine for a work. For memory, the least value of all its variants."""
     if quantity != LEAST_GIB:
         return number(best(rows, work, engine), quantity)
     peaks = [number(row, "peak_gib") for row in rows if row["work"] == work and row["engine"] == engine]
@@ -71,21 +71,21 @@ def value(rows: list[dict[str, str]], work: str, engine: str, quantity: str) -> 
 
 
 def share_of_peak(row: dict[str, str] | None) -> float | None:
-    """Model FLOP utilisation of a row of bench.csv: the share of its device's tensor cores that the model needs."""
+    """The model FLOP utilisation of a row of bench.csv: model FLOPs per second / peak of the tensor cores."""
     if row is None:
         return None
     return utilisation(number(row, "model_tflop"), number(row, "ms_median"), row["device"], row["precision"])
 
 
 def gain(ours: float | None, other: float | None, quantity: str) -> float | None:
-    """How many times better ours is: above 1 is faster, or smaller."""
+    """How many times better snnbench is. Above 1 it is faster, or needs less memory."""
     if ours is None or other is None or not ours or not other:
         return None
     return other / ours if quantity in LOWER_IS_BETTER else ours / other
 
 
 def quantities(work: str, rows: list[dict[str, str]]) -> list[str]:
-    """What counts for a work: time for a layer, throughput and, where it was measured, memory for a network."""
+    """The quantities to compare for a work: time for a layer; throughput and any measured memory for a network."""
     node = bench_config()["works"][work]
     if node.get("shape"):
         return ["ms_median"]
@@ -94,12 +94,12 @@ def quantities(work: str, rows: list[dict[str, str]]) -> list[str]:
 
 
 def works_of(rows: list[dict[str, str]]) -> list[str]:
-    """The works that rows are about, in the order of the configuration."""
+    """The works in these rows, in the order of the configuration."""
     return [work for work in bench_config()["works"] if any(row["work"] == work for row in rows)]
 
 
 def goal_of(work: str, quantity: str, rows: list[dict[str, str]]) -> float | None:
-    """The goal of the full size; tiny works have none."""
+    """The goal of a work in full size. Tiny works have none."""
     if any(row["size"] != "full" for row in rows):
         return None
     return bench_config()["works"][work].get("goals", {}).get(GOAL_KEYS.get(quantity))

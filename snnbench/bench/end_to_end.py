@@ -1,7 +1,7 @@
-"""The rate of `snnbench train` itself: loader, augmentation, Lightning and records around the training step.
+"""Measure the speed of `snnbench train` itself: training steps with data loader, augmentation, Lightning and records.
 
-The whole program trains the work's network for a few epochs on files of CIFAR-10's format that hold random pixels,
-which it reads, keeps on the device and augments as it would the real ones. The row's engine is "trainer".
+The whole program trains the network for a few epochs on files in CIFAR-10's format with random pixels. It reads them,
+keeps them on the device and augments them as it does with the real files. The engine in the row is "trainer".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run_end_to_end(session: Session) -> None:
         if session.is_over:
             return
         work = load_work(name, session.size)
-        overrides = [text for text in work.overrides if not text.startswith("data.shape")]  # that of the files
+        overrides = [text for text in work.overrides if not text.startswith("data.shape")]  # the files have their own
         row = guarded(lambda: _trained(session, overrides, work.batch, node))  # noqa: B023
         half = session.device.type == "cuda"
         row |= {"precision": "bf16" if half else "fp32", "layout": "channels_last" if half else "contiguous"}

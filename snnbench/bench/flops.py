@@ -1,9 +1,9 @@
 """Model FLOPs of a training step: the multiplications and additions of its contractions, forward and backward.
 
-Counted by PyTorch's `FlopCounterMode` on the meta device, where tensors have shapes and no memory: convolutions, linear
-layers and the products of attention, two FLOPs a multiply-add, as if every spike were a number. What has no
-contraction (norms, neurons, pools, the optimiser) counts nothing. A static image meets the first convolution once, as
-in our network, and the image needs no gradient. The number is the same for every engine, whatever more one computes.
+PyTorch's `FlopCounterMode` counts them on the meta device, where tensors have shapes but no memory. Convolutions,
+linear layers and the products of attention count two FLOPs per multiply-add, as if spikes were dense numbers. Norms,
+neurons, pools and the optimiser count nothing. A static image passes the first convolution once, as in our network, and
+needs no gradient. The number is the same for every engine, even if an engine computes more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from snnbench.build import build_model, instantiate
 
 
 def model_tflop(work: Work) -> float:
-    """10^12 floating-point operations of a training step of a network at the work's batch."""
+    """The floating-point operations of a training step at the work's batch size, in units of 10^12."""
     config = work.config()
     model, _ = build_model(config)
     model = model.to("meta").train()
@@ -32,7 +32,7 @@ def model_tflop(work: Work) -> float:
 
 
 def utilisation(tflop: float | None, ms: float | None, device: str, precision: str) -> float | None:
-    """Model FLOPs a second as a share of what the device's tensor cores do at most, None where either is unknown.
+    """Model FLOPs per second / peak of the device's tensor cores. None if one of them is unknown.
 
     The peaks are those of `configs/bench.yaml`: dense bf16 for bf16 autocast, dense TF32 for fp32.
     """

@@ -1,4 +1,4 @@
-"""The steps whose bandwidth is measured: a neuron with its norm over a sequence, a walk through it, a pool."""
+"""The steps whose bandwidth is measured: a norm and a neuron over a sequence, the same step by step, and a pool."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def prepare(
 
 
 def _unit(config: dict, row: dict, shape: tuple[int, ...]) -> nn.Module:
-    """norm (+ residual) + neuron as a `Unit` without a synapse (it may run as one fused pass), or the neuron alone."""
+    """A `Unit` of norm (+ residual) + neuron without a synapse, which one kernel may compute, or only the neuron."""
     neuron = neuron_of(config, shape[2], shape[0])
     if not row["norm"]:
         return neuron
@@ -43,7 +43,7 @@ def _unit(config: dict, row: dict, shape: tuple[int, ...]) -> nn.Module:
 
 
 def _differentiated(layer: nn.Module, inputs: list[Tensor], path: str, backward: bool) -> Step:
-    """Forward of the layer and, with `backward`, the gradients of all that goes in."""
+    """Run the layer forward and, with `backward`, compute the gradients of all inputs and parameters."""
     for x in inputs:
         x.requires_grad_(backward)
     wanted = [*inputs, *layer.parameters()]
@@ -55,13 +55,13 @@ def _differentiated(layer: nn.Module, inputs: list[Tensor], path: str, backward:
             y = layer(*inputs)
             if not backward:
                 return (y,)
-            return torch.autograd.grad(y, wanted, grad, allow_unused=True)  # T may be too short for some
+            return torch.autograd.grad(y, wanted, grad, allow_unused=True)  # T may be too short for some neurons
 
     return step
 
 
 def _walk(neuron: nn.Module, x_seq: Tensor, path: str) -> Step:
-    """All steps of a walk that cuts the state from the graph, each with its gradient, as online rules do."""
+    """Run step by step with a detached state and compute a gradient at each step, as online rules do."""
     inputs = [x_t.clone().requires_grad_() for x_t in x_seq]
     grad = torch.randn_like(x_seq[0])
 

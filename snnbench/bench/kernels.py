@@ -1,9 +1,9 @@
-"""Rooflines: how near each fused kernel comes to the copy bandwidth of the device.
+"""Rooflines: compare the bandwidth of each fused kernel with the copy bandwidth of the device.
 
-A kernel that is bound by memory takes bytes moved / bandwidth. Bytes are what the kernel declares (`passes` of
-`configs/bench.yaml` times the size of an element, and `bytes` of what has a size of its own), bandwidth is that of
-`copy_` on such a tensor.
-On CUDA both paths replay a CUDA graph, as in a captured training step: no Python between the kernels.
+A memory-bound kernel needs at least bytes moved / bandwidth. `configs/bench.yaml` declares the bytes of each kernel:
+`passes` times the size of the tensor, plus `bytes` for tensors of another size. The bandwidth is that of `copy_` on a
+tensor of this size.
+On CUDA both paths replay a CUDA graph, as in a captured training step, without Python between the kernels.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run_kernels(session: Session, names: list[str] | None = None) -> None:
 
 
 def _copy_gb_per_s(session: Session, shape: tuple[int, ...], precision: str) -> float | None:
-    """Bytes read and written a second by `copy_`; recorded as a kernel of two passes."""
+    """The bytes that `copy_` reads and writes per second. They are recorded as a kernel of two passes."""
     dtype = DTYPES[precision]
     timing = session.attempt(lambda: Prepared(copy_step(shape, dtype, session.device, 2)), shape[1])
     rate = 2 * dtype.itemsize * prod(shape) / timing["ms_median"] / 1e6 if timing["status"] == OK else None

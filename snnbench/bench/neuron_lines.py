@@ -1,4 +1,4 @@
-"""The part of bench.md about neurons without a kernel, from neurons.csv alone."""
+"""The part of bench.md about neurons without a kernel, made from neurons.csv."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Rows = dict[tuple[str, str], dict[str, str]]  # by neuron and engine
 
 
 def neuron_lines(folder: Path) -> list[str]:
-    """Each neuron without a kernel, compiled and walked, beside LIF; each family's kernel beside compiled code."""
+    """Lines that compare neurons without a kernel (compiled, Python loop) with LIF, and kernels with compiled code."""
     lines = []
     rows = latest(load(folder, "neurons"), (*PLACE, "work", "neuron", *WAY))
     for place in dict.fromkeys(tuple(row[key] for key in PLACE) for row in rows):

@@ -1,9 +1,9 @@
-"""What a neuron costs that no hand-written kernel knows, and whether each kernel beats what `torch.compile` makes.
+"""Measure neurons without a hand-written kernel, and compare each kernel with code from `torch.compile`.
 
-Two works, both to neurons.csv. `neurons`: in the survey's CSNN each neuron without a kernel trains with its `step`
-compiled ("compiled") and walked by Python ("walk"), beside the built-in LIF on its kernel ("kernel"). `neuron_layers`:
-as a single layer with its norm, one neuron of each family of kernels runs forward and backward on its kernel and
-compiled. On CUDA every step is replayed as a CUDA graph, as the trainer does.
+Two works write to neurons.csv. `neurons` trains the survey's CSNN with each neuron without a kernel, with its `step`
+compiled ("compiled") and in a Python loop ("walk"), and with the built-in LIF on its kernel ("kernel").
+`neuron_layers` runs one layer with its norm forward and backward, for one neuron of each family of kernels, with the
+kernel and compiled. On CUDA every step is replayed as a CUDA graph, as the trainer does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from snnbench.kernels.common.form import Refusal
 from snnbench.neurons.base import Neuron
 from snnbench.site import Site
 
-STEP_ONLY = "step_only"  # README's own neuron
+STEP_ONLY = "step_only"  # the example neuron in README.md
 
 
 def run_neurons(session: Session) -> None:
@@ -42,7 +42,7 @@ def run_neurons(session: Session) -> None:
 
 
 def run_neuron_layers(session: Session) -> None:
-    """A layer of each family of kernels, on its kernel and compiled; returns early when the time is over."""
+    """Measure a layer of each family of kernels, with the kernel and compiled. Returns early when the time is over."""
     node = section("neurons", session.size)["layer"]
     shape = tuple(node["shape"])
     for name in node["neurons"]:
@@ -78,13 +78,13 @@ def _net(work: Work, name: str, way: str, variant: Variant, device: torch.device
 
 
 def _config(overrides: Iterable[str], name: str) -> dict:
-    """The configuration with this neuron, or with LIF in the place of the one that is no choice of ours."""
+    """The configuration with this neuron, or with LIF as a placeholder for STEP_ONLY, which has no YAML file."""
     neuron = f"neuron={'lif' if name == STEP_ONLY else name}"
     return compose([*(text for text in overrides if not text.startswith("neuron=")), neuron]).config
 
 
 def _step_only(model: nn.Module) -> None:
-    """Put README's own neuron in the place of each of the model's."""
+    """Replace each neuron of the model by the neuron in README.md."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Neuron):

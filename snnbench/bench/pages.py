@@ -1,4 +1,4 @@
-"""bench.md from the CSVs alone: the table of works, then every measurement behind it. Nothing is measured here."""
+"""Write bench.md from the CSV files: the table of works, then all measurements. Nothing is measured here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOTE = (
 
 
 def write_page(folder: Path) -> list[Path]:
-    """Write `<folder>/bench.md`; returns its path."""
+    """Write `<folder>/bench.md` and return its path."""
     lines = [f"<!-- {GENERATED} -->", "# Speed and memory", ""]
     table = compared(folder, "bench")
     for place in dict.fromkeys(tuple(row[key] for key in PLACE) for row in table):

@@ -1,8 +1,8 @@
-"""The same architectures built from somebody else's layers.
+"""Build our architectures from the layers of another framework.
 
-Our models ask a `Parts` for their layers and never name a class, so a peer's network is our model built from the
-peer's convolutions, norms and neurons: same graph, same state-dict keys, same weights. Its units do not pass through
-our `Unit`, whose fused path is the very thing to compare with.
+Our models get their layers from a `Parts`. So the network of another framework is our model, built from that
+framework's convolutions, norms and neurons, with the same graph, state-dict keys and weights. It does not use our
+`Unit`, whose fused path is what the bench compares it with.
 """
 
 from __future__ import annotations

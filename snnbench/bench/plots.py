@@ -28,7 +28,7 @@ SHORT = {"samples_per_s": "speed", "ms_median": "speed", "peak_gib": "memory", L
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """Write what the CSVs allow; without matplotlib nothing, and one sentence says so. Returns the paths."""
+    """Write the plots for which there are CSV files. Without matplotlib write none and say so. Returns the paths."""
     try:
         import matplotlib
     except ImportError:
@@ -126,7 +126,7 @@ def _curve(axis, rows: list[dict[str, str]], curve: str, column: str) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter("{x:g}")
     else:
-        axis.set_ylim(0, 1.15 * max(float(row[column]) for row in rows))  # flat must look flat
+        axis.set_ylim(0, 1.15 * max(float(row[column]) for row in rows))  # a constant curve must look constant
     axis.set_xlabel(curve_title(curve))
     axis.set_ylabel(CURVE_LABELS[column])
 

@@ -1,4 +1,4 @@
-"""Speed and memory of every recipe of the survey: the columns of its tables, measured in one run on one device.
+"""Measure speed and memory of every recipe of the survey in one run on one device, for the survey's tables.
 
 `survey_nets`: each of `configs/experiment/survey` with its own network, neuron, norm, rule and objective at its own
 batch, on random data: a training step and a forward pass in evaluation mode (captured as CUDA graphs where the trainer
@@ -87,7 +87,7 @@ def work_of(recipe: str, size: Size) -> tuple[Work, dict]:
     node = section("survey_nets", size)
     overrides = [f"experiment={recipe}", *node.get("overrides", [])]
     config = compose(overrides).config
-    if size == "tiny":  # columns have as many steps as the image is wide
+    if size == "tiny":  # column by column, an image has as many steps as its width
         overrides.append(f"T={config['data']['shape'][-1] if _by_column(config) else min(2, config['T'])}")
         config = compose(overrides).config
     return Work(recipe, recipe, tuple(overrides), batch=node.get("batch") or config["train"]["batch_size"]), config
@@ -98,7 +98,7 @@ def _by_column(config: dict) -> bool:
 
 
 def untrained_teacher(config: dict, size: Size) -> Teacher | None:
-    """The teacher that a recipe names, with random weights: as slow and as large as a trained one."""
+    """The teacher that a recipe names, with random weights. Its speed and size are those of a trained one."""
     if config.get("teacher") is None:
         return None
     _, theirs = work_of(config["teacher"]["experiment"], size)

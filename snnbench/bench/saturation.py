@@ -1,4 +1,4 @@
-"""The batch at which speed stops growing: it doubles until a doubling gains little or memory ends, ours and the peer.
+"""Find the batch size at which speed stops rising: double it until the gain is small or the memory is full.
 
 Each point is a row of scaling.csv, its curve named after the work (`csnn_batch`).
 """

@@ -1,4 +1,4 @@
-"""Scaling curves: time and memory of a training step along time steps, batch and depth; OTTT along time steps."""
+"""Scaling curves: time and memory of a training step over time steps, batch and depth, and of OTTT over time steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def curve_names() -> list[str]:
 
 
 def run_scaling(session: Session, curves: list[str] | None = None) -> None:
-    """The curves of `configs/bench.yaml` (None: all), a point after the other; returns early when the time is over."""
+    """Measure the chosen curves of `configs/bench.yaml` (None: all). Returns early when the time is over."""
     for curve in curves or curve_names():
         node = sized(bench_config()["scaling"][curve], session.size)
         for value in node.get("values", list(node["vary"])):
@@ -54,7 +54,7 @@ def _prepare(work: Work, way: Variant, device: torch.device, engine: str) -> Pre
 
 
 def _ways(engine: str, device: torch.device) -> list[Variant]:
-    """As the trainer runs it: captured on CUDA unless the reference is asked for or the step cannot be captured."""
+    """The trainer's way: captured on CUDA, unless the reference is measured or the step cannot be captured."""
     if device.type == "cpu":
         return [Variant("fp32", mode="eager")]
     return [Variant(mode=mode) for mode in (("captured", "eager") if engine == "ours" else ("eager",))]

@@ -15,7 +15,7 @@ THEIRS = ("train_speed", "test_speed", "gpu_memory")  # quantities of the survey
 
 
 def kernel_lines(folder: Path) -> list[str]:
-    """One line a kernel, dtype and layout: its share of copy bandwidth, and the reference path's time."""
+    """One line per kernel, dtype and layout: its share of the copy bandwidth, and the time of the reference path."""
     lines = []
     for title, rows in _by_place(compared(folder, "kernels")):
         reference = {_kind(row): row for row in rows if row["engine"] == "reference"}
@@ -45,7 +45,7 @@ def kernel_lines(folder: Path) -> list[str]:
 
 
 def scaling_lines(folder: Path) -> list[str]:
-    """One table a curve: milliseconds and GiB at every point, an engine a column."""
+    """One table per curve: milliseconds and GiB at every point, with one column per engine."""
     lines = []
     for title, rows in _by_place(compared(folder, "scaling")):
         lines += [f"## Scaling: {escape_markdown(title)}", ""]
@@ -73,7 +73,7 @@ def survey_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
 
 
 def _net_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
-    """The survey's speed rows, a recipe each: ours, SpikingJelly's where it has the neuron, the survey's figures."""
+    """One row per recipe: our speed, that of SpikingJelly if it has the neuron, and the survey's values."""
     lines = []
     for title, rows in _by_place(compared(folder, "survey_nets")):
         cells = []
@@ -98,7 +98,7 @@ def _net_lines(folder: Path, reported: dict[str, Reported]) -> list[str]:
 
 
 def _layer_lines(folder: Path) -> list[str]:
-    """The survey's speed study: how many times faster than the LIF walked step by step, by T."""
+    """The survey's speed study: speed relative to the LIF that runs step by step, by T."""
     lines = []
     for title, rows in _by_place(compared(folder, "survey_speed")):
         lines += [f"## The survey's speed study, one fp32 layer: {escape_markdown(title)}", ""]

@@ -1,4 +1,4 @@
-"""One call of the bench: device, effort, deadline; every measurement goes through `attempt`, which never ends it."""
+"""One call of the bench: device, effort and time limit. `attempt` runs each measurement and catches its errors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ class Session:
     """A call of the bench.
 
     Args:
-        device: what it measures on. out: folder of the CSVs.
-        size: "tiny" shrinks every work.
-        effort: how long a step is timed.
-        limit_s: seconds after which no measurement starts.
-        thorough: more variants of the peers.
-        run: id of the call, which every row carries; empty: its time and commit. Rows of two runs make no ratio.
-        say: what is done with a line of progress. started: when the call began, on the monotonic clock.
+        device: The device on which it measures.
+        out: The folder of the CSV files.
+        size: The size of the works; "tiny" shrinks every work.
+        effort: How long a step is timed.
+        limit_s: The number of seconds after which no measurement starts.
+        thorough: Whether more variants of the other frameworks are measured.
+        run: The id of the call, which is written to every row. If empty, it is made from the time and the commit.
+        say: A function that gets each line of progress.
+        started: The time at which the call began, on the monotonic clock.
     """
 
     device: torch.device
@@ -53,12 +55,12 @@ class Session:
         return self.limit_s is not None and time.monotonic() - self.started >= self.limit_s
 
     def attempt(self, prepare: Callable[[], Prepared], samples: int, effort: Effort | None = None) -> dict:
-        """Prepare a step and time it. Returns the TIMING columns; what goes wrong becomes a status and a sentence."""
+        """Prepare a step and time it. Returns the TIMING columns, in which an error becomes a status and a sentence."""
         fresh(self.device)
         return guarded(lambda: _timed(prepare, samples, self.device, effort or self.effort))
 
     def record(self, name: str, row: dict, title: str) -> None:
-        """Write a row and say it."""
+        """Write a row to its CSV file and report it with `say`."""
         append(self.out, name, self.stamp() | row)
         left = "" if self.limit_s is None else f"  [{time.monotonic() - self.started:.0f} of {self.limit_s:.0f} s]"
         self.say(f"{title}: {_line(row)}{left}")
@@ -68,7 +70,7 @@ class Session:
 
     @cached_property
     def place(self) -> dict:
-        """What stays the same while the bench runs."""
+        """The columns that stay the same during a call of the bench."""
         commit, dirty = git_state()
         return {
             "run": self.run or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{(commit or 'unknown')[:7]}",
@@ -113,10 +115,10 @@ def versions(device: torch.device) -> str:
 
 
 def guarded(measurement: Callable[[], dict]) -> dict:
-    """The columns that a measurement gives; what goes wrong becomes a status and a sentence."""
+    """The columns of a measurement. An error becomes a status and a sentence."""
     try:
         return measurement()
-    except Exception as error:  # an engine may fail in any way, and the others shall still be measured
+    except Exception as error:  # an engine may fail in any way, and the other engines must still be measured
         status = "failed"
         if isinstance(error, torch.OutOfMemoryError):
             status = "out of memory"

@@ -1,7 +1,7 @@
-"""The work of one step: a net's training step, or a layer's forward and backward; the same for every engine.
+"""One step of a work, the same for every engine: a training step, or the forward and backward pass of a layer.
 
-`MODES` holds every way of running a step, for all engines. An engine names those that it can do, and `variants_of`
-crosses them with both precisions and both memory layouts; each is measured, and the fastest counts.
+`MODES` holds every way to run a step. An engine names the modes that it supports, and `variants_of` combines them with
+both precisions and both memory layouts. Each variant is measured, and the fastest counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MakeStep = Callable[[nn.Module, torch.optim.Optimizer, Tensor, Tensor, str], Ste
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which an engine does a work; of an engine's variants the fastest counts.
+    """One way in which an engine runs a work. The fastest variant of an engine counts.
 
     precision: "bf16" (autocast) or "fp32" (with TF32 on CUDA). layout: "contiguous" or "channels_last". mode: a key of
     `MODES`.
@@ -52,7 +52,7 @@ class Prepared:
 def train_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, x_seq: Tensor, target: Tensor, precision: str
 ) -> Step:
-    """Forward, cross-entropy of the mean logits, backward, optimiser step, gradients to None; no host sync."""
+    """Forward, cross-entropy of the mean logits, backward, optimiser step. The host does not wait for the device."""
 
     def step() -> Tensor:
         with autocast(x_seq.device, precision):
@@ -68,7 +68,7 @@ def train_step(
 def captured_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, x_seq: Tensor, target: Tensor, precision: str
 ) -> Step:
-    """The same with forward and backward replayed as a CUDA graph, as the trainer does (snnbench.train.capture)."""
+    """Like `train_step`, with forward and backward replayed as a CUDA graph as in snnbench.train.capture."""
     time_steps, static = x_seq.shape[0], is_static(x_seq)
 
     def forward_backward(x: Tensor, target: Tensor) -> tuple[Tensor, ...]:
@@ -91,10 +91,9 @@ def captured_step(
 
 
 def tuned_first(eager: Step, captured: Step) -> Step:
-    """A step whose first call runs eagerly, and which is captured in its second.
+    """A step whose first call runs eagerly and whose second call captures a CUDA graph.
 
-    The first call compiles kernels and lets cuDNN try its algorithms, whose memory is not that of the step: `measure`
-    forgets it.
+    The first call compiles kernels and lets cuDNN try its algorithms. `measure` ignores the memory that this takes.
     """
     first = iter([eager])
 
@@ -133,8 +132,8 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 def variants_of(work: Work, device: torch.device, modes: tuple[str, ...], first: str = "bf16") -> list[Variant]:
     """All combinations of mode, precision and layout that run here; a layer has one precision and one layout.
 
-    What is likely to be fastest comes first, so that a bench that is cut short has measured it: precision `first`,
-    channels-last, and the modes in their order. On the CPU one precision and one layout are enough to try the code.
+    The variants that are probably fastest come first, so that a bench that ends early has measured them: precision
+    `first`, channels-last, and the modes in their order. On the CPU there is only one precision and one layout.
     """
     possible = [mode for mode in modes if device.type == "cuda" or not MODES[mode].only_cuda]
     if work.is_layer:
@@ -180,7 +179,7 @@ def layer_step(layer: nn.Module, work: Work, variant: Variant, device: torch.dev
 
 
 def captured_call(step: Step) -> Step:
-    """The step as a CUDA graph: what it costs inside a captured training step, without Python between the kernels.
+    """Replay the step as a CUDA graph, without Python between the kernels, as in a captured training step.
 
     The first call runs it eagerly, the second captures it.
     """
@@ -213,7 +212,7 @@ def kernel_path(name: str) -> Iterator[None]:
     """Run our modules on the fused kernels where they exist ("auto") or on plain PyTorch ("reference")."""
     try:
         from snnbench.kernels import use
-    except ImportError:  # no kernels in this build: everything is the reference
+    except ImportError:  # this build has no kernels, so all modules use the reference path
         yield
         return
     with use(name):

@@ -1,4 +1,4 @@
-"""README's own neuron, which gives `step` and nothing else: what the bench times for a neuron of a user's own."""
+"""The example neuron in README.md, which defines only `step`. The bench times it as an example of a user's neuron."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StepOnly(Neuron):
     """A leak and a hard reset: `[T, N, C, *]` currents -> spikes; the state is the membrane potential `[N, C, *]`.
 
     Args:
-        keep: share of the membrane potential that a step leaves.
+        keep: The share of the membrane potential that remains after a step.
     """
 
     def __init__(self, site: Site, surrogate: nn.Module, keep: Annotated[float, "in [0, 1]"] = 0.5, **rest):

@@ -4,9 +4,9 @@
 is forward alone. Compared with a LIF walked step by step whose charge and reset are JIT-scripted (its baseline) and
 with SpikingJelly's fused LIF. The speed rows of its tables are `survey_nets` (recipes.py).
 
-A layer this small is launch latency above all. On CUDA ours replays a CUDA graph, as the trainer does by itself.
-SpikingJelly's runs as it is called and as a CUDA graph, of which the faster counts; the baseline runs as it is called.
-A neuron that does not fit becomes a row that says why.
+Launch latency dominates the time of such small layers. On CUDA our layer replays a CUDA graph, as in the trainer.
+SpikingJelly's layer runs eagerly and as a CUDA graph, and the faster counts. The baseline runs eagerly. A neuron that
+cannot run becomes a row that says why.
 """
 
 from __future__ import annotations

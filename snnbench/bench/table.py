@@ -1,4 +1,4 @@
-"""The table: every work by every engine, one after the other in this process, each variant a row of bench.csv."""
+"""Measure every work with every engine, one after the other in this process. Each variant is a row of bench.csv."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_table(session: Session, works: list[str], engines: list[str]) -> None:
 
 
 def _turns(session: Session, work: Work, engines: list[str]) -> Iterator[tuple[str, ModuleType, Variant]]:
-    """The engines take turns, each with its most promising variant first: a bench that is cut short is fair to all."""
+    """The engines take turns, each with its probably fastest variant first, so that an early end is fair to all."""
     loaded = [(name, load_engine(name)) for name in engines]
     queues = [[(name, engine, variant) for variant in engine.variants(work, session.device, session.thorough)]
               for name, engine in loaded]  # fmt: skip
@@ -39,7 +39,7 @@ def _turns(session: Session, work: Work, engines: list[str]) -> Iterator[tuple[s
 
 
 def against_goal(work: Work, row: dict) -> dict:
-    """The work's goal for its speed, and how many times it is met (1 and more: met)."""
+    """The goal for the speed of a work, and measured speed / goal. The goal is reached from 1 on."""
     if "samples_per_s" in work.goals:
         goal, reached = work.goals["samples_per_s"], row.get("samples_per_s")
         return {"goal": goal, "ratio_to_goal": reached and reached / goal}

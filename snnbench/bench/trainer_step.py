@@ -1,4 +1,4 @@
-"""A configuration's own step, as the trainer takes it: encoder, network, learning rule, objective, teacher."""
+"""The training step of a configuration, as the trainer runs it: encoder, network, rule, objective, teacher."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def train_step(
     """A training step: encode, rule, objective (and teacher), optimiser. `way.mode`: "captured" or "eager".
 
     Raises:
-        ConfigError: a captured step was asked of a rule that steps within a batch.
-        RuntimeError: the step cannot be captured.
+        ConfigError: A captured step was requested of a rule that steps the optimiser within a batch.
+        RuntimeError: The step cannot be captured.
     """
     model, rule = network
     if way.mode == "captured" and not rule.one_step_at_the_end:
@@ -78,7 +78,7 @@ def evaluation_step(
     """Encoding and forward pass in evaluation mode, without gradients. `way.mode`: "captured" or "eager".
 
     Raises:
-        RuntimeError: the pass cannot be captured.
+        RuntimeError: The forward pass cannot be captured.
     """
     model, _ = network
     model = net_in_layout(model, device, way.layout).eval()

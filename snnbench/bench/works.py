@@ -1,4 +1,4 @@
-"""What is measured: the works of `configs/bench.yaml`, each a configuration of ours or a layer's shape."""
+"""The works that are measured, from `configs/bench.yaml`. Each is one of our configurations or the shape of a layer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Size = Literal["full", "tiny"]
 class Work:
     """One row of the table.
 
-    A net trains `batch` samples of random data a step; a layer (`shape` given, `[T, N, C, *]`) is one neuron, forward
-    and backward. overrides: of our configuration. precision: only this one. parameters: what a net must have.
-    goals: samples_per_s (at least), peak_gib and ms (at most).
+    A network trains on `batch` samples of random data per step. A layer (with `shape`, `[T, N, C, *]`) is one neuron
+    that runs forward and backward. `overrides` change our configuration. `precision` is the only precision to measure.
+    `parameters` is the number of parameters that the network must have. `goals` may hold samples_per_s (at least),
+    peak_gib and ms (at most).
     """
 
     name: str

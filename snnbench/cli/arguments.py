@@ -1,4 +1,4 @@
-"""`key=value` arguments of the commands that do not compose a configuration."""
+"""Parse the `key=value` arguments of commands that do not compose a configuration."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from snnbench.plain import CONTROL
 
 
 def key_values(arguments: list[str], allowed: dict[str, str]) -> dict[str, str]:
-    """Parse `key=value` texts; `allowed` maps each key to what its value is.
+    """Parse `key=value` texts. `allowed` maps each valid key to a description of its value.
 
     Raises:
-        ConfigError: an unknown key, a text without "=", or a value that no file can be named after.
+        ConfigError: A key is unknown, a text has no "=", or a value has characters that no file name may have.
     """
     found = {}
     for text in arguments:

@@ -1,4 +1,4 @@
-"""measure speed and memory beside the peers: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
+"""compare speed and memory with other frameworks: `snnbench bench`, `snnbench bench work=csnn engine=ours,spikingjelly`
 
   snnbench bench [work=<names>] [engine=<names>] [kernel=<names>] [curve=<names>] [recipe=<names>] [out=<folder>]
                  [repeats=<n>] [limit_s=<seconds>] [size=full|tiny] [device=auto|cpu|cuda] [thorough=true]
@@ -6,21 +6,22 @@
 
 work      csnn, resnet19, sew_resnet18, spikformer, spikformer_8_512, qkformer_10_384, qkformer_4_384, vggsnn, lif_bf16,
           lif_fp32 (the table, default); kernels (rooflines), scaling (curves over T, batch, depth; OTTT), saturation
-          (the batch doubles until it no longer pays), end_to_end (`snnbench train` with its loader),
+          (doubles the batch until the speed no longer rises), end_to_end (`snnbench train` with its data loader),
           survey_speed (the survey's speed study), survey_nets (every survey recipe: the speed rows of its tables),
-          neurons (those without a kernel: compiled and walked, beside LIF),
-          neuron_layers (each family of kernels beside the same neuron compiled); or all
-engine    of the table: ours, spikingjelly, compile, eager, floor (default), reference
-kernel    of kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
-curve     of scaling: T, batch, depth, ottt_T (default: all)
-recipe    of survey_nets: survey/cifar10_lif, ... (default: all)
-out       folder of the CSVs, bench.md and the plots (default results/bench; size=tiny: runs/bench)
-repeats   steps timed at least (default 50); limit_s: after that, no new measurement starts
-size      tiny shrinks every network: a try on the CPU
-thorough  more variants of the peers (max-autotune)
-run       id of this call, which its rows carry (default: time and commit); several processes that measure different
-          works of one call, a GPU each, are given the same. Only rows of one run are compared
-render    true: only rebuild bench.md and the plots from the CSVs
+          neurons (neurons without a kernel, compiled and in a Python loop, compared with LIF),
+          neuron_layers (each family of kernels compared with the same neuron compiled); or all
+engine    for the table: ours, spikingjelly, compile, eager, floor (default), reference
+kernel    for work=kernels: lif_train, norm_psn_train, max_pool_train, ... (default: all)
+curve     for work=scaling: T, batch, depth, ottt_T (default: all)
+recipe    for work=survey_nets: survey/cifar10_lif, ... (default: all)
+out       the folder for the CSV files, bench.md and the plots (default results/bench; with size=tiny runs/bench)
+repeats   the least number of timed steps (default 50)
+limit_s   after this many seconds no new measurement starts
+size      tiny makes every network small, for a test on the CPU
+thorough  true: measure more variants of the other frameworks (max-autotune)
+run       the id that is written into each row (default: time and commit). Only rows with the same id are compared. If
+          several processes share the works of one measurement, one GPU each, give all of them the same id
+render    true: only rebuild bench.md and the plots from the CSV files
 """
 
 from __future__ import annotations

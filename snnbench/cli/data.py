@@ -1,9 +1,11 @@
-"""prepare a data set: `snnbench data prepare cifar10` says where it comes from, verifies and unpacks your archives
+"""prepare a data set: `snnbench data prepare cifar10` says where to download it, verifies and unpacks your archives
 
   snnbench data prepare <name> [root=<folder>] [archives=<folder>]
 
-Nothing is ever downloaded. root: where the data shall lie (default: data, or $SNNBENCH_DATA); archives: where your
-downloaded files are (default: root). Exit codes: 0 the data set is ready, 1 something is still to be downloaded.
+The command downloads nothing.
+root      the folder for the unpacked data (default: data, or $SNNBENCH_DATA)
+archives  the folder with your downloaded files (default: root)
+Exit codes: 0 the data set is ready, 1 some files must still be downloaded.
 """
 
 from __future__ import annotations

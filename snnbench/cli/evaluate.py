@@ -3,10 +3,10 @@
   snnbench eval run=<run folder> [checkpoint=last|best|<file>] [override ...]
 
 Measures test accuracy, firing rates and operations again and writes eval.json beside run.json.
-An override is `key=value` as for `snnbench train`. What only says where it runs may change freely: paths.data,
-data.num_workers, train.accelerator, train.eval_batch_size, kernels, measure.*. What alters the result gets a file of
-its own that says what differs, e.g. eval-T8.json: another checkpoint, T=8, data=<name>, data.*, train.precision,
-train.limit_test_batches. The network stays the one that was trained.
+An override is `key=value` as for `snnbench train`. These keys do not change the result: paths.data, data.num_workers,
+train.accelerator, train.eval_batch_size, kernels, measure.*. Other changes can alter the result: another checkpoint,
+T=8, data=<name>, data.*, train.precision, train.limit_test_batches. Their result is written to a separate file that
+names the change, e.g. eval-T8.json. The network itself cannot be changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from snnbench.config.identity import checkpoint_path
 from snnbench.errors import ConfigError
 from snnbench.records import load_record
 
-OWN = ("run", "checkpoint")  # plain texts; the rest is Hydra's grammar
+OWN = ("run", "checkpoint")  # plain texts; the other arguments follow Hydra's grammar
 
 
 def main(arguments: list[str]) -> int:

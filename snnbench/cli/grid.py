@@ -22,10 +22,10 @@ from snnbench.train.launch import ALONE, launch
 
 
 def run_grid(overrides: list[str], jobs: int | None) -> int:
-    """Check every job's configuration, then run them. Returns 0 if all ended well, else 1.
+    """Check the configuration of every job, then run the jobs. Returns 0 if all succeeded, else 1.
 
     Raises:
-        ConfigError: one of the jobs is misconfigured (then none is started), or torchrun or srun started the grid.
+        ConfigError: The configuration of a job is wrong (then no job starts), or torchrun or srun started the grid.
     """
     if launch() != ALONE:
         raise ConfigError(
@@ -48,7 +48,7 @@ def run_grid(overrides: list[str], jobs: int | None) -> int:
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
-    """`["neuron=if,lif", "seed=range(2)"]` -> the four jobs' override lists, in the order given, each once."""
+    """`["neuron=if,lif", "seed=range(2)"]` -> the override lists of four jobs, in the given order, without repeats."""
     choices = [
         [f"{override.get_key_element()}={value}" for value in values_of(override)]
         if override.is_sweep_override()

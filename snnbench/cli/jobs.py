@@ -48,7 +48,7 @@ def preload(config: dict) -> None:
     importlib.import_module("snnbench.train.run")
     for target in _targets(config):
         if target.startswith("snnbench."):
-            with suppress(ImportError):  # the job says what is missing
+            with suppress(ImportError):  # the job itself reports the missing module
                 importlib.import_module(target.rpartition(".")[0])
 
 
@@ -69,7 +69,7 @@ def start(arguments: list[str], log: Path, gpu: str | None) -> BaseProcess:
 
 
 def end(processes: list[BaseProcess]) -> None:
-    """Send SIGTERM to all, wait until all have ended, and kill those that take longer than LAST_WORDS_S."""
+    """Send SIGTERM to all jobs, wait until all have ended, and kill those that take longer than LAST_WORDS_S."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + LAST_WORDS_S
@@ -85,16 +85,16 @@ def end_with_queue() -> None:
     """Make this job send itself SIGTERM when the queue's process ends."""
 
     def watch() -> None:
-        os.read(0, 1)  # returns when the queue has gone
+        os.read(0, 1)  # returns when the queue has ended
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="queue", daemon=True).start()
 
 
 def run_program(arguments: list[str]) -> None:
-    """Do in this process what `python -m snnbench <arguments>` does in a new one; ends with SystemExit."""
+    """Run `snnbench <arguments>` in this process, as `python -m snnbench` does in a new one. Ends with SystemExit."""
     sys.argv = ["snnbench", *arguments]
-    sys.modules.pop("snnbench.__main__", None)  # there if the console script started the queue; runpy would warn
+    sys.modules.pop("snnbench.__main__", None)  # runpy would warn about a module that is already imported
     runpy.run_module("snnbench", run_name="__main__", alter_sys=True)
 
 
@@ -116,7 +116,7 @@ def _be_job(arguments: list[str], log: int, gpu: str | None, lifeline: tuple[int
     try:
         run_program(arguments)
     finally:
-        atexit._run_exitfuncs()  # a fork ends without it, and W&B waits for it
+        atexit._run_exitfuncs()  # a fork does not run exit functions by itself, and W&B needs them
 
 
 def _forks_go_on() -> bool:
@@ -130,7 +130,7 @@ def _lifeline(queue: int) -> tuple[int, int]:
 
 
 def _targets(node: object) -> Iterator[str]:
-    """Every `_target_` of a configuration."""
+    """Every `_target_` in a configuration."""
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
             yield node["_target_"]

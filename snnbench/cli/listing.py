@@ -1,11 +1,11 @@
-"""list what there is to choose from: `snnbench list`, `snnbench list neuron`, `snnbench list neuron=lif`
+"""list axes, options and parameters: `snnbench list`, `snnbench list neuron`, `snnbench list neuron=lif`
 
   snnbench list                     the axes, their meaning and their options
   snnbench list <axis>              each option of an axis and its one-line description
-  snnbench list <axis>=<pattern>    those that fit, e.g. 'experiment=tet*' (the quotes keep * from the shell)
+  snnbench list <axis>=<pattern>    the matching options, e.g. 'experiment=tet*' (the shell needs the quotes)
   snnbench list <axis>=<option>     each parameter of one component: default, type and range, meaning
 
-Recipes (`experiment`) are grouped by the section of the survey that they belong to, and tell their kept records.
+Recipes (`experiment`) are grouped by section of the survey and listed with the accuracy of their kept records.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INDENT = 2
 
 
 def main(arguments: list[str]) -> int:
-    wanted = [_wanted(text) for text in arguments]  # all are checked before the first is printed
+    wanted = [_wanted(text) for text in arguments]  # check all arguments before printing the first
     width = shutil.get_terminal_size().columns
     lines = [line for group, names, is_one in wanted for line in _lines(group, names, is_one, width)]
     for line in lines if arguments else _overview(width):
@@ -36,10 +36,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _wanted(text: str) -> tuple[str, list[str], bool]:
-    """An axis, the options that an argument asks for, and whether it names one of them.
+    """The axis and the options that an argument asks for, and whether it names exactly one option.
 
     Raises:
-        ConfigError: no such axis, or no option that fits.
+        ConfigError: The axis does not exist, or no option matches.
     """
     group, has_pattern, pattern = text.partition("=")
     if group not in GROUPS:
@@ -79,7 +79,7 @@ def _lines(group: str, names: list[str], is_one: bool, width: int) -> list[str]:
 
 
 def _option(group: str, name: str, column: int, width: int) -> list[str]:
-    """The name and its description, which goes on below itself."""
+    """The lines with an option's name and its description."""
     first, *rest = wrapped(description(group, name), INDENT + column + 2, width) or [""]
     return [f"{'':{INDENT}}{name:<{column}}  {first.strip()}".rstrip(), *rest]
 
@@ -99,6 +99,6 @@ def _parameters(axis: str, option: str, width: int) -> list[str]:
 
 
 def _file(group: str, option: str) -> list[str]:
-    """What a bundle or recipe sets, as its file says it."""
+    """The settings of a method or recipe, as its file lists them."""
     lines = path_of(group, option).read_text(encoding="utf-8").splitlines()
     return ["", *(f"{'':{INDENT}}{line}".rstrip() for line in lines if "@package" not in line)]

@@ -1,7 +1,7 @@
-"""The command line. Only `train`, `eval` and `bench` import torch, and only after the configuration was found good.
+"""The command line. Only `train`, `eval` and `bench` import torch, and only after they have checked the configuration.
 
-Exit codes: 0 done, 1 a run failed, 2 the user's input is wrong or the system refuses (no room, no right), said in one
-sentence; 128 + the number of the signal that ended it: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a closed pipe.
+Exit codes: 0 done; 1 a run failed; 2 the input is wrong or the system refuses (disk full, no permission), with one
+sentence on stderr; 128 + signal if a signal ended it: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 141 a closed pipe.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     open_missing()
     try:
@@ -41,13 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _end(error: BaseException) -> int:
-    """Say in one sentence what ended the command. What only a programmer can mend keeps its traceback."""
+    """Say in one sentence what ended the command. An error in the program itself keeps its traceback."""
     stopped = signals.stopped_by() or ("SIGINT" if isinstance(error, KeyboardInterrupt) else None)
     if stopped is not None:
         tell("snnbench: interrupted")
         return 128 + signal.Signals[stopped]
     if isinstance(error, Unprinted) and isinstance(error.__cause__, BrokenPipeError):
-        return 128 + signal.SIGPIPE  # `snnbench list | head -1` has what it wants
+        return 128 + signal.SIGPIPE  # no message: the reader, as in `snnbench list | head -1`, wants no more output
     if isinstance(error, Unprinted):
         tell(f"snnbench: the output cannot be written: {sentence(error.__cause__)}")
     elif isinstance(error, OSError):
@@ -60,7 +60,7 @@ def _end(error: BaseException) -> int:
 
 
 def _trains(arguments: list[str]) -> bool:
-    """True for a training, which must go on when its output is lost. Other commands exist for their output and end."""
+    """True for a training, which continues when its output is lost. Other commands then end."""
     return arguments[:1] == ["train"] and not {"--show", "--help", "-h"} & set(arguments)
 
 

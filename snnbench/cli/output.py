@@ -12,13 +12,14 @@ from snnbench.plain import CONTROL
 
 
 class Unprinted(Exception):
-    """The output could not be printed; the reason is its cause, an OSError."""
+    """The output could not be printed. The `__cause__` is the OSError."""
 
 
 class Output:
-    """A text stream that cannot fail by an OSError, which code on the way might take for one of its own.
+    """A text stream that never raises OSError, because code that prints could mistake it for an error of its files.
 
-    lasting: drop what cannot be printed; otherwise the first failure raises Unprinted. Either way the rest is dropped.
+    If `lasting`, text that cannot be printed is dropped. Otherwise the first failure raises Unprinted, and later text
+    is dropped.
     """
 
     def __init__(self, stream: TextIO, lasting: bool):
@@ -52,7 +53,7 @@ class Output:
 
 @contextmanager
 def guarded_output(lasting: bool) -> Iterator[None]:
-    """Inside, stdout and stderr are `Output`; at the end of the block all is printed, or it is known that it is not."""
+    """Make stdout and stderr `Output` inside the block. Its end flushes them, so that no failure goes unnoticed."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (Output(stream, lasting) for stream in before)
     try:
@@ -63,17 +64,17 @@ def guarded_output(lasting: bool) -> Iterator[None]:
 
 
 def open_missing() -> None:
-    """Give a process that was started without the standard streams (`>&-`) empty ones.
+    """Open the null device for standard streams that are closed (`>&-`).
 
-    Else the next file that it opens would be number 1, and whatever prints would write into that file.
+    Otherwise the next file that the process opens would get descriptor 1, and printed text would end up in that file.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (lives as long as the process)
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (stays open as long as the process lives)
 
 
 def drop(stream: TextIO) -> None:
-    """Send to nowhere what `stream` still holds and what is written to it later."""
+    """Discard the buffered text of `stream` and all text that is written to it later."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -82,7 +83,7 @@ def drop(stream: TextIO) -> None:
 
 
 def tell(text: str) -> None:
-    """Print to stderr if that is possible, in one line: a path may hold control characters, these are spelt out."""
+    """Print one line to stderr if possible. Control characters, which a path may contain, are escaped."""
     line = CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
     try:
         print(line, file=sys.stderr, flush=True)

@@ -2,12 +2,12 @@
 
   snnbench plot run=<run folder>[,<run folder>...] [format=png|svg|pdf] [out=<file>]
 
-One run: accuracy, loss and, where the network learns more than weights, each such quantity (a time constant, a delay,
-a gate) with a line a layer, from metrics.csv and parameters.csv; also of a run that still trains.
-Several runs: accuracy and loss of all of them, a line a configuration; of its seeds the mean in a band from the least
-to the greatest. A folder may hold `*` (in quotes): run='runs/lr/*'.
-out: the picture's file (default: plot.png in the run's folder, of several runs in the folder that holds them all).
-format: of the default file; a file that `out` names has the format of its ending.
+One run: accuracy and loss by epoch, and each learnt time constant, delay or gate with one line per layer. The values
+come from metrics.csv and parameters.csv, so a run that is still training can be plotted, too.
+Several runs: accuracy and loss with one line per configuration. For several seeds the line is their mean, with a band
+from minimum to maximum. The folder may contain `*` (in quotes): run='runs/lr/*'.
+out     the file of the picture (default: plot.png in the run's folder, or in the common folder of several runs)
+format  the format of the default file; with out=, the ending of the file decides
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _folders(text: str) -> list[Path]:
-    """The run folders of a list with commas; one with `*` stands for the run folders that it fits."""
+    """The run folders in a comma-separated list. An entry with `*` stands for all matching run folders."""
     found: list[Path] = []
     for part in filter(None, text.split(",")):
         fitting = sorted(map(Path, glob.glob(part))) if "*" in part else [Path(part)]

@@ -1,4 +1,4 @@
-"""`snnbench data prepare <name>`: say where the data comes from, verify what was downloaded by hand, unpack it once.
+"""`snnbench data prepare <name>`: say where to download the data, verify the downloaded files and unpack them once.
 
 Nothing here opens a network connection.
 """
@@ -16,13 +16,13 @@ from snnbench.errors import ConfigError
 
 
 def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
-    """Prepare one data set under `root`; prints what it does. Returns whether the data set is ready.
+    """Prepare one data set under `root` and print each step. Returns whether the data set is ready.
 
-    Archives are looked for in `archive_dir`, or in root/<folder> and root.
+    Archives are searched in `archive_dir`, or in root/<folder> and root.
 
     Raises:
-        ConfigError: unknown name, a wrong MD5, an empty or damaged archive, an `archive_dir` without any of the files,
-            or damaged data.
+        ConfigError: The name is unknown, an MD5 is wrong, an archive is empty or damaged, `archive_dir` has none of the
+            files, or the data is damaged.
     """
     source = sources.find_source(name)
     print(source.title)
@@ -35,14 +35,14 @@ def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
         raise ConfigError(f"'{archive_dir}' has none of {names}: put the downloaded files there or drop the option.")
     if source is sources.IMAGENET:
         _sort_imagenet(place / source.folder)
-        releases = [source.archives[:2]]  # who links sorted folders needs no devkit
+        releases = [source.archives[:2]]  # a user who links sorted class folders does not need the devkit
     try:
         found = _data(name, root).make_ready()
     except ConfigError as error:
         whole = any(all(archive in have for archive in release) for release in releases)
         absent = isinstance(error, MissingData)
         if whole or not (absent or have):
-            raise  # everything was unpacked, or nothing was but there is something: the data themselves are at fault
+            raise  # the archives are unpacked, or there is data without archives: the data itself is damaged
         print(sources.describe_source(name, root, have, archive_dir or ""))
         print("  Not complete yet: see above.")
         return False
@@ -53,7 +53,7 @@ def prepare(name: str, root: str, archive_dir: str | None = None) -> bool:
 
 
 def _data(name: str, root: str):
-    """The data set that the YAML of that name describes, under `root`."""
+    """The data set under `root` that the YAML file `name` describes."""
     from snnbench.build import build_data
     from snnbench.config.compose import compose
 
@@ -63,7 +63,7 @@ def _data(name: str, root: str):
 
 
 def _place(archive: Archive, root: Path, folders: list[Path]) -> bool:
-    """Unpack one archive if it is there and was not unpacked before; whether its content is in place."""
+    """Unpack one archive if it exists and was not unpacked before. Returns whether its content is in place."""
     target = root / archive.into
     if left_over := remove_left_over(target):
         print(f"  removed {left_over / 1e9:.2f} GB that a killed unpacking of {archive.file} had left")
@@ -73,7 +73,7 @@ def _place(archive: Archive, root: Path, folders: list[Path]) -> bool:
     path = find_archive(archive, folders)
     if path is None:
         return False
-    if path.parent == target:  # put into the folder that is to be made: take it out of the way
+    if path.parent == target:  # the archive is in the folder that unpacking makes: move it away
         path = path.rename(root / archive.file)
     print(f"  {path}: checking its MD5 ...", flush=True)
     verify(path, archive.md5)

@@ -56,7 +56,7 @@ class Job:
 
     @cached_property
     def composed(self) -> Composed:
-        """The configuration of a training. Raises ConfigError where it does not compose, or its teacher is missing."""
+        """The configuration of a training. Raises ConfigError if it is invalid or its teacher is missing."""
         return compose(self.overrides())
 
     def folder(self) -> Path:
@@ -72,7 +72,7 @@ class Job:
         return Path(self.composed.config["paths"]["runs"]) / "logs" / name
 
     def record(self) -> RunRecord | None:
-        """The record of a training that has begun, if it can be read."""
+        """The record of a training that has started, or None if there is none or it cannot be read."""
         try:
             return load_record(self.folder() / "run.json")
         except (OSError, ConfigError):
@@ -86,7 +86,7 @@ class Job:
 
 
 class Queue:
-    """Jobs that wait.
+    """The waiting jobs.
 
     Args:
         jobs: The jobs in the order in which they should start.
@@ -103,7 +103,7 @@ class Queue:
         self.left_out: list[Job] = []
         has_students = any(job.teacher is not None for job in jobs)  # other commands are composed when their turn comes
         self.teachers = {job.folder() for job in jobs if has_students and job.is_training and job.teacher is None}
-        self.too_long: set[Path] = set()  # teachers that were left out; their students are left out with them
+        self.too_long: set[Path] = set()  # teachers that were left out for lack of time, as are their students
 
     def take(self) -> Job | None:
         """The first job that can start. None if no job is left, or if all that are left wait for a teacher."""
@@ -112,13 +112,13 @@ class Queue:
             try:
                 if not self._leaves_out(job):
                     return job
-            except ConfigError as error:  # its teacher failed
+            except ConfigError as error:  # the teacher failed
                 print(f"{job}: {error}", file=sys.stderr)
                 self.failed.append(job)
         return None
 
     def ended(self, job: Job, code: int) -> None:
-        """Note that a job has ended with this exit code."""
+        """Register that a job has ended with this exit code."""
         if job.is_training:
             self.teachers.discard(job.folder())
         try:
@@ -171,7 +171,7 @@ def _prepare(job: Job) -> None:
     """Import torch before the job is forked, unless the job is already done and does not need it."""
     if job.is_training and not ((record := job.record()) and record.status == "done"):
         jobs.preload(job.composed.config)
-        signals.check()  # an import may have swallowed what a signal raised
+        signals.check()  # an import may have caught the exception that a signal raised
 
 
 def _report(job: Job, code: int) -> None:

@@ -13,7 +13,7 @@ from snnbench.tables.groups import Group, group_records, percent_best
 from snnbench.tables.reported import Reported, load_reported
 
 _REPRODUCES = re.compile(r"^reproduces: (\S+)", re.MULTILINE)
-OWN = "3"  # the section of the survey's own experiments
+OWN = "3"  # the section with the survey's own experiments
 NONE = ""
 
 

@@ -24,7 +24,7 @@ def show(overrides: list[str], is_grid: bool) -> None:
 
 
 def shared_part(configs: list[Config]) -> Config:
-    """The keys that all configurations have, with one value in all of them."""
+    """The keys that have the same value in all configurations."""
     first, shared = configs[0], {}
     for key, value in first.items():
         values = [config.get(key, _ABSENT) for config in configs]
@@ -36,7 +36,7 @@ def shared_part(configs: list[Config]) -> Config:
 
 
 def own_part(config: Config, shared: Config) -> Config:
-    """What `shared_part` left out of `config`."""
+    """The part of `config` that is not in `shared_part`."""
     own = {}
     for key, value in config.items():
         if key not in shared:

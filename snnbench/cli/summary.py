@@ -13,7 +13,7 @@ from snnbench.train.going_on import epochs_done
 
 
 def opening(composed: Composed, checkpoint: Path | None) -> str:
-    """What is trained on what, how long, into which folder, and whether it goes on from a checkpoint."""
+    """The model, the data, the number of epochs, the folder, and whether the run resumes from a checkpoint."""
     config, choices = composed.config, composed.choices
     train, folder = config["train"], composed.identity.folder
     how = choices.get("method") or choices["rule"]
@@ -33,11 +33,11 @@ def opening(composed: Composed, checkpoint: Path | None) -> str:
 
 
 def closing(record: RunRecord, folder: Path) -> str:
-    """Accuracy beside the published number, spikes and operations, time, odd layers, and what to do next."""
+    """The accuracy and the published one, firing rates, operations, time, warnings about layers, and next commands."""
     lines = [*_accuracy(record), *_published(record), _cost(record)]
     lines += [f"warning: {sentence}" for sentence in record.warnings]
     lines += [
-        f"{folder}/run.json holds it all. Next:",
+        f"{folder}/run.json has all results. Next:",
         f"  snnbench plot run={folder}",
         f"  snnbench keep run={folder}",
         f"  snnbench tables records={record.config['paths']['runs']} out={record.config['paths']['runs']}/tables",
@@ -58,7 +58,7 @@ def _accuracy(record: RunRecord) -> list[str]:
 
 
 def _published(record: RunRecord) -> list[str]:
-    """The row that the recipe reproduces and how far this run is from it."""
+    """The published row that the recipe reproduces, and the difference of this run from it."""
     row = _row(record.reproduces)
     if row is None or record.acc_best_test is None or row.quantity != "top1":
         return []

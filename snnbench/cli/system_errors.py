@@ -1,4 +1,4 @@
-"""One sentence for an error of the operating system."""
+"""Describe an error of the operating system in one sentence."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ REMEDIES = {
 
 
 def sentence(error: OSError) -> str:
-    """The path, the reason, and what helps."""
-    # torch raises the error of a data-loading process anew with a whole traceback as its text
+    """One sentence with the path, the reason and a remedy."""
+    # torch raises the error of a data-loading process again, with a whole traceback as its text
     reason = error.strerror or str(error).strip().splitlines()[-1] if str(error) else type(error).__name__
     places = [str(name) for name in (error.filename, error.filename2) if name is not None]
     remedy = REMEDIES.get(error.errno)

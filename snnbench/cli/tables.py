@@ -3,8 +3,8 @@
   snnbench tables [records=<folder>] [reported=<folder>] [bench=<folder>] [out=<folder>]
 
 E.g. snnbench tables records=runs/demo out=runs/demo/tables
-Defaults: results/records, results/reported, results/bench (speeds), results/tables (tables and plots). Numbers come
-from records, published rows and the bench's CSVs alone.
+Defaults: results/records, results/reported, results/bench (speeds), results/tables (tables and plots). All numbers come
+from the records, the published rows and the CSV files of `snnbench bench`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         given.get("records") or results_dir() / "records",
         given.get("reported", shipped_dir() / "reported"),
         given.get("out") or results_dir() / "tables",
-        readme=root / "README.md" if is_committed else None,  # README shows the committed tables, no others
+        readme=root / "README.md" if is_committed else None,  # README shows only the committed tables
         bench_dir=given.get("bench", shipped_dir() / "bench"),
     )
     for path in written:

@@ -3,13 +3,13 @@
   snnbench train [-m] [--jobs N] [--show] [override ...]
 
 An override is `axis=name` (see `snnbench list`) or `key=value` (e.g. train.epochs=20 neuron.tau=3 seed=1).
--m        values separated by commas make a grid: one process a job, one GPU a slot; finished jobs are skipped
---jobs N  with -m: run N jobs at once (default: the number of GPUs, 1 without)
---show    print the resolved configuration and stop; with -m what the jobs share and where each differs
-The run lies in <paths.runs>/<name>/<hash>-s<seed>/ with run.json, metrics.csv and checkpoints; starting it again
-resumes it, or says that it is done. Several GPUs: torchrun --nproc-per-node 4 -m snnbench train ..., or under SLURM
+-m        run a grid of all comma-separated values: one process per job, one job per GPU; finished jobs are skipped
+--jobs N  with -m: run N jobs at once (default: the number of GPUs, or 1 without a GPU)
+--show    print the resolved configuration and stop; with -m print the shared part and the differences of each job
+The run writes run.json, metrics.csv and checkpoints to <paths.runs>/<name>/<hash>-s<seed>/. The same command resumes
+it, or says that it is done. Several GPUs: torchrun --nproc-per-node 4 -m snnbench train ..., or under SLURM
 srun --kill-on-bad-exit --ntasks-per-node 4 snnbench train ...
-Ctrl-C, SIGTERM and SIGHUP end a run or a grid in order; nohup keeps it running without its terminal.
+Ctrl-C, SIGTERM and SIGHUP stop a run or a grid cleanly. nohup keeps it running when its terminal closes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     try:
         return run_grid(overrides, jobs) if "-m" in flags else _run(overrides)
     except SystemExit as stop:
-        print("snnbench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("snnbench: interrupted; the same command continues the run", file=sys.stderr)
         return stop.code
 
 

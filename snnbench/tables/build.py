@@ -1,4 +1,4 @@
-"""Every table and plot from `results/records`, `results/reported` and `results/bench` alone.
+"""Build every table and plot from `results/records`, `results/reported` and `results/bench`, and from nothing else.
 
 It is deterministic and needs no torch. A file is written only if its content changed.
 """
@@ -41,7 +41,7 @@ def build_all(
     readme: A Markdown file whose marked excerpt is filled too. bench_dir: The folder of the bench's CSVs, for speeds.
 
     Raises:
-        ConfigError: a damaged record or published row, or a folder that does not exist.
+        ConfigError: A record or a published row is damaged, or a folder does not exist.
     """
     records, reported, out = load_records(records_dir), load_reported(reported_dir), Path(out_dir)
     both = group_records(records)
@@ -55,7 +55,7 @@ def build_all(
     for table in tables:
         for suffix, render in RENDERERS.items():
             files[f"{table.name}.{suffix}"] = render(table, (_shown(records_dir), _shown(reported_dir)))
-    files["runs.csv"] = runs_csv(records)  # a line a record, where runs.md has one a group
+    files["runs.csv"] = runs_csv(records)  # runs.csv has one line per record, runs.md one per group
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_if_changed(out / name, text)
@@ -66,7 +66,7 @@ def build_all(
 
 
 def _shown(folder: str | Path) -> str:
-    """A folder as tables name it: relative to the checkout or to the installed package, else as the user wrote it."""
+    """The folder's name in a table: relative to the checkout or the installed package, else as the user wrote it."""
     place, root = Path(folder).resolve(), PACKAGE.parent
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(folder)
 

@@ -1,6 +1,6 @@
-"""What the pictures of runs share: their panels, their formats, how they are written. Needs matplotlib (extra `bench`).
+"""Functions that the plots of runs share: panels, file formats and saving. They need matplotlib (extra `bench`).
 
-The same lines give the same bytes; nothing needs a display.
+The same data gives the same bytes. No display is needed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from snnbench.errors import ConfigError
 from snnbench.writing import whole
 
 FORMATS = ("png", "svg", "pdf")
-ACROSS = 2  # panels in a row
+ACROSS = 2  # the number of panels in a row
 SETTINGS = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#eeeeee",
     "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 6, "svg.hashsalt": "snnbench",
     "svg.fonttype": "none", "pdf.fonttype": 42,
-    "axes.formatter.useoffset": False,  # ticks of a flat curve read 2.3026, not 1e-7+2.3026
+    "axes.formatter.useoffset": False,  # tick labels show 2.3026, not 1e-7+2.3026
 }  # fmt: skip
 STAMPS = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-FLAT = 1e-3  # a curve that varies less, relative to its height, is shown as flat
+FLAT = 1e-3  # a curve whose relative variation is smaller is drawn as constant
 
 
 def save(figure: Callable, out: Path) -> Path:
-    """Write what `figure()` draws to `out`, in the format of its ending, whole or not at all.
+    """Write the figure that `figure()` returns to `out`. The ending of `out` gives the format.
+
+    If an error occurs, no partly written file remains.
 
     Raises:
-        ConfigError: another format, or no matplotlib.
+        ConfigError: The format is unknown, or matplotlib is not installed.
     """
     kind = out.suffix[1:]
     if kind not in FORMATS:
@@ -39,7 +41,7 @@ def save(figure: Callable, out: Path) -> Path:
         raise ConfigError("plot needs the package matplotlib: pip install 'snnbench[bench]'") from None
     matplotlib.use("Agg")
     with matplotlib.rc_context(SETTINGS):
-        drawn = figure()  # before anything is written: it may refuse a record
+        drawn = figure()  # draw before writing: drawing may refuse a record
         out.parent.mkdir(parents=True, exist_ok=True)
         with whole(out) as file:
             drawn.savefig(file, format=kind, dpi=150, metadata=STAMPS[kind])
@@ -47,7 +49,7 @@ def save(figure: Callable, out: Path) -> Path:
 
 
 def panels(count: int, title: str) -> tuple:
-    """A figure and its axes, `count` of them."""
+    """A figure with `count` axes, and the list of these axes."""
     from matplotlib.figure import Figure
 
     down = math.ceil(count / ACROSS)
@@ -60,7 +62,7 @@ def panels(count: int, title: str) -> tuple:
 
 
 def finish(axes: list) -> None:
-    """Epochs along x in whole numbers, and flat curves on a scale on which they look flat."""
+    """Set whole epochs as x ticks, and choose the y range so that an almost constant curve looks constant."""
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -74,5 +76,5 @@ def finish(axes: list) -> None:
 
 
 def literal(text: str) -> str:
-    """The text for matplotlib, which reads what stands between two `$` as a formula."""
+    """Escape `$` in a text, because matplotlib reads text between two `$` as a formula."""
     return text.replace("$", r"\$")

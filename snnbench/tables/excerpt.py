@@ -1,5 +1,6 @@
-"""The README's excerpt, kept between two markers and filled by `snnbench tables`: how many of the surveyed systems are
-built and measured, and the first rows of the survey's CIFAR-10 table."""
+"""Write the results excerpt of README.md, which stands between two markers, for `snnbench tables`.
+
+It has some rows of the survey's CIFAR-10 table and the number of surveyed systems that are built and measured."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from snnbench.writing import writing
 BEGIN, END = "<!-- begin: filled by `snnbench tables`; do not edit -->", "<!-- end -->"
 SOURCE, ROWS = "survey_cifar10", 8
 FULL, SHORTER = (ours_heading(epochs) for epochs in TASKS["cifar10"].protocols())
-QUANTITIES = {  # heading -> (quantity, whose) of the table
+QUANTITIES = {  # heading -> (quantity, "survey" or our protocol) in the table
     "Survey (%)": ("Top-1 (%)", "survey"),
     f"{FULL.capitalize()} (%)": ("Top-1 (%)", FULL),
     "Difference": ("Top-1 (%)", f"difference, {FULL.removeprefix('ours, ')}"),
@@ -30,19 +31,20 @@ OURS = [place for place, (quantity, whose) in enumerate(QUANTITIES.values()) if 
 
 
 def excerpt(table: Table) -> str:
-    """Markdown of at most 8 methods, a row each: those that we have run longest come first, then the survey's order.
+    """A Markdown table with one row for each of at most 8 methods.
 
-    A method with a deliberate defect (its name ends with MARK) gets no row.
+    Methods with the longest runs of ours are preferred, then the survey's order decides. A method that deliberately
+    reproduces a defect of the survey's code (its name ends with MARK) gets no row.
     """
     found = {(quantity, whose): cells for part in table.parts for quantity, whose, *cells in part.rows}
     columns = [found[place] for place in QUANTITIES.values()]
     rows = [[method, *cells] for method, *cells in zip(table.columns[2:], *columns) if not method.endswith(MARK)]
-    rows.sort(key=lambda row: [row[1 + place] == EMPTY for place in OURS])  # stable
+    rows.sort(key=lambda row: [row[1 + place] == EMPTY for place in OURS])  # the sort is stable
     return "\n".join(markdown_rows(["Method", *QUANTITIES], rows[:ROWS]))
 
 
 def counted(table: Table) -> str:
-    """The first note of the systems' table, which counts them, with the way to that table."""
+    """The first note of the systems table, which counts the systems, with a link to that table."""
     return f"{table.notes[0]} [Each of them has a row](results/tables/{SYSTEMS}.md)."
 
 
@@ -50,7 +52,7 @@ def filled(readme: str, tables: list[Table]) -> str:
     """The README's text with the excerpt between its markers.
 
     Raises:
-        ConfigError: a marker is missing or not in its place.
+        ConfigError: A marker is missing, or the markers are in the wrong order.
     """
     table, systems = (next(table for table in tables if table.name == name) for name in (SOURCE, SYSTEMS))
     before, begin, rest = readme.partition(BEGIN)
@@ -61,7 +63,7 @@ def filled(readme: str, tables: list[Table]) -> str:
 
 
 def fill(path: Path, tables: list[Table]) -> None:
-    """Write the excerpt into the README at `path`, if it differs."""
+    """Write the excerpt into the README at `path` if it has changed."""
     old = path.read_text(encoding="utf-8")
     new = filled(old, tables)
     if new != old:

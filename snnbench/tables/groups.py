@@ -1,4 +1,4 @@
-"""Records that differ only in their seed form a group; a table's cell is a group's mean and standard deviation."""
+"""Group records that differ only in their seed. A table cell shows the mean and standard deviation of a group."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Group:
         return sum(values) / len(values) if all(value is not None for value in values) else None
 
     def text(self, measure: Measure, digits: int = 2) -> str:
-        """'92.98', with several seeds '92.98 ± 0.11' (sample standard deviation), '-' when not measured."""
+        """'92.98', or '92.98 ± 0.11' (sample standard deviation) for several seeds, or '-' if it was not measured."""
         mean = self.mean(measure)
         if mean is None:
             return EMPTY
@@ -107,7 +107,7 @@ class Group:
         return f"{number(mean, digits)} ± {number(spread, digits)}"
 
     def machine_text(self, measure: Measure, digits: int = 1) -> str:
-        """Like `text` for speed and memory, which have no mean over different machines."""
+        """Like `text`, for speed and memory. It gives no mean over different machines."""
         return self.text(measure, digits) if len(self.devices) == 1 else "several devices"
 
     def protocol(self, shown: Collection[str] = ()) -> str:
@@ -159,7 +159,7 @@ def _device(record: RunRecord) -> str:
 
 
 def split_name(record: RunRecord) -> str:
-    """The split's name and the start of its hash, so that two splits never look alike."""
+    """The split's name and the first digits of its hash, which tell splits of the same name apart."""
     name, digest = record.data.get("split") or "", (record.data.get("split_hash") or "")[:8]
     return f"{name} {digest}".strip()
 
@@ -187,7 +187,7 @@ def operation(key: str) -> Measure:
 
 
 def group_records(records: Iterable[RunRecord]) -> list[Group]:
-    """Groups of the records with status done, in a fixed order.
+    """Group the records with status done, in a fixed order.
 
     Runs of one recipe form a group if they share the data, the published row and the path of kernels. Their splits may
     differ, so folds belong together. Of two runs with the same configuration and seed the later one counts.

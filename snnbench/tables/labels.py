@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-HIGH = 12  # of a label, pixels
-RADIUS = 6  # of the room that a point takes
-NEAR = 12  # how far a label may stand from its point without a line to it
+HIGH = 12  # of a label, in pixels
+RADIUS = 6  # of the area around a point that labels must not cover
+NEAR = 12  # a label that is farther from its point gets a line to it
 DISTANCES = (8, 14, 22, 32, 44, 58, 74, 92)
 DIRECTIONS = 16
-ROUNDS = 3  # how often labels that still touch something look for another place
+ROUNDS = 3  # how often overlapping labels are placed again
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def place_labels(points: Sequence[tuple[float, float]], widths: Sequence[float], inside: Box) -> list[Box]:
-    """A box for each point's label. The same points give the same boxes."""
+    """A box for the label of each point. The same points give the same boxes."""
     marks = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in points]
     boxes: list[Box | None] = [None] * len(points)
     lines: list[list[Box]] = [[] for _ in points]
-    order = sorted(range(len(points)), key=lambda i: (_alone(points, i), i))  # the most crowded choose last
+    order = sorted(range(len(points)), key=lambda i: (_alone(points, i), i))  # the most crowded points choose last
     for _ in range(ROUNDS):
         for i in order:
             taken = [*marks[:i], *marks[i + 1 :], *(box for j, box in enumerate(boxes) if box and j != i)]
@@ -33,7 +33,7 @@ def place_labels(points: Sequence[tuple[float, float]], widths: Sequence[float],
 
 
 def leader(point: tuple[float, float], box: Box) -> tuple[float, float] | None:
-    """Where on the label's edge the line from the point ends, None where the label is near enough."""
+    """The end, on the label's edge, of the line from the point to its label. None if the label is near enough."""
     to = min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])
     return None if math.dist(point, to) <= NEAR else to
 
@@ -45,13 +45,13 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def _alone(points: Sequence[tuple[float, float]], i: int) -> float:
-    """Minus the room around a point: its distance to the third nearest."""
+    """The negative distance of a point to its third nearest neighbour, so that sorting puts lonely points first."""
     distances = sorted(math.dist(points[i], other) for other in points)
     return -distances[min(3, len(distances) - 1)]
 
 
 def _best(point: tuple[float, float], width: float, taken: list[Box], lines: list[Box], inside: Box) -> Box:
-    """The nearest free place around the point, else the one that covers least."""
+    """The nearest free box around the point, or the box that covers least if none is free."""
     best, least = None, math.inf
     for box in _places(point, width):
         cost = _cost(point, box, taken, lines, inside, least)
@@ -63,7 +63,7 @@ def _best(point: tuple[float, float], width: float, taken: list[Box], lines: lis
 
 
 def _places(point: tuple[float, float], width: float) -> list[Box]:
-    """Boxes around a point, near ones first; right and left of it before above and below."""
+    """Candidate boxes around a point, the nearest first, and right and left before above and below."""
     x, y = point
     found = []
     for distance in DISTANCES:
@@ -79,7 +79,7 @@ def _places(point: tuple[float, float], width: float) -> list[Box]:
 def _cost(
     point: tuple[float, float], box: Box, taken: list[Box], lines: list[Box], inside: Box, enough: float = math.inf
 ) -> float:
-    """What a label there would cover, and what its line would cross; 0 where it is free. It counts to `enough`."""
+    """How much a label in this box would cover and its line would cross, 0 if nothing. Stops counting at `enough`."""
     cost = 10 * max(0.0, (box[2] - box[0]) * HIGH - overlap(box, inside))
     if cost < enough:
         cost += sum(5 + covered for other in taken if (covered := overlap(box, other)))
@@ -91,7 +91,7 @@ def _cost(
 
 
 def _dots(point: tuple[float, float], box: Box) -> list[Box]:
-    """The line from a point to its label as small boxes; none where there is no line."""
+    """Small boxes along the line from a point to its label, or none if the label needs no line."""
     to = leader(point, box)
     if to is None:
         return []

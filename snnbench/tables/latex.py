@@ -1,7 +1,7 @@
-"""A table as LaTeX that fits a page: columns as wide as their cells need, long ones wrapped, sideways if it must be.
+"""Write a table as LaTeX that fits on a page. Long cells are wrapped, and a wide table is printed sideways.
 
-Widths are counted in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an article of
-10 to 12 pt and in wider pages.
+Column widths are computed in em of an 8 pt font and written as shares of \\linewidth, so that `\\input` works in an
+article of 10 to 12 pt and on wider pages.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from snnbench.tables.cells import EMPTY, plain
 from snnbench.tables.render import CODE, FOLDERS, Part, Table, generated_line
 
-UPRIGHT, SIDEWAYS = 40.0, 64.0  # em of the font in a line of an article
+UPRIGHT, SIDEWAYS = 40.0, 64.0  # the width of a line in an article, in em
 FONT = r"\fontsize{8}{9.5}\selectfont"
-GAP = 0.5  # em between two columns: twice \tabcolsep, which is 2 pt
-LONGEST = (14, 10, 8, 6)  # letters of a word that stay together, fewer where the columns are many
+GAP = 0.5  # the gap between two columns in em: twice \tabcolsep, which is 2 pt
+LONGEST = (14, 10, 8, 6)  # how many letters of a word stay together; fewer if there are many columns
 
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -25,12 +25,12 @@ _TEX = {
     "`": r"\textasciigrave{}", '"': "''",
 }  # fmt: skip
 _CJK = re.compile("[　-鿿豈-﫿＀-￯]+")
-_BREAKS = re.compile(r"(?<=[/_=;&])(?=.)|(?<=[,.:+-])(?=[^\d ])")  # a word may be broken there, a number may not
+_BREAKS = re.compile(r"(?<=[/_=;&])(?=.)|(?<=[,.:+-])(?=[^\d ])")  # a word may be broken here, but a number may not
 _WIDTHS = {**dict.fromkeys("ijl.,:;!|'()[]`", 0.36), **dict.fromkeys("mwMW@%", 1.0), **dict.fromkeys("†‡", 0.45)}
 
 
 def to_latex(table: Table, folders: tuple[str, str] = FOLDERS) -> str:
-    """The table, or its `pages` if it has some, as longtables for `\\input`. The first line names `folders`."""
+    """The table, or its `pages` if it has any, as longtables for `\\input`. The first line names `folders`."""
     first = generated_line(folders).encode("ascii", "replace").decode()
     lines = [f"% {first}", "% needs \\usepackage{array,booktabs,longtable,pdflscape,textcomp}"]
     for page in table.pages or [table]:
@@ -40,17 +40,17 @@ def to_latex(table: Table, folders: tuple[str, str] = FOLDERS) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text for pdfLaTeX as ASCII; Chinese characters, which it cannot set, are left out, others become `?`."""
+    """Escape a text as ASCII for pdfLaTeX. It drops Chinese characters; other unknown characters become `?`."""
     return " ".join(_escaped(plain(text)).split())
 
 
 def _escaped(text: str) -> str:
     signs = "".join(map(_sign, _CJK.sub("", text)))
-    return re.sub(r"-(?=-)", "-{}", signs)  # else two make a dash
+    return re.sub(r"-(?=-)", "-{}", signs)  # otherwise LaTeX joins two of them into a dash
 
 
 def _sentence(text: str) -> str:
-    """A sentence below a table: what stands between backticks is set as code."""
+    """A sentence below a table. Text between backticks is set as code."""
     pieces = re.split(CODE, plain(text))  # every second one is code
     return "".join(
         rf"\texttt{{{_breakable(piece[1:-1])}}}" if place % 2 else _breakable(piece)
@@ -63,12 +63,12 @@ def _sign(character: str) -> str:
         return _TEX[character]
     if character.isascii():
         return character
-    base = unicodedata.normalize("NFKD", character)[0]  # of an accented letter the letter
+    base = unicodedata.normalize("NFKD", character)[0]  # keep the letter of an accented letter
     return base if base.isascii() and base.isalnum() else "?"
 
 
 def _page(table: Table) -> list[str]:
-    """A longtable and its notes."""
+    """One longtable and its notes."""
     layout = _layout(table)
     columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{share:.4f}\linewidth}}" for share in layout.shares)
 
@@ -101,7 +101,7 @@ def _notes(notes: list[str]) -> list[str]:
 
 
 def _with_keys(table: Table) -> Table:
-    """The table with letters instead of the sentences in its columns `keyed`, and notes that explain the letters."""
+    """Replace the sentences in the columns `keyed` by letters, and return notes that explain the letters."""
     places = [place for place, column in enumerate(table.columns) if column in table.keyed]
     keys: dict[str, str] = {EMPTY: EMPTY}
     for row in (row for part in table.parts for row in part.rows):
@@ -127,7 +127,7 @@ def _letters(index: int) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """Each column's share of the line, whether the table lies sideways, and how many letters stay together."""
+    """The share of each column in the line width, whether the table is sideways, and how many letters stay together."""
 
     shares: list[float]
     is_sideways: bool
@@ -149,21 +149,21 @@ def _layout(table: Table) -> Layout:
 
 
 def _fitted(least: list[float], wanted: list[float], room: float) -> list[float]:
-    """Widths that fill at most `room`: what each column wants, up to a common limit, but never less than it needs."""
+    """Column widths of at most `room` in total. Each column gets what it wants up to a common limit, or its minimum."""
     limit = max(wanted)
     while limit > 0 and sum(max(low, min(want, limit)) for low, want in zip(least, wanted)) > room:
         limit -= 0.25
     widths = [max(low, min(want, limit)) for low, want in zip(least, wanted)]
-    return [width * min(1.0, room / sum(widths)) for width in widths]  # words that still do not fit are broken
+    return [width * min(1.0, room / sum(widths)) for width in widths]  # words that still do not fit are broken anywhere
 
 
 def _cell(text: str, longest: int) -> str:
     cell = _breakable(plain(text), longest)
-    return f"{{{cell}}}" if cell.startswith(("[", "*")) else cell  # `\\ [` and `\\ *` would be read as options
+    return f"{{{cell}}}" if cell.startswith(("[", "*")) else cell  # LaTeX would read `\\ [` and `\\ *` as options
 
 
 def _breakable(text: str, longest: int = LONGEST[0]) -> str:
-    """The text in LaTeX, with places where a long word may go on in the next line."""
+    """The text in LaTeX, with marks at which a long word may be broken."""
     words = []
     for word in re.split(r"(\s+)", text):
         parts = [r"\-".join(map(_escaped, pieces)) for pieces in _pieces(word, longest)]
@@ -172,12 +172,12 @@ def _breakable(text: str, longest: int = LONGEST[0]) -> str:
 
 
 def _pieces(word: str, longest: int) -> list[list[str]]:
-    """The parts of a word at its signs, each part cut into pieces that stay together."""
+    """Split a word at its punctuation, and cut each part into pieces that stay together."""
     return [[part[at : at + longest] for at in range(0, len(part), longest)] for part in _BREAKS.split(word)]
 
 
 def _width(text: str) -> float:
-    """About how wide the text is, in em."""
+    """The approximate width of the text in em."""
     return 0.2 + sum(
         _WIDTHS.get(sign, 0.5 if sign.isdigit() else 0.78 if sign.isupper() else 0.53 if sign.isalpha() else 0.5)
         for sign in text

@@ -1,6 +1,7 @@
-"""Neurons and surrogates under one protocol (`experiment=neurons/cifar10`), then systems that need a net of their own.
+"""Compare neurons and surrogates under one protocol (`experiment=neurons/cifar10`).
 
-A row a neuron and surrogate that has been run, from records alone. Runs of other recipes never stand here.
+One row for each neuron and surrogate with a record, then the systems that need their own network. Runs of other
+recipes are not shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from snnbench.tables.render import Part, Table
 NAME = "neurons_cifar10"
 RECIPE = "neurons/cifar10"
 OWN_NETS = ("slayer/digits", "superspike/digits", "stbp/digits", "s4nn/digits")
-SHOWN = ("neuron", "surrogate")  # axes that the rows of RECIPE vary
+SHOWN = ("neuron", "surrogate")  # the axes in which the rows of RECIPE differ
 COLUMNS = ["Recipe", "Data", "Model", "Neuron", "Surrogate", "T", "Best test epoch (%)", "Last epoch (%)", "Seeds",
            "SOP (M)", "Train samples/s", "Peak memory (MB)", "Params", "Protocol"]  # fmt: skip
 NOTES = [
@@ -30,12 +31,12 @@ NOTES = [
 
 
 def is_compared(group: Group) -> bool:
-    """Whether it is a run of the common protocol, which has this table and no place in the data set's own."""
+    """Whether a run follows the common protocol. Such runs appear in this table and not in that of their data set."""
     return group.first.experiment == RECIPE
 
 
 def neurons_table(groups: list[Group]) -> Table:
-    """The comparison; a recipe that has not been run is a row of empty cells."""
+    """The comparison table. A recipe without a record is a row of empty cells."""
     compared = sorted((group for group in groups if is_compared(group)), key=_order)
     rows = [_row(group, SHOWN) for group in compared] or [_empty(RECIPE)]
     own = []

@@ -1,4 +1,4 @@
-"""The fused kernels against the reference path: recipes that were trained on both, accuracies side by side."""
+"""Compare accuracies with fused kernels and with the reference path, for recipes that were trained with both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTES = [
 
 
 def paths_table(groups: list[Group]) -> Table:
-    """A row a path of every recipe with a group on each of them; empty cells while there is none."""
+    """One row per path for every recipe with runs on both paths, or one row of empty cells without such recipes."""
     by_recipe: dict[tuple, dict[str, Group]] = {}
     for group in groups:
         key = (group.first.name, group.first.recipe_hash, group.first.data.get("data_hash"))

@@ -1,4 +1,4 @@
-"""A table for each data set: every published row, ours beside it, then our runs that no paper has a row for."""
+"""A table for each data set: every published row with our result, then our runs without a published row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from snnbench.tables.groups import Group, percent_best, percent_last, signed
 from snnbench.tables.render import Part, Table
 from snnbench.tables.reported import Reported
 
-DATASET_TABLES = {  # table -> (name in the published rows, name of the data component)
+DATASET_TABLES = {  # table -> (data set name in the published rows, name of the data component)
     "cifar10": ("CIFAR-10", "cifar10"),
     "cifar100": ("CIFAR-100", "cifar100"),
     "imagenet": ("ImageNet", "imagenet"),
@@ -58,7 +58,7 @@ def _ours_cells(group: Group | None, row: Reported | None, split_mark: str) -> l
 
 
 def unpublished_cells(group: Group) -> list[str]:
-    """The seven left cells of a run of ours that reproduces no published row."""
+    """The first seven cells of a row for a run that reproduces no published row."""
     record, choices = group.first, group.first.choices
     what = [choices[axis] for axis in ("method", "rule", "objective", "norm") if choices.get(axis)]
     parameters = f"{record.parameters / 1e6:.2f}" if record.parameters else EMPTY
@@ -69,15 +69,15 @@ def unpublished_cells(group: Group) -> list[str]:
 
 
 def _table_of(group: Group) -> str:
-    """The table in which a run without a published row is listed."""
+    """The name of the table that lists a run without a published row."""
     name = group.first.choices.get("data")
     if group.first.choices.get("encoder") == "column":
-        return "other"  # sequential CIFAR is another task than CIFAR
+        return "other"  # sequential CIFAR is a different task from CIFAR
     return next((table for table, (_, data) in DATASET_TABLES.items() if data == name), "other")
 
 
 def published_tables(reported: dict[str, Reported], groups: list[Group]) -> list[Table]:
-    """The five card data sets' tables and `other`."""
+    """The tables of the five main data sets, and the table `other`."""
     by_id: dict[str, list[Group]] = {}
     unpublished: dict[str, list[Group]] = {}
     for group in groups:
@@ -95,7 +95,7 @@ def published_tables(reported: dict[str, Reported], groups: list[Group]) -> list
 
 
 def _accuracy_id(row: Reported, reported: dict[str, Reported]) -> str:
-    """The id under which a row stands in its table: of what it repeats; the survey's top-1 for its other quantities."""
+    """The id of the table row for a published number: that of the row it repeats, or of the survey's top-1 accuracy."""
     row = reported.get(row.same_as, row)
     if row.key == "survey" and row.quantity != "top1":
         return row.id.rsplit("/", 1)[0] + "/top1"

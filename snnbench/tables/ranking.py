@@ -1,4 +1,4 @@
-"""The ranking that a grid prints at its end: jobs by accuracy, their differing settings, and dead layers."""
+"""The ranking that a grid prints at its end: jobs by accuracy, the settings that differ, and dead layers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from snnbench.tables.groups import (
 )
 from snnbench.tables.settings import differences, words
 
-MOST = 3  # layers that are named of a job
-ACCURACIES = {  # heading -> measure; a column that no job has a value for is left out
+MOST = 3  # the number of layers that are named for each job
+ACCURACIES = {  # heading -> measure; a column without values is left out
     "best val (%)": percent_val,
     "test at best val (%)": percent_chosen,
     "best test (%)": percent_best,
@@ -28,14 +28,14 @@ ACCURACIES = {  # heading -> measure; a column that no job has a value for is le
 
 
 def records_in(folders: Iterable[Path]) -> list[RunRecord]:
-    """The records of those run folders that have one."""
+    """The records of the run folders that contain one."""
     return [load_record(folder / "run.json") for folder in dict.fromkeys(folders) if (folder / "run.json").is_file()]
 
 
 def ranking(records: Iterable[RunRecord]) -> list[str]:
-    """Lines for the console: a line a configuration, its seeds averaged, in the order of `best_first`.
+    """Lines for the console: one line per configuration, averaged over its seeds, in the order of `best_first`.
 
-    Jobs that did not end well follow with their errors, then what the records warn of dead and saturated layers.
+    Then come the failed jobs with their errors, and the warnings about dead and saturated layers.
     """
     records = list(records)
     settings = {id(record): found for record, found in zip(records, differences(records))}
@@ -55,13 +55,13 @@ def ranking(records: Iterable[RunRecord]) -> list[str]:
 
 
 def _warning(sentences: list[str]) -> str:
-    """What the first warnings found, without their advice, which the job's own log gives."""
+    """The findings of the first warnings. Their advice is left out, because the log of the job has it."""
     more = f"; and {len(sentences) - MOST} more" if sentences[MOST:] else ""
     return "; ".join(plain(sentence).split(";")[0].rstrip(".") for sentence in sentences[:MOST]) + more
 
 
 def _table(groups: list[Group], settings: list[dict[str, str]]) -> list[str]:
-    """Aligned columns: place, accuracies, each key that differs, the number of seeds."""
+    """Aligned columns: rank, accuracies, each key that differs, the number of seeds."""
     measured = {head: [group.text(measure) for group in groups] for head, measure in ACCURACIES.items()}
     columns = {"": [f"{place}." for place in range(1, len(groups) + 1)]}
     columns |= {head: cells for head, cells in measured.items() if set(cells) != {EMPTY}}

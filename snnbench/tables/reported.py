@@ -1,4 +1,4 @@
-"""Published numbers: `results/reported/*.csv`, one schema, each row with its source and whether it was verified."""
+"""Read the published numbers in `results/reported/*.csv`. Each row has its source and whether it was verified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Reported:
-    """One published number. `value` keeps the digits as printed; `same_as` names the row that this one repeats."""
+    """One published number. `value` keeps the printed digits. `same_as` is the id of the row that this one repeats."""
 
     id: str
     key: str
@@ -47,7 +47,7 @@ class Reported:
 
     @property
     def marked(self) -> str:
-        """The value as printed, with † where it was not verified."""
+        """The value as printed, with † if it was not verified."""
         return self.value if self.is_verified else f"{self.value}†"
 
     def sort_key(self) -> tuple:
@@ -65,7 +65,11 @@ def _check(row: Reported, where: str) -> None:
 
 
 def load_reported(folder: str | Path) -> dict[str, Reported]:
-    """Every published row by id, files in name order. Raises ConfigError on a wrong header, value or repeated id."""
+    """Every published row by id, in the order of the file names.
+
+    Raises:
+        ConfigError: A header or a value is wrong, or an id occurs twice.
+    """
     rows: dict[str, Reported] = {}
     folder = Path(folder)
     if not folder.is_dir():
@@ -89,7 +93,7 @@ def load_reported(folder: str | Path) -> dict[str, Reported]:
 
 
 def load_remarks(folder: str | Path) -> dict[str, list[str]]:
-    """Sentences to print below tables, from `<folder>/remarks/<table>.txt`, one a line; `#` starts a comment line."""
+    """The sentences to print below each table: the lines of `<folder>/remarks/<table>.txt` without comments (`#`)."""
     remarks = {}
     for path in sorted(Path(folder).glob("remarks/*.txt")):
         lines = map(str.strip, path.read_text(encoding="utf-8").splitlines())

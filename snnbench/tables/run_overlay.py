@@ -1,4 +1,4 @@
-"""Several runs in one picture: a line a configuration, and where it has several seeds their mean in a band."""
+"""Plot several runs in one picture: one line per configuration; several seeds give a mean with a band."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snnbench.tables.canvas import finish, literal, panels, save
 from snnbench.tables.run_plot import read_metrics, title_of
 from snnbench.tables.settings import differences, words
 
-PANELS = {  # column of metrics.csv -> label; a panel that no run has values for is left out
+PANELS = {  # column of metrics.csv -> label; a panel without values is left out
     "acc_test": "test accuracy (%)", "acc_val": "validation accuracy (%)", "acc_train": "training accuracy (%)",
     "loss_test": "test loss, cross entropy", "loss_val": "validation loss, cross entropy", "loss": "training loss",
 }  # fmt: skip
@@ -21,13 +21,13 @@ Band = list[tuple[float, float, float, float]]  # epoch, mean, least, greatest
 
 @dataclass
 class Series:
-    """The metrics of runs that differ in their seed alone, and what they are called."""
+    """The metrics of runs that differ only in their seed, and the label of their line."""
 
     label: str
     runs: list[dict[str, list[float]]]
 
     def band(self, column: str) -> Band:
-        """The column over the seeds, for the epochs that all of them have."""
+        """The mean, least and greatest value of a column over the seeds, for the epochs that all seeds have."""
         runs = [
             {epoch: value for epoch, value in zip(run["epoch"], run[column]) if math.isfinite(value)}
             for run in self.runs
@@ -39,17 +39,18 @@ class Series:
 
 
 def draw_overlay(folders: list[Path], out: Path) -> Path:
-    """Draw the runs in `folders` to `out`, whole or not at all, and return that path.
+    """Draw the runs in `folders` to the file `out` and return its path. After an error no partly written file remains.
 
     Raises:
-        ConfigError: a folder holds no run with a finished epoch, a damaged CSV, another format, or no matplotlib.
+        ConfigError: A folder has no run with a finished epoch, a CSV file is damaged, the format is unknown, or
+            matplotlib is not installed.
     """
     series = read_series(folders)
     return save(lambda: _figure(series), out)
 
 
 def read_series(folders: list[Path]) -> list[Series]:
-    """The runs by recipe, in the order given; a run without a record stands alone under its folder's name."""
+    """The runs grouped by configuration, in the given order. A run without a record is labelled by its folder."""
     metrics = {folder: read_metrics(folder) for folder in folders}
     records = {folder: load_record(folder / "run.json") for folder in folders if (folder / "run.json").is_file()}
     by_recipe: dict[str, list[Path]] = {}
@@ -84,7 +85,7 @@ def _figure(series: list[Series]):
         for place, (one, line) in enumerate(zip(series, lines)):
             if line:
                 epochs, mean, low, high = zip(*line)
-                marker = "o" if len(epochs) == 1 else ""  # a line of one point is invisible
+                marker = "o" if len(epochs) == 1 else ""  # a line with one point is invisible
                 axis.plot(epochs, mean, marker=marker, color=_colour(place), label=literal(one.label))
                 axis.fill_between(epochs, low, high, color=_colour(place), alpha=0.2, linewidth=0)
         axis.set_ylabel(PANELS[column])

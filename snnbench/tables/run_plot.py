@@ -1,6 +1,6 @@
-"""One picture of a run: accuracy and loss by epoch, then what it learnt beside its weights, a panel a quantity.
+"""Plot one run: accuracy and loss by epoch, then one panel for each quantity that it learnt beside its weights.
 
-From metrics.csv and parameters.csv alone.
+The values come from metrics.csv and parameters.csv.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from snnbench.reading import csv_rows
 from snnbench.records import load_record
 from snnbench.tables.canvas import finish, panels, save
 
-LEGEND = 16  # layers that a legend names at most; of more, evenly chosen ones
-CURVES = {  # panel -> label of its axis, {column of metrics.csv: (name, line style)}
+LEGEND = 16  # the largest number of layers in a legend; of more layers, evenly spaced ones are named
+CURVES = {  # panel -> axis label, {column of metrics.csv: (name, line style)}
     "accuracy": ("accuracy (%)", {"acc_train": ("train", ":"), "acc_test": ("test", "-"), "acc_val": ("val", "--")}),
     "loss": ("loss", {"loss": ("train, the objective's", ":"), "loss_test": ("test, cross entropy", "-"),
                       "loss_val": ("val, cross entropy", "--")}),
@@ -23,17 +23,18 @@ Line = list[tuple[float, float, float, float]]  # epoch, mean, min, max
 
 
 def draw(folder: Path, out: Path) -> Path:
-    """Draw the run in `folder` to `out`, whole or not at all, and return that path.
+    """Draw the run in `folder` to the file `out` and return its path. After an error no partly written file remains.
 
     Raises:
-        ConfigError: no finished epoch in the folder, a damaged CSV, another format, or no matplotlib.
+        ConfigError: The folder has no finished epoch, a CSV file is damaged, the format is unknown, or matplotlib is
+            not installed.
     """
     metrics, learnt = read_metrics(folder), read_learnt(folder)
     return save(lambda: _figure(title_of(folder), metrics, learnt), out)
 
 
 def read_metrics(folder: Path) -> dict[str, list[float]]:
-    """Column -> its values by epoch, NaN where there is none. Raises ConfigError without a finished epoch."""
+    """Map each column to its values by epoch, NaN if missing. Raises ConfigError without a finished epoch."""
     path = folder / "metrics.csv"
     if not path.is_file():
         raise ConfigError(f"run={folder} holds no metrics.csv: give the folder of a run, runs/<name>/<hash>-s<seed>")
@@ -44,7 +45,7 @@ def read_metrics(folder: Path) -> dict[str, list[float]]:
 
 
 def read_learnt(folder: Path) -> dict[str, dict[str, Line]]:
-    """Quantity -> layer -> its line, layers in forward order; empty where the network learns weights alone."""
+    """Map quantity -> layer -> line, with layers in forward order. Empty if the network learns only weights."""
     path, found = folder / "parameters.csv", {}
     if path.is_file():
         for row in _rows(path, ["epoch", "layer", "name", "mean", "min", "max"]):
@@ -90,14 +91,14 @@ def _curves(axis, label: str, metrics: dict[str, list[float]], columns: dict[str
     for place, (column, (name, style)) in enumerate(columns.items()):
         points = [(x, y) for x, y in zip(metrics["epoch"], metrics[column]) if math.isfinite(y)]  # not all are tested
         if points:
-            marker = "o" if len(points) == 1 else ""  # a line of one point is invisible
+            marker = "o" if len(points) == 1 else ""  # a line with one point is invisible
             axis.plot(*zip(*points), style, marker=marker, color=f"C{place}", label=name)
     axis.set_ylabel(label)
     axis.legend()
 
 
 def _layers(axis, name: str, layers: dict[str, Line]) -> None:
-    """Mean of each layer, from the first (dark) to the last (bright), in a band from its least to its largest value."""
+    """Draw the mean of each layer, from the first (dark) to the last (bright), with a band from minimum to maximum."""
     from matplotlib import colormaps
 
     colours = colormaps["viridis"].resampled(256)
@@ -108,4 +109,4 @@ def _layers(axis, name: str, layers: dict[str, Line]) -> None:
         axis.fill_between(epochs, low, high, color=colour, alpha=0.6 / max(len(layers), 6), linewidth=0)
         axis.plot(epochs, mean, color=colour, linewidth=1.2, label=layer if place % step == 0 else None)
     axis.set_ylabel(f"{name}: mean, least to largest")
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the panel, where it covers no line
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the panel, where it hides no line

@@ -1,4 +1,4 @@
-"""Tables of runs as such: one line a record (`runs.csv`), one line a group of seeds (`runs.md`, as the demo prints)."""
+"""The tables of all runs: one line per record (`runs.csv`), and one line per group of seeds (`runs.md`)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ OPERATION_FIELDS = ("dense_macs", "macs", "acs", "sop", "sop_survey", "first_lay
 RUN_COLUMNS = ["Run", "Method", "Model", "Data", "Neuron", "Norm", "Objective", "Rule", "Settings", "T",
                "Test acc last (%)", "Test acc best (%)", "Test acc at best val (%)", "Seeds", "Params", "Firing rate",
                "SOP (M)", "Energy (mJ)", "Train samples/s", "Seconds"]  # fmt: skip
-CHOSEN = RUN_COLUMNS.index("Test acc at best val (%)")  # left out where no run has a validation split
-SHOWN = ("method", "model", "data", "neuron", "norm", "objective", "rule", "T")  # settings that have columns
-COSTS = ["Params", "Firing rate", "SOP (M)", "Energy (mJ)", "Train samples/s", "Seconds"]  # LaTeX's second page
+CHOSEN = RUN_COLUMNS.index("Test acc at best val (%)")  # left out if no run has a validation split
+SHOWN = ("method", "model", "data", "neuron", "norm", "objective", "rule", "T")  # settings with columns of their own
+COSTS = ["Params", "Firing rate", "SOP (M)", "Energy (mJ)", "Train samples/s", "Seconds"]  # on LaTeX's second page
 NOTES = [
     "Runs of one name stand together, the best first: by accuracy on the validation split where all of them have one, "
     "else by test accuracy (at the best validation epoch, else of the best test epoch). Settings: what a run changed "
@@ -48,7 +48,7 @@ def _plain(value: object) -> str:
 
 
 def runs_csv(records: Iterable[RunRecord]) -> str:
-    """One line a record, whatever its status, ordered by name, config and seed."""
+    """One line per record of any status, ordered by name, configuration and seed."""
     heads = [*FIELDS, "choices", *(f"data_{key}" for key in DATA_FIELDS), *OPERATION_FIELDS, "firing_rate", "device"]
     lines = [[*heads, "settings"]]
     records = sorted(records, key=lambda r: (r.name, r.config_hash, r.seed, r.run_id))
@@ -63,7 +63,7 @@ def runs_csv(records: Iterable[RunRecord]) -> str:
 
 
 def _settings(records: list[RunRecord]) -> list[dict[str, str]]:
-    """What sets each record apart from the others of its name."""
+    """The settings in which each record differs from the others of its name."""
     found: dict[int, dict[str, str]] = {}
     for name in {record.name for record in records}:
         alike = [record for record in records if record.name == name]
@@ -72,7 +72,7 @@ def _settings(records: list[RunRecord]) -> list[dict[str, str]]:
 
 
 def runs_page(records: Iterable[RunRecord]) -> Table:
-    """The table `runs`: finished runs grouped over seeds; notes name those that did not finish."""
+    """The table `runs`: finished runs grouped over seeds. Its notes name the runs that did not finish."""
     records = list(records)
     by_name: dict[str, list[Group]] = {}
     for group in group_records(records):

@@ -1,8 +1,8 @@
-"""Scatter panels as SVG text, written without matplotlib.
+"""Write scatter plots as SVG text, without matplotlib.
 
-CI compares the committed plots byte by byte, and each version of matplotlib (3.9, 3.10, 3.11) writes other bytes.
+CI compares the committed plots byte by byte, and each version of matplotlib (3.9, 3.10, 3.11) writes different bytes.
 
-One panel beside the other; x may be logarithmic; every point carries its label, placed where it covers nothing.
+Panels stand side by side. The x axis may be logarithmic. Every point has a label that avoids points and other labels.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from xml.sax.saxutils import escape
 from snnbench.tables.cells import printable
 from snnbench.tables.labels import leader, place_labels
 
-WIDTH, HEIGHT = 620, 480  # of a panel, pixels
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46  # margins of its axes
+WIDTH, HEIGHT = 620, 480  # of a panel, in pixels
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 34, 46  # margins around the axes
 FONT = 10
-LETTER, CAPITAL = 5.6, 7.0  # widths of the letters of a label
+LETTER, CAPITAL = 5.6, 7.0  # widths of the letters of a label, in pixels
 STYLES = (("#4c72b0", "circle"), ("#c44e52", "square"), ("#dd8452", "triangle"), ("#55a868", "diamond"))
 
 
@@ -31,7 +31,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Panel:
-    """points of several series (indices into the figure's names) over common axes."""
+    """points of several series (numbered as in the figure's list of names) over common axes."""
 
     title: str
     x_label: str
@@ -41,7 +41,7 @@ class Panel:
 
 
 def figure(panels: list[Panel], names: list[str]) -> str:
-    """The SVG of panels in a row with one legend of the series' names below."""
+    """The SVG of panels in a row, with one legend of the series names below."""
     width, height = WIDTH * len(panels), HEIGHT + 28
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -101,7 +101,7 @@ def _panel(panel: Panel) -> list[str]:
 
 
 def _label_width(label: str) -> float:
-    """Its letters, capitals being wider, and a gap."""
+    """The width of a label in pixels: its letters, of which capitals are wider, and a gap."""
     return 4 + sum(CAPITAL if letter.isupper() else LETTER for letter in label)
 
 
@@ -116,14 +116,14 @@ def _range(values: list[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers in [low, high], about five."""
+    """About five round numbers in [low, high]."""
     step = 10 ** math.floor(math.log10((high - low) / 4))
     step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
     return [round(index * step, 10) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5 times powers of ten between 10^low and 10^high; other multiples too where those are few."""
+    """1, 2 and 5 times powers of ten between 10^low and 10^high, and other multiples if there are too few."""
     decades = range(math.floor(low), math.ceil(high) + 1)
     ticks: list[float] = []
     for factors in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):

@@ -40,7 +40,7 @@ def words(settings: dict[str, str]) -> str:
 
 
 def as_text(value: object) -> str:
-    """A value as it is written on the shell."""
+    """A value as it is written on the command line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -76,7 +76,7 @@ def _is_aside(key: str) -> bool:
 
 
 def _order(key: str) -> tuple[int, str]:
-    """Choices first, in the order of the axes, then keys by name."""
+    """A sort key: component choices first, in the order of the axes, then other keys by name."""
     axes = [*BUNDLES, *AXES]
     return (axes.index(key), "") if key in axes else (len(axes), key)
 

@@ -20,7 +20,7 @@ NOTES = [
 
 
 def is_speedrun(group: Group) -> bool:
-    """Whether it is a speed run, which has this table and no place in the data set's own."""
+    """Whether a run is a speed run. Speed runs appear in this table and not in that of their data set."""
     return (group.first.experiment or "").startswith(FOLDER)
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory of the survey's recipes, from `results/bench/survey_nets.csv` alone: one device, all methods."""
+"""Read speed and memory of the survey's recipes, measured on one device, from `results/bench/survey_nets.csv`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ MIB = 1024
 class Speeds:
     """What `snnbench bench work=survey_nets` measured on the device that it used last.
 
-    found: (recipe, engine, quantity) -> value; quantities are the survey's: train_speed and test_speed (samples/s),
-    gpu_memory (MiB at the peak of a training step). recipes: recipe -> the published row that it reproduces, or "".
+    `found` maps (recipe, engine, quantity) to a value. The quantities are those of the survey: train_speed and
+    test_speed (samples/s) and gpu_memory (the peak of a training step, MiB). `recipes` maps each recipe to the id of
+    the published row that it reproduces, or to "".
     """
 
     device: str = ""
@@ -28,7 +29,7 @@ class Speeds:
         return self.found.get((recipe or "", engine, quantity))
 
     def note(self) -> str:
-        """Where the speeds come from, one sentence."""
+        """One sentence that says where the speeds come from."""
         if not self.found:
             return "Speed and memory: not measured yet (`snnbench bench work=survey_nets` fills results/bench)."
         commits = f"commit{'s' if len(self.commits) > 1 else ''} {', '.join(self.commits)}"
@@ -41,10 +42,10 @@ class Speeds:
 
 
 def load_speeds(folder: Path) -> Speeds:
-    """The fastest variant of each recipe and engine in full size, both of one run; empty without the file.
+    """The fastest full-size variant of each recipe and engine, all from one bench run. Empty without the file.
 
     Raises:
-        ConfigError: the file was written by another version of the bench.
+        ConfigError: The file was written by a different version of the bench.
     """
     rows = [row for row in load(folder, "survey_nets") if row["size"] == "full"]
     rows = [row for row in of_one_run(rows, ("device", "recipe")) if row["status"] == OK]

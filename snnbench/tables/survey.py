@@ -1,6 +1,7 @@
-"""The survey's comparison tables in its own layout: one column a method, its quantities as rows, theirs and ours.
+"""The survey's comparison tables in the layout of the survey: one column per method, one row per quantity.
 
-Ours stands there by protocol: the recipe's full length and one short length common to all methods.
+Each quantity has a row with the survey's values and rows with ours, one for runs of the recipe's full length and one
+for runs of a short length that all methods share.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HEADINGS = {
     "gpu_memory": "GPU memory (MB)",
 }  # fmt: skip
 MEASURES: dict[str, tuple[Measure, int]] = {"top1": (percent_best, 2), "sop": (operation("sop_survey"), 3)}
-MACHINE = {"train_speed": 0, "test_speed": 0, "gpu_memory": 0}  # digits of ours
+MACHINE = {"train_speed": 0, "test_speed": 0, "gpu_memory": 0}  # decimal places of our values
 RUNS = "Runs"
 
 
@@ -34,9 +35,10 @@ def survey_tables(
     speeds: Speeds | None = None,
     remarks: dict[str, list[str]] | None = None,
 ) -> list[Table]:
-    """One table a task of the survey. A run belongs to the method whose row (any quantity) it reproduces.
+    """One table per task of the survey. A run belongs to the method whose published row it reproduces.
 
-    remarks: table name -> sentences written by hand (why a difference is there), printed below the table.
+    `remarks` maps a table name to sentences written by hand, for example on the cause of a difference. They are printed
+    below the table.
     """
     speeds, tables = speeds or Speeds(), []
     for key, task in TASKS.items():
@@ -45,7 +47,7 @@ def survey_tables(
     return tables
 
 
-Row = tuple[str, str, Callable[[Column], str]]  # quantity, whose, a column's cell
+Row = tuple[str, str, Callable[[Column], str]]  # quantity, label of the row, function of a column that gives the cell
 
 
 def _table(task: Task, columns: list[Column], speeds: Speeds) -> Table:
@@ -68,7 +70,7 @@ def _table(task: Task, columns: list[Column], speeds: Speeds) -> Table:
 
 
 def _pages(title: str, rows: list[list[str]], methods: list[str]) -> list[Table]:
-    """The same numbers with a row a method and a table a quantity."""
+    """The same numbers as one table per quantity, with one row per method."""
     pages = []
     for quantity in dict.fromkeys(row[0] for row in rows):
         whose = [row[1:] for row in rows if row[0] == quantity]
@@ -80,7 +82,7 @@ def _pages(title: str, rows: list[list[str]], methods: list[str]) -> list[Table]
 
 
 def _machine_rows(key: str, speeds: Speeds) -> list[Row]:
-    """Ours and SpikingJelly's by the bench."""
+    """The rows of speed and memory that the bench measured, for snnbench and SpikingJelly."""
     heading, common = HEADINGS[key], {"key": key, "speeds": speeds}
     return [
         (heading, "ours", partial(_speed, **common, engine=OURS)),
@@ -91,7 +93,7 @@ def _machine_rows(key: str, speeds: Speeds) -> list[Row]:
 
 
 def _measured_rows(key: str, task: Task, others: list[int]) -> list[Row]:
-    """Ours from the records by protocol; accuracy also of runs of `others` epochs, and of the last epoch."""
+    """Our rows from the records, by number of epochs. Accuracy also has rows for `others` epochs and the last epoch."""
     heading, (measure, digits) = HEADINGS[key], MEASURES.get(key, (_unmeasured, 2))
     if key == "sop" and not task.same_counter:
         measure = _unmeasured
@@ -122,7 +124,7 @@ def _published(column: Column, key: str) -> str:
 
 
 def _ours(column: Column, epochs: int, measure: Measure, digits: int, spikes: bool = False) -> str:
-    """spikes: the quantity counts spikes, which the ANN twin has none of."""
+    """`spikes` is True for a quantity that counts spikes, which the ANN has not."""
     group = column.runs.get(epochs)
     return EMPTY if group is None or (spikes and not column.is_spiking) else group.text(measure, digits)
 

@@ -56,7 +56,7 @@ class Column:
 
 
 def columns_of(task: str, reported: dict[str, Reported], groups: Iterable[Group], speeds: Speeds) -> list[Column]:
-    """The columns of a task, methods in the survey's order, each followed by its variants."""
+    """The columns of a task: the methods in the survey's order, each followed by its variants."""
     published: dict[str, dict[str, Reported]] = {}
     for row in reported.values():
         if row.id.startswith(f"survey/{task}/"):
@@ -90,7 +90,7 @@ def _columns(
     names = {_recipe(group) for group in groups} | set(measured)
     own = min((name for name in names if not name.endswith(COMPATIBLE)), key=lambda n: (len(n), n), default=None)
     columns = {("", False): Column(method, label, rows, own)}
-    for group in sorted(groups, key=_age):  # the latest wins
+    for group in sorted(groups, key=_age):  # the latest run wins
         variant, is_changed = _variant(group, own, task), bool(_changes(group))
         switches = _switches(group.first.choices)
         new = Column(method, label, {} if is_changed else rows, _recipe(group), variant, is_changed)
@@ -128,7 +128,7 @@ def _variant(group: Group, own: str | None, task: str) -> str:
 
 
 def _suffix(recipe: str, own: str | None, task: str) -> str:
-    """'latency1' of survey/cifar10_block_alif_latency1 beside survey/cifar10_block_alif."""
+    """The ending that a recipe adds to another: 'latency1' for survey/cifar10_block_alif_latency1."""
     if own and recipe.startswith(f"{own}_"):
         return recipe[len(own) + 1 :]
     return recipe.split("/")[-1].removeprefix(f"{task}_")

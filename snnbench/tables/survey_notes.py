@@ -1,4 +1,4 @@
-"""The notes below the survey's tables: how both sets of figures were measured, and their rank correlation."""
+"""The notes below the survey's tables: how the survey's and our values were measured, and their rank correlation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def notes(task: Task, columns: list[Column], speeds: Speeds) -> list[str]:
 
 
 def _rank_notes(task: Task, columns: list[Column]) -> list[str]:
-    """Spearman's correlation of our accuracies with the survey's, one sentence a protocol that has enough methods."""
+    """Spearman's correlation of our accuracies with the survey's: one sentence per length with enough methods."""
     found = []
     for epochs in task.protocols():
         pairs = [

@@ -1,4 +1,4 @@
-"""Accuracy against SOPs and against training speed: one point a method, the survey's and ours by protocol."""
+"""Plot accuracy against SOPs and against training speed, with one point per method for the survey and for us."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = {  # file -> (quantity, label of the axis)
 
 
 def survey_plots(reported: dict[str, Reported], groups: list[Group], speeds: Speeds) -> dict[str, str]:
-    """File name -> SVG. A panel a task; variants and repeated defects have no point."""
+    """Map file name -> SVG with one panel per task. Variants and reproduced defects have no point."""
     columns = {key: columns_of(key, reported, groups, speeds) for key, task in TASKS.items() if task.has_recipes}
     names = ["survey", *map(ours_heading, next(iter(TASKS.values())).protocols())]
     files = {}

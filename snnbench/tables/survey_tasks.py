@@ -1,10 +1,10 @@
-"""Which tables the survey has, how long their runs are, and how rows of ours are called in them."""
+"""The tables of the survey, the lengths of their runs, and the labels of our rows in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHORT = 32  # epochs of the common short protocol
+SHORT = 32  # the epochs of the short runs
 
 
 @dataclass(frozen=True)
@@ -12,10 +12,10 @@ class Task:
     """One of the survey's tables.
 
     Args:
-        name: the name of our file.
-        title: the table's title.
-        epochs: how many epochs a run of the full protocol has.
-        has_recipes: whether we have recipes for its rows.
+        name: The name of our file.
+        title: The title of the table.
+        epochs: The number of epochs of a full run.
+        has_recipes: Whether snnbench has recipes for the rows of the table.
     """
 
     name: str
@@ -25,15 +25,15 @@ class Task:
 
     @property
     def same_counter(self) -> bool:
-        """Whether its SOPs were counted as `sop_survey` counts."""
+        """Whether the table's SOPs were counted in the same way as `sop_survey`."""
         return self.has_recipes
 
     def protocols(self) -> list[int]:
-        """The lengths of our runs that have rows of their own, in epochs."""
+        """The lengths of our runs that have their own rows, in epochs."""
         return [self.epochs, SHORT] if self.has_recipes else [self.epochs]
 
 
-TASKS = {  # task in the ids of published rows
+TASKS = {  # task, as the ids of published rows name it
     "cifar10": Task("survey_cifar10", "The survey's CIFAR-10 table", 256, True),
     "sequential_cifar10": Task("survey_sequential_cifar10", "The survey's sequential CIFAR-10 table", 256, True),
     "shd": Task("survey_shd", "The survey's SHD table", 150),
@@ -43,5 +43,5 @@ ALL_POSITIONS = "SOP, all positions (M)"
 
 
 def ours_heading(epochs: int) -> str:
-    """How a row of ours is called, as the README's excerpt looks it up too."""
+    """The label of our row for runs of this length. The README's excerpt uses it, too."""
     return f"ours, {epochs} epochs"

@@ -1,4 +1,4 @@
-"""One row a surveyed system: what turns it on, its paper's headline, and the best evidence that we have for it."""
+"""A table with one row per surveyed system: its options, the main result of its paper, and our best runs of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = [
     "Section", "System", "Year", "Turn it on with", "Headline of its paper", "Headline (%)", "Ours was run on",
     "Published there (%)", "Ours, best test epoch (%)", "Difference", "Seeds", "GPU-minutes", "Protocol",
 ]  # fmt: skip
-CLOSE = 0.5  # points
+CLOSE = 0.5  # percentage points
 NOTES = [
     "Of several runs of a system the row shows the one that says most: its headline before another published row, a "
     "published row before data that no paper has a row for, the whole protocol before a part of it. Where two count "
@@ -33,7 +33,7 @@ NOTES = [
 
 @dataclass(frozen=True)
 class System:
-    """A line of systems.csv. switch: empty where the system is not built; headline, also: ids of published rows."""
+    """A line of systems.csv. `switch` is empty if it is not built. `headline` and `also` are ids of published rows."""
 
     section: str
     key: str
@@ -45,10 +45,10 @@ class System:
 
 
 def load_systems(reported_dir: str | Path, reported: dict[str, Reported]) -> list[System]:
-    """The surveyed systems of `<reported_dir>/systems/systems.csv`, in its order; empty without that file.
+    """The surveyed systems of `<reported_dir>/systems/systems.csv`, in its order. Empty without that file.
 
     Raises:
-        ConfigError: the file has other columns, names a system twice, or names a published row that there is not.
+        ConfigError: The file has wrong columns, names a system twice, or names a published row that does not exist.
     """
     path = Path(reported_dir) / "systems" / "systems.csv"
     if not path.exists():
@@ -70,7 +70,7 @@ def load_systems(reported_dir: str | Path, reported: dict[str, Reported]) -> lis
 
 
 def systems_table(systems: list[System], reported: dict[str, Reported], groups: list[Group]) -> Table:
-    """The table with one row for each system; without systems it has one row of empty cells."""
+    """The table with one row for each system, or with one row of empty cells if there are none."""
     rows = [_row(system, evidence(system, reported, groups), reported) for system in systems]
     notes = [counts(systems, reported, groups), *NOTES]
     parts = [Part("", rows or [[EMPTY] * len(COLUMNS)])]
@@ -78,7 +78,7 @@ def systems_table(systems: list[System], reported: dict[str, Reported], groups: 
 
 
 def counts(systems: list[System], reported: dict[str, Reported], groups: list[Group]) -> str:
-    """How many systems are built, run on the data of a published row, and close to that row at its own protocol."""
+    """How many systems are built, how many ran on the data of a published row, and how many come close to that row."""
     found = [(system, evidence(system, reported, groups)) for system in systems]
     measured = [(group, _published(group, reported)) for _, group in found if group is not None]
     compared = [(group, row) for group, row in measured if row is not None]
@@ -92,7 +92,7 @@ def counts(systems: list[System], reported: dict[str, Reported], groups: list[Gr
 
 
 def evidence(system: System, reported: dict[str, Reported], groups: list[Group]) -> Group | None:
-    """The runs that say most about a system, None without any; see `NOTES`."""
+    """The most informative group of runs of a system (see `NOTES`), or None without runs."""
     rows = {row.id for row in reported.values() if row.key == system.key} | {system.headline, *system.also}
     rows = _with_originals(rows, reported)
     headlines = _with_originals({system.headline}, reported)
@@ -107,11 +107,11 @@ def evidence(system: System, reported: dict[str, Reported], groups: list[Group])
         if _mean(group) is not None
         and (group.first.reproduces in rows or (group.first.experiment or "").split("/")[0] == system.key)
     ]
-    return max(mine, key=worth, default=None)  # the first of equals, in the order of the groups
+    return max(mine, key=worth, default=None)  # of equal groups the first is chosen
 
 
 def _with_originals(rows: set[str], reported: dict[str, Reported]) -> set[str]:
-    """These published rows and those that they repeat."""
+    """These published rows, and the rows that they repeat."""
     return (rows | {reported[row].same_as for row in rows if row in reported}) - {""}
 
 
@@ -144,7 +144,7 @@ def _row(system: System, group: Group | None, reported: dict[str, Reported]) -> 
 
 
 def _where(row: Reported | None) -> str:
-    """'CIFAR-10, ResNet-19, T 4'."""
+    """Data set, network and time steps of a published row, for example 'CIFAR-10, ResNet-19, T 4'."""
     if row is None:
         return EMPTY
     return ", ".join(filter(None, (row.dataset, row.architecture, row.T and f"T {row.T}")))
@@ -155,7 +155,7 @@ def _value(row: Reported | None) -> str:
 
 
 def _minutes(group: Group) -> str:
-    """Of the epochs of one run; the mean over its seeds, on one kind of GPU."""
+    """The minutes of all epochs of one run, as the mean over its seeds on one kind of GPU."""
     seconds = [record.epochs_s for record in group.records]
     on_gpu = all("nvidia" in (record.device.get("name") or "").lower() for record in group.records)
     if None in seconds or len(group.devices) != 1 or not on_gpu:
