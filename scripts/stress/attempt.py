@@ -20,7 +20,7 @@ from unittest import mock
 
 CANARY = "PWNED"  # the name of each file that hostile input tries to create
 MEMORY = 12 * 2**30  # address space of a child in bytes: a network that is too large for it must be refused
-PROCESSES = 8  # a command that starts more of them is stopped
+PROCESSES = 8  # starting more processes fails
 PROGRESS = re.compile(r"\w+: [\d,]+ of [\d,]+ recordings to frames")  # of a long conversion, on stderr
 
 
@@ -139,7 +139,7 @@ def _limit_processes() -> None:
     def limited(self):
         started.append(self)
         if len(started) > PROCESSES:
-            raise BlockingIOError(11, "Resource temporarily unavailable")  # messages of the system
+            raise BlockingIOError(11, "Resource temporarily unavailable")  # the message of the system
         return start(self)
 
     multiprocessing.process.BaseProcess.start = limited

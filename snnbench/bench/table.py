@@ -39,7 +39,7 @@ def _turns(session: Session, work: Work, engines: list[str]) -> Iterator[tuple[s
 
 
 def against_goal(work: Work, row: dict) -> dict:
-    """The goal for the speed of a work, and measured speed / goal. The goal is reached from 1 on."""
+    """The goal for the speed of a work, and how many times it is reached. From 1 on, the goal is met."""
     if "samples_per_s" in work.goals:
         goal, reached = work.goals["samples_per_s"], row.get("samples_per_s")
         return {"goal": goal, "ratio_to_goal": reached and reached / goal}
