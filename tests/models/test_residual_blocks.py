@@ -117,3 +117,9 @@ def test_glif_shortcuts_all_pass_a_norm_and_both_branches_are_scaled(name, last,
         assert factors == pytest.approx([0.5 / 2**0.5, 0.5, 0.5 / 2**0.5])
     seen = outputs(model, spiking_input(2, 2, 3, 64, 64), lambda n, _m: n == "stages")
     assert (counts(seen["stages"]) <= BINARY) == ends_spiking
+    x_seq = spiking_input(2, 2, 4, 8, 8)
+    for block in (block for stage in model.stages for block in stage):
+        nn.init.zeros_(getattr(block, last).norm.weight)  # the branch adds nothing: the shortcut is what is left
+        current = block.shortcut(x_seq)
+        assert torch.equal(block(x_seq), block.unit2.neuron(current) if ends_spiking else current)
+        assert current.any()
