@@ -169,8 +169,8 @@ class BenchData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[Loader]:
         """[test] or, with val_fraction > 0, [test, validation]: papers report the best test epoch."""
-        loaders = [self.test_dataloader()]  # loads the data, which sets the validation split
-        if len(self._val_indices):
+        loaders = [self.test_dataloader()]
+        if self.val_size:
             loaders.append(self._eval_loader("val", self.loaded.train, self._val_indices))
         return loaders
 
